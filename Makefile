@@ -1,0 +1,54 @@
+# make demo and make test need Python 3.11+ and make, nothing else; both make the environment first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help install demo test test-slow lint format bench clean
+
+help:
+	@echo "make demo        install, index the sample images, show a search, open the page (ARGS=--no-serve: do not)"
+	@echo "make install     only make the environment"
+	@echo "make test        install, run the tests    make test-slow: the long suites"
+	@echo "make lint        ruff, mypy, import-linter make format: let ruff rewrite"
+	@echo "make bench       the benchmarks"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-tests: $(VENV)/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[heif,test,lint]'
+	@touch $@
+
+install: $(VENV)/.installed
+
+demo: install
+	$(BIN)/retrieval demo --gallery .demo/gallery $(ARGS)
+
+test: $(VENV)/.installed-tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(VENV)/.installed-tests
+	$(BIN)/python -m pytest -m slow --timeout 1800 $(ARGS)
+
+lint: $(VENV)/.installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-tests
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+clean:
+	rm -rf .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

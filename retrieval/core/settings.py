@@ -1,0 +1,102 @@
+"""Typed settings, each with an environment variable and a default.
+
+============================  ===========  ==================================================================
+variable                      default      meaning
+============================  ===========  ==================================================================
+``RETRIEVAL_GALLERY``         (user data)  the gallery's folder
+``RETRIEVAL_MAX_MEGAPIXELS``  150          larger images are refused before they are decoded
+``RETRIEVAL_MAX_FILE_MB``     1024         larger files are refused before they are read
+``RETRIEVAL_MAX_UPLOAD_MB``   64           larger uploads are refused
+``RETRIEVAL_DECODE_SECONDS``  30           a file that takes longer to decode is a failure
+``RETRIEVAL_THREADS``         (cores)      processor threads for the encoder and the index
+``RETRIEVAL_PLUGINS``         (none)       modules with further Pillow formats, imported by the decoders
+============================  ===========  ==================================================================
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+import psutil
+
+from retrieval.core.errors import BadValue
+
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost.
+
+    Attributes:
+        max_pixels: width times height, checked before decoding.
+        max_bytes: size of the file, checked before reading.
+        seconds: time for reading and decoding one file.
+    """
+
+    max_pixels: int = 150_000_000
+    max_bytes: int = 1024 * 1024 * 1024
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is set outside the command line."""
+
+    gallery: Path
+    limits: Limits
+    max_upload_bytes: int
+    threads: int
+    plugins: tuple[str, ...]
+
+
+def available_cores() -> int:
+    """Processor cores this process may use (affinity respected where the system tells it)."""
+    try:
+        return max(1, len(psutil.Process().cpu_affinity()))
+    except (AttributeError, psutil.Error):
+        return os.cpu_count() or 1
+
+
+def load_settings(environment: Environment | None = None) -> Settings:
+    """Settings from the environment.
+
+    Raises:
+        BadValue: a variable holds something other than a positive number, or names a home folder of nobody.
+    """
+    env = os.environ if environment is None else environment
+    default_gallery = Path(platformdirs.user_data_dir("retrieval", appauthor=False)) / "gallery"
+    return Settings(
+        gallery=_folder(env, "RETRIEVAL_GALLERY", default_gallery),
+        limits=Limits(
+            max_pixels=max(1, int(_positive(env, "RETRIEVAL_MAX_MEGAPIXELS", 150) * 1_000_000)),
+            max_bytes=max(1, int(_positive(env, "RETRIEVAL_MAX_FILE_MB", 1024) * 1024 * 1024)),
+            seconds=_positive(env, "RETRIEVAL_DECODE_SECONDS", 30),
+        ),
+        max_upload_bytes=max(1, int(_positive(env, "RETRIEVAL_MAX_UPLOAD_MB", 64) * 1024 * 1024)),
+        threads=max(1, int(_positive(env, "RETRIEVAL_THREADS", available_cores()))),
+        plugins=tuple(name.strip() for name in env.get("RETRIEVAL_PLUGINS", "").split(",") if name.strip()),
+    )
+
+
+def _folder(env: Environment, name: str, default: Path) -> Path:
+    text = env.get(name)
+    try:
+        return Path(text).expanduser() if text else default
+    except RuntimeError as error:
+        raise BadValue(f"{name}={text!r}: {error}", "Write the folder's path out in full.") from error
+
+
+def _positive(env: Environment, name: str, default: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise BadValue(f"{name}={text!r} is not a positive number.", f"Unset it to get the default, {default:g}.")
+    return value

@@ -1,0 +1,124 @@
+"""Fixtures for all tests: a tiny encoder, folders of drawn pictures, and the shared real images where they are."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def need(condition: object, reason: str) -> None:
+    """Skip for a missing component, except in CI, where everything that can be installed must be there."""
+    if condition:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(f"In CI nothing is skipped: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test may touch the user's own gallery or settings."""
+    for name in [name for name in os.environ if name.startswith("RETRIEVAL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RETRIEVAL_GALLERY", str(tmp_path_factory.mktemp("nobody") / "gallery"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """``../shared`` with real images and weights; skipped where it is absent."""
+    folder = REPOSITORY.parent / "shared"
+    need((folder / "data").is_dir(), "the shared images are not beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder folder: untrained ResNet-10t at 32 pixels, 512 dimensions. Loads and runs in milliseconds."""
+    return make_model(tmp_path_factory.mktemp("models") / "tiny", seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same architecture with other weights: another embedding space."""
+    return make_model(tmp_path_factory.mktemp("models") / "other", seed=1)
+
+
+def make_model(folder: Path, seed: int) -> Path:
+    """An untrained tiny encoder in ``folder``."""
+    from retrieval.workflows.models import create_model
+
+    create_model(folder, backbone="resnet10t", untrained=True, seed=seed, input_size=32, name=folder.name)
+    return folder
+
+
+def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
+    """A picture of coloured rectangles; every seed gives another one, the same one every time."""
+    generator = np.random.default_rng(seed)
+    width, height = size
+    pixels = np.full((height, width, 3), generator.integers(0, 256, 3), np.uint8)
+    for _ in range(6):
+        left, top = generator.integers(0, width - 8), generator.integers(0, height - 8)
+        right, bottom = left + generator.integers(8, width), top + generator.integers(8, height)
+        pixels[top:bottom, left:right] = generator.integers(0, 256, 3)
+    return Image.fromarray(pixels)
+
+
+def draw(path: Path, seed: int, size: tuple[int, int] = (64, 48)) -> Path:
+    """Save ``picture(seed)``; the format follows the ending."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(seed, size).save(path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Twelve pictures in three class folders: ``photos/{apple,pear,plum}/N.jpg``."""
+    folder = tmp_path / "photos"
+    for number, label in enumerate(("apple", "pear", "plum")):
+        for n in range(4):
+            draw(folder / label / f"{n}.jpg", 10 * number + n)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _indexed_once(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[Path, Path]:
+    from retrieval.workflows.indexing import index_paths
+
+    base = tmp_path_factory.mktemp("indexed")
+    for number, label in enumerate(("apple", "pear", "plum")):
+        for n in range(4):
+            draw(base / "photos" / label / f"{n}.jpg", 10 * number + n)
+    index_paths(base / "gallery", [base / "photos"], model=str(tiny_model))
+    return base / "gallery", base / "photos"
+
+
+@pytest.fixture
+def indexed(_indexed_once: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """(gallery, photos): an own copy of an indexed gallery; the twelve photos it was made from must not be changed."""
+    shutil.copytree(_indexed_once[0], tmp_path / "gallery")
+    return tmp_path / "gallery", _indexed_once[1]
+
+
+@pytest.fixture
+def make_photos(tmp_path: Path) -> Callable[..., Path]:
+    """Draw ``count`` pictures into a folder below the test's own."""
+
+    def make(name: str, count: int, start: int = 0) -> Path:
+        for n in range(start, start + count):
+            draw(tmp_path / name / f"{n:05d}.jpg", n)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def command() -> list[str]:
+    """The command ``retrieval`` of this environment, as a list for ``subprocess``."""
+    return [sys.executable, "-m", "retrieval"]
