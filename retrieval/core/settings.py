@@ -18,9 +18,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-import psutil
-
 from retrieval.core.errors import BadValue
 
 Environment = Mapping[str, str]
@@ -54,6 +51,9 @@ class Settings:
 
 def available_cores() -> int:
     """Processor cores this process may use (affinity respected where the system tells it)."""
+    # Here and below imported late: decoding processes need the limits only, and start often.
+    import psutil
+
     try:
         return max(1, len(psutil.Process().cpu_affinity()))
     except (AttributeError, psutil.Error):
@@ -66,6 +66,8 @@ def load_settings(environment: Environment | None = None) -> Settings:
     Raises:
         BadValue: a variable holds something other than a positive number, or names a home folder of nobody.
     """
+    import platformdirs
+
     env = os.environ if environment is None else environment
     default_gallery = Path(platformdirs.user_data_dir("retrieval", appauthor=False)) / "gallery"
     return Settings(
