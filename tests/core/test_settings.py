@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import psutil
 import pytest
 
 from retrieval.core import settings
@@ -87,6 +88,6 @@ def test_at_least_one_core_is_available(monkeypatch: pytest.MonkeyPatch) -> None
     class NoAffinity:
         """As psutil is on macOS."""
 
-    monkeypatch.setattr(settings.psutil, "Process", NoAffinity)
+    monkeypatch.setattr(psutil, "Process", NoAffinity)
     monkeypatch.setattr(settings.os, "cpu_count", lambda: None)
     assert available_cores() == 1

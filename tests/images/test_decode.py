@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import pairwise, product
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
@@ -197,7 +198,6 @@ def test_orientation_in_xmp_alone_counts():
 
 
 def test_heic_orientation_is_applied_once():
-    pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.register_heif_opener()
     upright = draw_photo(96, 64)
     turned, exif = oriented(upright, 6)
@@ -213,7 +213,7 @@ def test_heic_orientation_is_applied_once():
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"])
 def test_every_format(kind, photo):
     if kind == "HEIF":
-        pytest.importorskip("pillow_heif").register_heif_opener()
+        pillow_heif.register_heif_opener()
     data = encode(photo, kind)
     known, found = decode(data, SPEC)
     assert known.format == kind
@@ -700,7 +700,6 @@ def test_an_unknown_mode_is_unsupported(monkeypatch, photo):
 
 def test_decoders_use_one_thread_where_told(monkeypatch, photo):
     """A worker is one of several: a decoder that takes all cores would only slow the others down."""
-    pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.register_heif_opener()
     from PIL import AvifImagePlugin
 

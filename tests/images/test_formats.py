@@ -2,6 +2,7 @@
 
 import struct
 
+import pillow_heif
 import pytest
 
 from retrieval.images.formats import (
@@ -19,7 +20,7 @@ from .conftest import draw_photo, encode
 @pytest.mark.parametrize("kind", READ_FORMATS)
 def test_what_pillow_writes_is_recognised(kind):
     if kind == "HEIF":
-        pytest.importorskip("pillow_heif").register_heif_opener()
+        pillow_heif.register_heif_opener()
     data = encode(draw_photo(64, 48), kind)
     assert sniff(data[:HEAD_BYTES]) == kind
 

@@ -6,6 +6,7 @@ import time
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def attempt(data):
 
 @pytest.fixture(scope="module")
 def samples():
-    pytest.importorskip("pillow_heif").register_heif_opener()
+    pillow_heif.register_heif_opener()
     image = draw_photo(48, 40)
     exif = Image.Exif()
     exif[0x0112], exif[0x0132] = 6, "2020:01:01 00:00:00"

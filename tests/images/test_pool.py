@@ -14,6 +14,7 @@ import time
 from concurrent.futures import CancelledError
 
 import numpy as np
+import pillow_heif
 import psutil
 import pytest
 from PIL import Image
@@ -138,7 +139,7 @@ def test_bytes(shared):
 def test_every_format_in_a_worker(shared, kind):
     """Workers import a format's decoder when the first file of it comes."""
     if kind == "HEIF":
-        pytest.importorskip("pillow_heif").register_heif_opener()
+        pillow_heif.register_heif_opener()
     result = shared.run(DecodeBytes(encode(draw_photo(60, 40), kind), SPEC))
     assert result.error is None
     assert result.facts.format == kind

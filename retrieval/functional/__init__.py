@@ -1,0 +1,1 @@
+"""Stateless maths on arrays and tensors: exact top-k, retrieval metrics."""
