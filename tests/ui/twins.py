@@ -1,0 +1,88 @@
+"""In-memory twins of ``Searcher`` and ``Views``: what they answer is set by the test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from retrieval.core.errors import ImageError, NoSuchPath, Reason
+from retrieval.core.types import Filters
+from retrieval.workflows.results import Neighbour, SearchResult, Summary, Timings, View
+from tests.ui.drawing import picture
+from ui.ports import Kind
+
+NEIGHBOUR = Neighbour(
+    rank=1,
+    id=7,
+    score=0.873456,
+    probability=None,
+    labels=("apple", "red"),
+    paths=("/photos/fruit/apple 1.jpg",),
+    width=4032,
+    height=3024,
+    format="JPEG",
+    bytes=1_400_000,
+    captured=datetime(2021, 6, 7, 14, 5),
+    offline=False,
+)
+SUMMARY = Summary(images=1234, model="mobilenetv2_100", trained=True, fingerprint="f" * 64, index="faiss-flat")
+
+
+def neighbours(number: int) -> tuple[Neighbour, ...]:
+    """That many, with ranks and ids from 1."""
+    return tuple(replace(NEIGHBOUR, rank=n, id=n, score=1 - n / 100) for n in range(1, number + 1))
+
+
+def result(found: Sequence[Neighbour], searched: int = 1234) -> SearchResult:
+    """A result with them."""
+    return SearchResult(tuple(found), Timings(0.011, 0.062, 0.003, 0.008), searched, 640, 480)
+
+
+@dataclass
+class SearcherTwin:
+    """Answers every search with ``answer``, or raises it; keeps what it was asked."""
+
+    answer: SearchResult | Exception = field(default_factory=lambda: result(neighbours(3)))
+    state: Summary = SUMMARY
+    known: tuple[tuple[str, int], ...] = (("apple", 3), ("caf\udce9", 1))
+    asked: list[tuple[object, int, Filters | None]] = field(default_factory=list)
+
+    def by_image(self, data: bytes, k: int = 10, filters: Filters | None = None) -> SearchResult:
+        return self._answer(data, k, filters)
+
+    def by_id(self, image_id: int, k: int = 10, filters: Filters | None = None) -> SearchResult:
+        return self._answer(image_id, k, filters)
+
+    def _answer(self, query: object, k: int, filters: Filters | None) -> SearchResult:
+        self.asked.append((query, k, filters))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def labels(self) -> list[tuple[str, int]]:
+        return list(self.known)
+
+    def samples(self, count: int) -> list[int]:
+        return list(range(1, count + 1))
+
+    def summary(self) -> Summary:
+        return self.state
+
+
+class ViewsTwin:
+    """Has images 1 to 50; 40 is offline and 41 has become unreadable."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def etag(self, image_id: int, kind: Kind) -> str:
+        if not 1 <= image_id <= 50:
+            raise NoSuchPath(f"The gallery has no image {image_id}.")
+        return f'"{image_id}-{kind}"'
+
+    def view(self, image_id: int, kind: Kind) -> View:
+        if image_id == 40:
+            raise NoSuchPath("No file of image 40 can be reached just now.", "Connect the drive.")
+        if image_id == 41:
+            raise ImageError(Reason.CORRUPT, "The file is damaged.")
+        self.made += 1
+        return View(picture((200, 120, 40), image_id), "image/png", self.etag(image_id, kind))

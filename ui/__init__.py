@@ -1,0 +1,1 @@
+"""The page: shows what the workflows give back, and decides nothing."""

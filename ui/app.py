@@ -1,0 +1,138 @@
+"""The application: the page, the routes of pictures and the guards before both."""
+
+import asyncio
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Collection
+from importlib.resources import files
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, Response
+
+from retrieval.core.settings import load_settings
+from ui.addresses import Addresses
+from ui.answers import Answers
+from ui.icons import FAVICON
+from ui.pictures import picture_routes
+from ui.ports import Pictures, Searches
+from ui.search_page import SearchPage
+from ui.security import LOOPBACK_HOSTS, BasicAuth, BodyLimit, KnownHosts, SameOrigin, SecureHeaders
+from ui.server import serve
+from ui.theme import page_theme
+
+__all__ = ["create_app", "serve"]
+
+# What an upload needs beyond the file itself, and what any other request may send.
+_FORM_BYTES = 64 * 1024
+_REQUEST_BYTES = 1024 * 1024
+_UPLOAD_PATHS = ("/gradio_api/upload", "/gradio_api/upload/")
+
+
+def create_app(
+    searcher: Searches,
+    views: Pictures,
+    *,
+    auth: tuple[str, str] | None = None,
+    title: str = "Retrieval",
+    hosts: Collection[str] | None = LOOPBACK_HOSTS,
+    max_upload_bytes: int | None = None,
+) -> FastAPI:
+    """The whole application.
+
+    Args:
+        searcher: the gallery to search in; the caller closes it.
+        views: its pictures; the caller closes it.
+        auth: user name and password, asked for before anything is answered; None lets everybody in.
+        title: of the page.
+        hosts: names under which browsers may ask, without port; None allows all. ``serve`` sets this by the address
+            it binds to.
+        max_upload_bytes: larger uploads are refused; from the settings by default.
+    """
+    limit = load_settings().max_upload_bytes if max_upload_bytes is None else max_upload_bytes
+    _prepare_gradio()
+    addresses = Addresses()
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.hosts = hosts
+    _add_own_routes(app, views, addresses)
+    answers = Answers(searcher, addresses, limit, title)
+    _within_a_loop(lambda: _mount(app, SearchPage(answers, title).build(), limit))
+    _guard(app, auth, limit)
+    return app
+
+
+def _mount(app: FastAPI, page: gr.Blocks, limit: int) -> None:
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        theme=page_theme(),
+        head=_head(),
+        max_file_size=limit,
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        app_kwargs={"openapi_url": None},
+    )
+
+
+def _within_a_loop(build: Callable[[], None]) -> None:
+    """Call ``build`` while an event loop runs: without one Gradio makes several, and closes none."""
+
+    async def inside() -> None:
+        build()
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(inside())
+    else:
+        build()
+
+
+def _guard(app: FastAPI, auth: tuple[str, str] | None, limit: int) -> None:
+    # The last one added is the first one asked: a foreign host learns nothing, not even that a password is wanted.
+    app.add_middleware(BodyLimit, limit=lambda path: limit + _FORM_BYTES if path in _UPLOAD_PATHS else _REQUEST_BYTES)
+    app.add_middleware(SameOrigin)
+    if auth is not None:
+        app.add_middleware(BasicAuth, user=auth[0], password=auth[1], open_paths=("/healthz",))
+    app.add_middleware(KnownHosts, hosts=lambda: app.state.hosts)
+    app.add_middleware(SecureHeaders)
+
+
+def _add_own_routes(app: FastAPI, views: Pictures, addresses: Addresses) -> None:
+    app.include_router(picture_routes(views, addresses))
+
+    @app.get("/healthz")
+    def health() -> Response:
+        return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+    @app.get("/favicon.ico")
+    def favicon() -> Response:
+        return Response(FAVICON, media_type="image/svg+xml", headers={"Cache-Control": "private, max-age=86400"})
+
+
+def _head() -> str:
+    """Style and script stand in the page itself: nothing flashes unstyled, and no address needs to be found."""
+    style, script = (files("ui").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
+    return (
+        '<meta name="color-scheme" content="light dark"><link rel="icon" href="favicon.ico" type="image/svg+xml">'
+        f"<style>{style}</style><script>{script}</script>"
+    )
+
+
+def _prepare_gradio() -> None:
+    """Settings that Gradio takes from the environment only; what the user has set stays."""
+    if not os.environ.get("GRADIO_TEMP_DIR"):
+        # Its default is one folder for everybody in the system's temporary folder. Uploads are private, and nobody
+        # needs them once the program has ended.
+        folder = tempfile.mkdtemp(prefix="retrieval-page-")
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # After every event Gradio makes a table of the last 10,000 for a monitoring page that is switched off here.
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))

@@ -1,0 +1,51 @@
+"""Text into HTML: escaping, and the few words and numbers that the page writes in its own way."""
+
+import html
+import re
+from datetime import datetime
+
+from retrieval.core.text import shown
+
+# Gradio's HTML component runs what it shows through two template languages; values are not evaluated there today,
+# and with these written as entities they cannot be tomorrow.
+_TEMPLATE_SIGNS = {ord(sign): f"&#{ord(sign)};" for sign in "{}$`"}
+
+
+def escape(text: str, limit: int | None = None) -> str:
+    """``text`` for HTML content or a quoted attribute: one line, encodable, inert; at most ``limit`` characters."""
+    return html.escape(shown(text, limit), quote=True).translate(_TEMPLATE_SIGNS)
+
+
+def prose(text: str) -> str:
+    """A sentence of ours with `commands` between backticks; everything in it is escaped."""
+    parts = re.split(r"`([^`]*)`", text)
+    return "".join(f"<code>{escape(part)}</code>" if n % 2 else escape(part) for n, part in enumerate(parts))
+
+
+def count(number: int, one: str, many: str) -> str:
+    """E.g. ``"1 image"``, ``"12,480 images"``."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def file_size(size: int) -> str:
+    """E.g. ``"640 bytes"``, ``"1.4 MB"``; decimal units, as file managers show them."""
+    if size < 1000:
+        return count(size, "byte", "bytes")
+    value = float(size)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.95 or unit == "TB":
+            break
+    return f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
+
+
+def moment(when: datetime) -> str:
+    """E.g. ``"7 June 2021, 14:05"``."""
+    return f"{when.day} {when:%B %Y, %H:%M}"
+
+
+def milliseconds(seconds: float) -> str:
+    """E.g. ``"84 ms"``, ``"2.3 s"``."""
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.0095 else f"{seconds * 1000:.1f} ms"

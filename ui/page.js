@@ -1,0 +1,272 @@
+/* The large view of a picture, its keyboard, and small things Gradio does not do. No markup is made from data here:
+   facts are cloned from what the server rendered, everything else is set as text. */
+(() => {
+  "use strict";
+  if (window.retrievalPage) return;
+  window.retrievalPage = true;
+
+  const NARROW = "(max-width: 767px)";
+
+  // -- the large view ---------------------------------------------------------------------------------------------
+
+  const VIEWER = `
+    <div class="viewer-stage">
+      <img class="viewer-image" alt="">
+      <p class="viewer-missing" hidden>The original cannot be reached now: drive offline, or the file has changed.</p>
+      <button type="button" class="viewer-step viewer-previous" aria-label="Previous picture"></button>
+      <button type="button" class="viewer-step viewer-next" aria-label="Next picture"></button>
+    </div>
+    <div class="viewer-side">
+      <div class="viewer-top">
+        <p class="viewer-count" aria-live="polite"></p>
+        <button type="button" class="viewer-close" aria-label="Close"></button>
+      </div>
+      <div class="viewer-facts"></div>
+      <button type="button" class="viewer-similar">Find similar to this</button>
+    </div>`;
+
+  class Viewer {
+    constructor() {
+      this.dialog = document.createElement("dialog");
+      this.dialog.id = "viewer";
+      this.dialog.setAttribute("role", "dialog");
+      this.dialog.setAttribute("aria-modal", "true");
+      this.dialog.setAttribute("aria-label", "Picture and its facts");
+      this.dialog.innerHTML = VIEWER;
+      document.body.append(this.dialog);
+      this.image = this.part("image");
+      this.cards = [];
+      this.place = 0;
+      this.returnFocus = true;
+      this.listen();
+    }
+
+    part(name) {
+      return this.dialog.querySelector(".viewer-" + name);
+    }
+
+    listen() {
+      this.part("close").addEventListener("click", () => this.dialog.close());
+      this.part("previous").addEventListener("click", () => this.step(-1));
+      this.part("next").addEventListener("click", () => this.step(1));
+      this.part("similar").addEventListener("click", () => this.findSimilar());
+      this.image.addEventListener("load", () => this.image.classList.add("is-loaded"));
+      this.image.addEventListener("error", () => this.showMissing(true));
+      this.dialog.addEventListener("keydown", (event) => this.onKey(event));
+      this.dialog.addEventListener("click", (event) => {
+        if (event.target === this.dialog) this.dialog.close();
+      });
+      this.dialog.addEventListener("close", () => {
+        document.documentElement.classList.remove("viewer-is-open");
+        const card = this.cards[this.place];
+        if (this.returnFocus && card && card.isConnected) card.focus();
+      });
+    }
+
+    open(card) {
+      this.cards = [...document.querySelectorAll("#results button.card")];
+      this.returnFocus = true;
+      this.show(this.cards.indexOf(card));
+      document.documentElement.classList.add("viewer-is-open");
+      this.dialog.showModal();
+      this.part("close").focus();
+    }
+
+    show(place) {
+      this.place = place;
+      const card = this.cards[place];
+      const facts = card.parentElement.querySelector(".facts");
+      this.part("count").textContent = `${place + 1} of ${this.cards.length}`;
+      this.part("facts").replaceChildren(...[...facts.cloneNode(true).childNodes]);
+      this.part("previous").disabled = place === 0;
+      this.part("next").disabled = place === this.cards.length - 1;
+      this.showMissing(false);
+      this.image.classList.remove("is-loaded");
+      this.image.alt = card.getAttribute("aria-label");
+      this.image.src = card.dataset.full;
+    }
+
+    showMissing(isMissing) {
+      this.image.hidden = isMissing;
+      this.part("missing").hidden = !isMissing;
+    }
+
+    step(by) {
+      const place = this.place + by;
+      if (place < 0 || place >= this.cards.length) return;
+      const focused = document.activeElement;
+      this.show(place);
+      // A button that has just been switched off loses the focus, and the keyboard with it.
+      if (focused && focused.disabled) this.part("close").focus();
+    }
+
+    onKey(event) {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (by) {
+        event.preventDefault();
+        this.step(by);
+      } else if (event.key === "Home") {
+        this.show(0);
+      } else if (event.key === "End") {
+        this.show(this.cards.length - 1);
+      } else if (event.key === "Tab") {
+        this.keepFocusInside(event);
+      }
+    }
+
+    // Modal dialogs let Tab out into the browser's own bars; here it goes round.
+    keepFocusInside(event) {
+      const stops = [...this.dialog.querySelectorAll("button:not([disabled])")];
+      const edge = event.shiftKey ? stops[0] : stops[stops.length - 1];
+      if (document.activeElement !== edge) return;
+      event.preventDefault();
+      (event.shiftKey ? stops[stops.length - 1] : stops[0]).focus();
+    }
+
+    findSimilar() {
+      this.returnFocus = false;
+      const id = Number(this.cards[this.place].dataset.id);
+      this.dialog.close();
+      results.awaitFocus();
+      document.dispatchEvent(new CustomEvent("retrieval:similar", { detail: { id } }));
+    }
+  }
+
+  // -- results that arrive ----------------------------------------------------------------------------------------
+
+  const results = {
+    wantsFocus: false,
+    section: null,
+    searching: false,
+    awaitFocus() {
+      this.wantsFocus = true;
+    },
+    // Gradio may exchange the section or change it in place; either is a change of what is shown.
+    look() {
+      const section = document.querySelector("#results section");
+      const searching = Boolean(section?.classList.contains("searching"));
+      if (section === this.section && searching === this.searching) return;
+      this.section = section;
+      this.searching = searching;
+      if (section) this.onChange();
+    },
+    onChange() {
+      // On a phone the answer lies below the options: bring it into view.
+      if (this.searching) {
+        if (matchMedia(NARROW).matches || this.wantsFocus) this.reveal();
+        return;
+      }
+      if (!this.wantsFocus) return;
+      this.wantsFocus = false;
+      const heading = this.section.querySelector("h2[tabindex]");
+      if (heading) heading.focus({ preventScroll: true });
+    },
+    reveal() {
+      const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      this.section.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+    },
+  };
+
+  function watchResults() {
+    const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] };
+    new MutationObserver(() => results.look()).observe(document.body, changes);
+  }
+
+  // -- pictures that cannot be shown --------------------------------------------------------------------------------
+
+  // "error" does not bubble; it can be caught on its way down.
+  document.addEventListener(
+    "error",
+    (event) => {
+      const image = event.target;
+      if (!(image instanceof HTMLImageElement)) return;
+      const thumb = image.closest(".thumb, .sample");
+      if (thumb) thumb.classList.add("is-missing");
+      const photo = image.closest("#photo");
+      if (photo) photo.classList.add("no-preview");
+    },
+    true,
+  );
+  document.addEventListener(
+    "load",
+    (event) => {
+      const photo = event.target instanceof HTMLImageElement && event.target.closest("#photo");
+      if (photo) photo.classList.remove("no-preview");
+    },
+    true,
+  );
+
+  // -- pasting and dropping -----------------------------------------------------------------------------------------
+
+  // Gradio hides the input while a photo is shown, and shows it again once the photo is cleared.
+  async function photoInput() {
+    const find = () => document.querySelector('#photo input[type="file"]');
+    if (!find()) {
+      const clear = document.querySelector('#photo button[aria-label="Remove Image"], #photo button[title="Clear"]');
+      if (clear) clear.click();
+      for (let n = 0; n < 20 && !find(); n += 1) await new Promise((done) => setTimeout(done, 25));
+    }
+    return find();
+  }
+
+  async function give(image) {
+    const input = await photoInput();
+    if (!input) return;
+    const files = new DataTransfer();
+    files.items.add(image);
+    input.files = files.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  document.addEventListener("paste", (event) => {
+    const image = [...(event.clipboardData?.files ?? [])].find((file) => file.type.startsWith("image/"));
+    if (!image) return;
+    event.preventDefault();
+    event.stopPropagation();
+    give(image);
+  });
+
+  // Many systems have no media type for HEIC, AVIF or TIFF, and Gradio refuses a dropped file without one.
+  const UNNAMED = /\.(heic|heif|avif|tiff?)$/i;
+  document.addEventListener(
+    "drop",
+    (event) => {
+      const file = event.dataTransfer?.files?.[0];
+      const ending = file && !file.type && file.name.match(UNNAMED);
+      if (!ending || !event.target.closest?.("#photo")) return;
+      event.preventDefault();
+      event.stopPropagation();
+      give(new File([file], file.name, { type: `image/${ending[1].toLowerCase()}` }));
+    },
+    true,
+  );
+
+  // -- start --------------------------------------------------------------------------------------------------------
+
+  // Gradio may draw the options anew while it starts, so one click is not always enough.
+  async function foldOptionsOnPhones() {
+    if (!matchMedia(NARROW).matches) return;
+    let folded = 0;
+    for (let n = 0; n < 100 && folded < 3; n += 1) {
+      const label = document.querySelector("#options button.label-wrap");
+      if (label?.classList.contains("open")) label.click();
+      folded = label && !label.classList.contains("open") ? folded + 1 : 0;
+      await new Promise((done) => setTimeout(done, 60));
+    }
+  }
+
+  function start() {
+    document.documentElement.lang = "en";
+    const viewer = new Viewer();
+    document.addEventListener("click", (event) => {
+      const card = event.target.closest?.("#results button.card");
+      if (card) viewer.open(card);
+      if (event.target.closest?.('[data-action="reload"]')) location.reload();
+    });
+    watchResults();
+    foldOptionsOnPhones();
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();

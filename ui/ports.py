@@ -1,0 +1,42 @@
+"""What the page needs from the workflows, as two small protocols.
+
+``retrieval.workflows.searching.Searcher`` and ``retrieval.workflows.views.Views`` are the real thing. The page names
+shapes instead of classes so that it can be imported, and tested with an in-memory twin, without a model.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from retrieval.core.types import Filters
+from retrieval.workflows.results import SearchResult, Summary, View
+
+Kind = Literal["thumbnail", "full"]
+
+
+class Searches(Protocol):
+    """A gallery opened for searching; called from several threads."""
+
+    def by_image(self, data: bytes, k: int = ..., filters: Filters | None = ...) -> SearchResult:
+        """The neighbours of an uploaded picture. Raises ImageError, EmptyGallery."""
+
+    def by_id(self, image_id: int, k: int = ..., filters: Filters | None = ...) -> SearchResult:
+        """The neighbours of an indexed image. Raises NoSuchPath, EmptyGallery."""
+
+    def labels(self) -> Sequence[tuple[str, int]]:
+        """(label, images that carry it), most frequent first."""
+
+    def samples(self, count: int) -> Sequence[int]:
+        """Ids of up to ``count`` images to try a search with."""
+
+    def summary(self) -> Summary:
+        """What the gallery holds; never raises for an empty one."""
+
+
+class Pictures(Protocol):
+    """Encoded pictures by image id; called from several threads."""
+
+    def etag(self, image_id: int, kind: Kind) -> str:
+        """The tag of a view, without making it. Raises NoSuchPath."""
+
+    def view(self, image_id: int, kind: Kind) -> View:
+        """A picture. Raises NoSuchPath, ImageError."""

@@ -1,0 +1,99 @@
+"""Serving the application from a terminal: bind, say where, stop at Ctrl-C."""
+
+import contextlib
+import errno
+import ipaddress
+import os
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from retrieval.core.errors import BadValue
+from ui.security import LOOPBACK_HOSTS
+
+_GOODBYE_SECONDS = 2
+_TOLD_TO_LISTEN_ANYWHERE = ("0.0.0.0", "::")
+
+
+def serve(app: FastAPI, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C.
+
+    Args:
+        app: from ``create_app``.
+        host: address to bind to; a loopback address also makes the application refuse foreign host names.
+        port: 0 takes any free one.
+        on_ready: told the page's address once requests are answered.
+
+    Raises:
+        BadValue: the port is in use or may not be used, or the host is not this machine's.
+    """
+    with contextlib.closing(_bound(host, port)) as listener:
+        address = listener.getsockname()
+        app.state.hosts = LOOPBACK_HOSTS if is_loopback(str(address[0])) else None
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GOODBYE_SECONDS,
+        )
+        server = _Server(config, lambda: on_ready(_url(host, int(address[1]))))
+        # uvicorn closes what is open and then passes Ctrl-C on.
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise BadValue(f"{port} is not a port.", "Give --port a number from 1 to 65535.")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise BadValue(f"The host {host} is unknown here.", "Give --host an address of this machine.") from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            # A port that was used a moment ago is free; on Windows this option would take a port away from others.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise _cannot_bind(error, host, port) from error
+    return listener
+
+
+def _cannot_bind(error: OSError, host: str, port: int) -> BadValue:
+    if error.errno == errno.EADDRINUSE:
+        return BadValue(f"Port {port} is in use by another program.", "Give another one with --port.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return BadValue(f"Port {port} may not be used without more rights.", "Give one above 1023 with --port.")
+    return BadValue(f"Cannot listen on {host}: {error.strerror}.", "Give --host an address of this machine.")
+
+
+def _url(host: str, port: int) -> str:
+    name = "localhost" if host in _TOLD_TO_LISTEN_ANYWHERE else host
+    return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
