@@ -1,0 +1,150 @@
+"""The model card: what an encoder folder says about itself, in ``card.json``. Imports no torch."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from retrieval.core.errors import BadValue, ModelDamaged
+from retrieval.core.preprocessing import Preprocessing
+
+CARD_FORMAT = 1
+"""Raised whenever an older program could not use a newer folder."""
+
+BackboneArg: TypeAlias = int | float | bool | str
+
+_AGAIN = "Copy the folder again from where it came from, or make it again with `retrieval model create`."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """An encoder's identity and how to feed it.
+
+    Attributes:
+        name: for people; not part of the identity.
+        backbone: timm's name, with or without a pretrained tag.
+        backbone_args: what timm's ``create_model`` gets beside the name.
+        head: ``"none"``, ``"linear"`` or ``"mlp"``.
+        features: F, what the backbone gives.
+        dimension: D of the embeddings.
+        preprocessing: from file to input tensor.
+        origin: where the weights came from, e.g. ``"untrained, seed 0"``.
+        trained: whether the weights saw any training.
+        licence: of the weights, where it is known.
+        created: UTC, ISO 8601.
+        parameters: number of weights, without buffers.
+        fingerprint: hex SHA-256 of architecture, head, preprocessing and every tensor.
+        weights_sha256: of the file ``model.safetensors``; empty until the encoder is saved.
+        format: of the card itself.
+    """
+
+    name: str
+    backbone: str
+    backbone_args: Mapping[str, BackboneArg]
+    head: str
+    features: int
+    dimension: int
+    preprocessing: Preprocessing
+    origin: str
+    trained: bool
+    parameters: int
+    fingerprint: str
+    licence: str | None = None
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    weights_sha256: str = ""
+    format: int = CARD_FORMAT
+
+    def identity(self) -> dict[str, Any]:
+        """What enters the fingerprint beside the tensors: neither name, nor date, nor origin."""
+        return {
+            "backbone": self.backbone,
+            "backbone_args": dict(self.backbone_args),
+            "head": {"kind": self.head, "features": self.features, "dimension": self.dimension},
+            "preprocessing": self.preprocessing.to_dict(),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values, with a checksum over all of them."""
+        values = asdict(self) | {
+            "backbone_args": dict(self.backbone_args),
+            "preprocessing": self.preprocessing.to_dict(),
+        }
+        return values | {"checksum": _checksum(values)}
+
+    def to_bytes(self) -> bytes:
+        """The content of ``card.json``; the same card always gives the same bytes."""
+        return (json.dumps(self.to_dict(), indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, where: str = "card.json") -> "ModelCard":
+        """The card that ``to_bytes`` wrote.
+
+        Raises:
+            ModelDamaged: not JSON, written by a newer version, or anything in it was changed.
+        """
+        values = _parse(content, where)
+        version = values.get("format")
+        if type(version) is int and version > CARD_FORMAT:
+            raise ModelDamaged(
+                f"{where} was written by a newer version of this program (format {version}, this is {CARD_FORMAT}).",
+                "Install the newer version.",
+            )
+        if values.pop("checksum", None) != _checksum(values):
+            raise ModelDamaged(f"{where} is damaged: its checksum does not fit its content.", _AGAIN)
+        try:
+            card = cls(**(values | {"preprocessing": Preprocessing.from_dict(values["preprocessing"])}))
+        except (BadValue, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelDamaged(f"{where} is damaged: {_first_line(error)}.", _AGAIN) from error
+        _check_types(card, where)
+        # A flipped byte in the white space leaves every value as it was; it is damage all the same.
+        if card.to_bytes() != content:
+            raise ModelDamaged(f"{where} is damaged: its bytes are not those that were written.", _AGAIN)
+        return card
+
+    def renamed(self, name: str) -> "ModelCard":
+        """The same card under another name; the fingerprint stays."""
+        return replace(self, name=name)
+
+
+def canonical_json(value: Any) -> bytes:
+    """One and only one text for a JSON value: sorted keys, no white space, ASCII, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    try:
+        return hashlib.sha256(canonical_json(values)).hexdigest()
+    except ValueError:  # NaN or infinity, which no card of ours holds
+        return ""
+
+
+def _parse(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        values = json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise ModelDamaged(f"{where} is damaged: it is not JSON.", _AGAIN) from error
+    if not isinstance(values, dict):
+        raise ModelDamaged(f"{where} is damaged: it is not a JSON object.", _AGAIN)
+    return values
+
+
+def _check_types(card: ModelCard, where: str) -> None:
+    texts = (card.name, card.backbone, card.head, card.origin, card.created, card.fingerprint, card.weights_sha256)
+    counts = (card.features, card.dimension, card.parameters, card.format)
+    fits = (
+        all(isinstance(text, str) for text in texts)
+        and all(type(count) is int and count >= 0 for count in counts)
+        and isinstance(card.licence, str | None)
+        and type(card.trained) is bool
+        and isinstance(card.backbone_args, dict)
+        and all(isinstance(arg, int | float | bool | str) for arg in card.backbone_args.values())
+    )
+    if not fits:
+        raise ModelDamaged(f"{where} is damaged: a value has the wrong type.", _AGAIN)
+
+
+def _first_line(error: Exception) -> str:
+    text = error.message if isinstance(error, BadValue) else str(error)
+    return (text.splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,55 @@
+"""The encoder: backbone, pooling, head and L2 normalisation."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class EncoderOutput(NamedTuple):
+    """What an encoder makes of B images.
+
+    Attributes:
+        raw: [B, D] what the head gives, float32 or wider.
+        normalised: [B, D] the same with unit L2 norm; a zero vector stays zero.
+    """
+
+    raw: Tensor
+    normalised: Tensor
+
+
+def widened(values: Tensor) -> Tensor:
+    """``values`` in float32 if they came in half precision, otherwise as they are."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def unit_norm(raw: Tensor) -> Tensor:
+    """[B, D] with unit L2 norm, computed in float32 or wider; a zero vector stays zero and never becomes NaN."""
+    return functional.normalize(widened(raw), dim=-1, eps=1e-12)
+
+
+class Encoder(nn.Module):
+    """Images to embeddings.
+
+    Args:
+        backbone: [B, 3, S, S] → [B, F], already pooled.
+        head: [B, F] → [B, D].
+        dimension: D.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, dimension: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.dimension = dimension
+
+    def forward(self, images: Tensor) -> EncoderOutput:
+        """Raw and normalised embeddings of ``images`` [B, 3, S, S], float, normalised by mean and std."""
+        raw = widened(self.head(widened(self.backbone(images))))
+        return EncoderOutput(raw, unit_norm(raw))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """[B, D] embeddings with unit L2 norm."""
+        normalised: Tensor = self(images).normalised
+        return normalised
