@@ -89,7 +89,7 @@ def site(opened: Callable[..., FastAPI], indexed: Path) -> Iterator[str]:
         yield address
 
 
-_SWITCHES = [
+CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -101,6 +101,11 @@ _SWITCHES = [
 ]
 
 
+def chromium() -> str | None:
+    """The system's Chromium, if it has one."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Headless Chromium; where there is none the tests are skipped, except on the project's own machines.
@@ -109,13 +114,12 @@ def browser() -> Iterator[Any]:
     """
     from playwright.sync_api import Error, sync_playwright
 
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with sync_playwright() as playwright:
         try:
-            chromium = playwright.chromium.launch(executable_path=found, args=_SWITCHES)
+            launched = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
         except Error as error:
             if os.environ.get("CI"):
                 raise
             pytest.skip(f"no Chromium: {str(error).splitlines()[0]}")
-        yield chromium
-        chromium.close()
+        yield launched
+        launched.close()

@@ -1,0 +1,134 @@
+"""Image records: looking them up, filtering them, and finding the candidates for a copy."""
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select
+
+from retrieval.catalog.files import below_prefix
+from retrieval.catalog.roots import SEPARATOR, inside
+from retrieval.catalog.session import Session, chunks
+from retrieval.catalog.tables import embedded, files, images, labels, roots
+from retrieval.core.types import FileRecord, Filters, Ids, ImageRecord
+
+
+class Images:
+    """The image records of a catalog."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def count(self) -> int:
+        """Images that some present file holds."""
+        query = select(func.count(func.distinct(files.c.image_id))).where(files.c.state == "present")
+        with self._session.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def records(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
+        """Records by id; unknown ids are left out."""
+        with self._session.read() as connection:
+            return _records(connection, ids)
+
+    def labels(self) -> list[tuple[str, int]]:
+        """(label, number of images that carry it), most frequent first."""
+        query = (
+            select(labels.c.label, func.count(func.distinct(labels.c.image_id)).label("n"))
+            .where(labels.c.undone_by.is_(None))
+            .group_by(labels.c.label)
+            .order_by(func.count(func.distinct(labels.c.image_id)).desc(), labels.c.label)
+        )
+        with self._session.read() as connection:
+            return [(row.label, row.n) for row in connection.execute(query)]
+
+    def passing(self, space_id: int, filters: Filters) -> Ids:
+        """[n] ids of the findable images in a space that pass the filters, ascending."""
+        with self._session.read() as connection:
+            query = _passing(connection, space_id, filters)
+            return np.fromiter(connection.execute(query).scalars(), np.int64)
+
+    def is_embedded(self, space_id: int, digest: bytes) -> bool:
+        """Whether this content has a vector in the space."""
+        query = (
+            select(images.c.id)
+            .join(embedded, and_(embedded.c.image_id == images.c.id, embedded.c.space_id == space_id))
+            .where(images.c.digest == digest)
+        )
+        with self._session.read() as connection:
+            return connection.execute(query).first() is not None
+
+    def sample(self, space_id: int, count: int) -> list[int]:
+        """Up to ``count`` findable image ids, spread evenly over the gallery."""
+        query = (
+            select(embedded.c.image_id)
+            .where(embedded.c.space_id == space_id, embedded.c.active.is_(True))
+            .order_by(embedded.c.image_id)
+        )
+        with self._session.read() as connection:
+            total = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+            if total <= count:
+                return list(connection.execute(query).scalars())
+            return [connection.execute(query.offset(i * total // count).limit(1)).scalar_one() for i in range(count)]
+
+
+def _records(connection: Connection, ids: Sequence[int]) -> dict[int, ImageRecord]:
+    places: dict[int, list[FileRecord]] = defaultdict(list)
+    names: dict[int, set[str]] = defaultdict(set)
+    found: dict[int, ImageRecord] = {}
+    for some in chunks(list(ids)):
+        query = (
+            select(files.c.image_id, files.c.relpath, files.c.state, roots.c.path, roots.c.online)
+            .join(roots)
+            .where(files.c.image_id.in_(some))
+            .order_by(roots.c.path, files.c.relpath)
+        )
+        for row in connection.execute(query):
+            path = os.fsdecode(os.path.join(bytes(row.path), bytes(row.relpath)))
+            places[row.image_id].append(FileRecord(path, row.state, not row.online))
+        events = select(labels.c.image_id, labels.c.label).where(
+            labels.c.image_id.in_(some), labels.c.undone_by.is_(None)
+        )
+        for image_id, label in connection.execute(events):
+            names[image_id].add(label)
+        for image in connection.execute(select(images).where(images.c.id.in_(some))):
+            found[image.id] = ImageRecord(
+                id=image.id,
+                digest=bytes(image.digest).hex(),
+                width=image.width,
+                height=image.height,
+                format=image.format,
+                bytes=image.bytes,
+                captured=image.captured,
+                files=tuple(places[image.id]),
+                labels=tuple(sorted(names[image.id])),
+            )
+    return found
+
+
+def _passing(connection: Connection, space_id: int, filters: Filters) -> Select[tuple[int]]:
+    query = select(embedded.c.image_id).where(embedded.c.space_id == space_id, embedded.c.active.is_(True))
+    labelled = select(labels.c.image_id).where(labels.c.undone_by.is_(None))
+    if filters.labels:
+        query = query.where(embedded.c.image_id.in_(labelled.where(labels.c.label.in_(filters.labels))))
+    if filters.not_labels:
+        query = query.where(embedded.c.image_id.not_in(labelled.where(labels.c.label.in_(filters.not_labels))))
+    if filters.under:
+        query = query.where(_lies_under(connection, [os.fsencode(path) for path in filters.under]))
+    return query.order_by(embedded.c.image_id)
+
+
+def _lies_under(connection: Connection, paths: Sequence[bytes]) -> ColumnElement[bool]:
+    conditions = []
+    for root_id, root in connection.execute(select(roots.c.id, roots.c.path)):
+        for path in paths:
+            if inside(bytes(root), path):
+                conditions.append(files.c.root_id == root_id)
+            elif inside(path, bytes(root)):
+                relative = os.path.relpath(path, bytes(root))
+                conditions.append(
+                    and_(files.c.root_id == root_id, or_(below_prefix(relative), below_prefix(relative + SEPARATOR)))
+                )
+    if not conditions:
+        return false()
+    return exists().where(files.c.image_id == embedded.c.image_id, files.c.state == "present", or_(*conditions))

@@ -1,0 +1,28 @@
+"""The command line. Importing it is cheap: torch, FAISS, the database and Gradio are imported inside commands."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command ``retrieval`` and leave with its exit code; see ``core.errors`` for the codes."""
+    from retrieval.cli.app import app
+    from retrieval.cli.say import error_line
+    from retrieval.core.errors import RetrievalError
+
+    # A file name that the terminal's encoding lacks must not end a run.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except RetrievalError as error:
+        error_line(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader, such as `head`, has had enough. Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,0 +1,46 @@
+"""The commands, put together."""
+
+from typing import Annotated
+
+import typer
+
+from retrieval import __version__
+from retrieval.cli import gallery, index, models, search, serve
+
+app = typer.Typer(
+    name="retrieval",
+    help="Find pictures by picture: index a folder, upload a photo, see its nearest neighbours.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    add_completion=True,
+)
+
+app.command("index")(index.index)
+app.command("search")(search.search)
+app.command("status")(gallery.status)
+app.command("failures")(gallery.failures)
+app.command("roots")(gallery.roots)
+app.command("prune")(gallery.prune)
+app.command("backup")(gallery.backup)
+app.command("restore")(gallery.restore)
+app.command("models")(models.models)
+app.add_typer(models.model, name="model")
+app.command("serve")(serve.serve)
+app.command("demo")(serve.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"retrieval {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,193 @@
+"""Looking after a gallery: ``status``, ``failures``, ``roots``, ``prune``, ``backup``, ``restore``."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from retrieval.cli.index import quiet_hooks, show_report, stopping
+from retrieval.cli.options import GalleryOption, JsonOption, WorkersOption, YesOption, gallery_folder
+from retrieval.cli.say import Bar, messages, note, print_json, results, size, table
+from retrieval.core.errors import BadValue, GalleryDamaged
+from retrieval.core.text import shown
+
+if TYPE_CHECKING:
+    from retrieval.workflows.status import Status
+
+
+def status(
+    gallery: GalleryOption = None,
+    check: Annotated[bool, typer.Option("--check", help="Read and verify everything.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Verify everything and mend what can be mended.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the gallery holds, and whether its parts agree."""
+    from retrieval.workflows.status import status as look
+
+    found = look(gallery_folder(gallery), check=check, repair=repair)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _print_status(found)
+    if not found.agree:
+        hint = "Restore a backup, or index again." if repair else "Run `retrieval status --repair`."
+        raise GalleryDamaged(f"The parts of the gallery do not agree: {found.problems[0]}.", hint)
+
+
+def _print_status(found: "Status") -> None:
+    rows = table("", "")
+    rows.add_row("gallery", escape(shown(found.gallery)))
+    rows.add_row("images", f"{found.images:,}")
+    files = f"{found.files:,} ({found.failed:,} failed, {found.missing:,} missing, {found.offline_files:,} offline)"
+    rows.add_row("files", files)
+    for root in found.offline_roots:
+        rows.add_row("offline root", escape(root))
+    for space in found.spaces:
+        trained = "" if space.trained else " [yellow](untrained)[/]"
+        live = "live" if space.live else "not live"
+        rows.add_row("space", f"{space.fingerprint[:16]}, {live}: {escape(space.model)}{trained}")
+        rows.add_row("", f"{space.vectors:,} vectors of {space.dimension} dimensions, {space.findable:,} findable")
+    if found.index is None:
+        rows.add_row("index", "none yet")
+    else:
+        behind = f", {found.index.behind:,} changes behind" if found.index.behind else ""
+        rows.add_row(
+            "index", f"{found.index.kind}, {found.index.vectors:,} vectors{behind}, recall@10 {found.index.recall:.3f}"
+        )
+        rows.add_row("", escape(found.index.reason))
+    rows.add_row("disk", ", ".join(f"{name} {size(count)}" for name, count in found.bytes.items()))
+    verdict = "[green]agree[/]" if found.agree else "[red]do not agree[/]"
+    how = "everything was read" if found.checked else "quick look; --check reads everything"
+    rows.add_row("parts", f"{verdict} ({how})")
+    results.print(rows)
+    for line in found.repaired:
+        results.print(f"[green]repaired[/] {escape(line)}")
+    for line in found.problems:
+        results.print(f"[red]problem[/] {escape(line)}")
+
+
+def failures(
+    gallery: GalleryOption = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Read every failed file again.")] = False,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List every failed file with its reason, or try them again."""
+    folder = gallery_folder(gallery)
+    if retry:
+        from retrieval.workflows.indexing import retry_failures
+
+        with stopping() as stop, Bar().shown() as bar:
+            report = retry_failures(folder, workers=workers, hooks=quiet_hooks(bar, stop))
+        show_report(report, folder, as_json)
+        return
+    from retrieval.workflows.upkeep import failures as list_failures
+
+    failed = list_failures(folder)
+    if as_json:
+        print_json([{"path": f.path, "reason": f.reason, "message": f.message, "hint": f.hint} for f in failed])
+        return
+    rows = table("reason", "file", "what is wrong")
+    for f in failed:
+        rows.add_row(f.reason, escape(shown(f.path)), escape(shown(f"{f.message} {f.hint}".strip())))
+    results.print(rows) if failed else note("No file failed.")
+
+
+def roots(
+    gallery: GalleryOption = None,
+    remove: Annotated[
+        Path | None, typer.Option("--remove", metavar="PATH", help="Forget this folder and all its files.")
+    ] = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the folders that were indexed, or forget one. Files on disk are never touched."""
+    from retrieval.workflows import upkeep
+
+    folder = gallery_folder(gallery)
+    if remove is not None:
+        _ask(f"Forget {shown(str(remove.absolute()))} and all its files in the gallery? The files stay on disk.", yes)
+        forgotten = upkeep.remove_root(folder, remove)
+        if as_json:
+            print_json({"forgotten": forgotten})
+        else:
+            results.print(f"{forgotten} files forgotten.")
+        return
+    listed = upkeep.list_roots(folder)
+    if as_json:
+        print_json([asdict(root) for root in listed])
+        return
+    rows = table("folder", "state", ">present", ">missing", ">failed")
+    for root in listed:
+        state = "online" if root.online else "[yellow]offline[/]"
+        rows.add_row(escape(shown(root.path)), state, str(root.present), str(root.missing), str(root.failed))
+    results.print(rows)
+
+
+def prune(gallery: GalleryOption = None, yes: YesOption = False, as_json: JsonOption = False) -> None:
+    """Forget files that are gone from folders that can be reached. Offline folders are left alone."""
+    from retrieval.workflows import upkeep
+
+    folder = gallery_folder(gallery)
+    gone = upkeep.missing_files(folder)
+    forgotten = 0
+    if gone:
+        for path in gone[:10]:
+            note(f"  {shown(path)}")
+        if len(gone) > 10:
+            note(f"  and {len(gone) - 10} more")
+        _ask(f"Forget these {len(gone)} files?", yes)
+        forgotten = upkeep.prune(folder)
+    if as_json:
+        print_json({"forgotten": forgotten})
+    else:
+        results.print(f"{forgotten} files forgotten.")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; must not exist.")],
+    gallery: GalleryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the whole gallery (catalog, vectors, models) to one file, also while it is in use."""
+    from retrieval.workflows.backup import backup as write
+
+    written = write(gallery_folder(gallery), file)
+    if as_json:
+        print_json({"file": str(file), "bytes": written})
+    else:
+        results.print(f"{escape(shown(str(file)))}: {size(written)}.")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file made by `retrieval backup`.")],
+    gallery: GalleryOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the gallery what it was when the backup was made. A present gallery is moved aside, never deleted."""
+    from retrieval.workflows.backup import restore as put_back
+
+    folder = gallery_folder(gallery)
+    if folder.exists() and any(folder.iterdir()):
+        _ask(f"Replace the gallery {shown(str(folder))}? It is moved aside, not deleted.", yes)
+    aside = put_back(file, folder)
+    if as_json:
+        print_json({"gallery": str(folder), "moved_aside": None if aside is None else str(aside)})
+        return
+    results.print(f"Restored {escape(shown(str(folder)))}.")
+    if aside is not None:
+        note(f"The former gallery is in {shown(str(aside))}.")
+
+
+def _ask(question: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadValue("This needs a yes, and there is nobody to ask.", "Add --yes.")
+    if not typer.confirm(question, err=True):
+        messages.print("Nothing was changed.")
+        raise typer.Exit(0)

@@ -1,0 +1,106 @@
+"""What the command line says: messages and progress on stderr, results on stdout."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from retrieval.core.errors import RetrievalError
+from retrieval.core.text import shown
+
+if TYPE_CHECKING:
+    from retrieval.workflows.indexing import Progress
+
+messages = Console(stderr=True, highlight=False)
+results = Console(highlight=False)
+
+
+def note(text: str) -> None:
+    """One line for people, on stderr."""
+    messages.print(escape(shown(text)))
+
+
+def warn(text: str) -> None:
+    """One line that should not be missed, on stderr."""
+    messages.print(f"[yellow]Note:[/] {escape(shown(text))}", soft_wrap=True)
+
+
+def error_line(error: RetrievalError) -> None:
+    """An error: what is wrong and what to do next, on stderr."""
+    messages.print(f"[bold red]Error:[/] {escape(shown(error.message))} {escape(shown(error.hint))}", soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """A result for programs. ASCII only: names that are not valid text survive as escapes."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """A plain table; a column whose name starts with ``>`` is right-aligned."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    return made
+
+
+def size(count: float) -> str:
+    """Bytes for people, in powers of 1000 as disks are sold."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+class Bar:
+    """A progress bar with rate, time left and failures; does nothing until the first report."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self._progress = RichProgress(
+            TextColumn("Indexing"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[failed]}"),
+            console=messages,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None, rate="", left="", failed="", visible=False)
+
+    def report(self, progress: "Progress") -> None:
+        """Show how far a run is."""
+        left = "" if progress.seconds_left is None else f"{duration(progress.seconds_left)} left"
+        self._progress.update(
+            self._task,
+            visible=True,
+            completed=progress.done,
+            total=progress.total,
+            rate=f"{progress.images_per_second:.1f}/s",
+            left=left if progress.done < progress.total else "",
+            failed=f"[red]{progress.failed} failed[/]" if progress.failed else "",
+        )
+
+    @contextmanager
+    def shown(self) -> Iterator["Bar"]:
+        """Show the bar while the block runs."""
+        with self._progress:
+            yield self

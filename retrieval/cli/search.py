@@ -1,0 +1,139 @@
+"""``retrieval search``."""
+
+import csv
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from retrieval.cli.options import GalleryOption, JsonOption, ModelOption, gallery_folder
+from retrieval.cli.say import error_line, print_json, results, table, warn
+from retrieval.core.errors import BadValue, RetrievalError
+from retrieval.core.text import shown
+from retrieval.core.types import Filters
+
+if TYPE_CHECKING:
+    from retrieval.workflows.results import Neighbour, SearchResult
+    from retrieval.workflows.searching import Answer
+
+_FIELDS = ("rank", "id", "score", "probability", "labels", "paths", "width", "height")
+
+
+def search(
+    query: Annotated[
+        Path, typer.Argument(metavar="IMAGE|FOLDER", help="An image, or a folder of them: one query each.")
+    ],
+    gallery: GalleryOption = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="How many neighbours.")] = 10,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="L", help="Only images with this label.")
+    ] = None,
+    not_label: Annotated[
+        list[str] | None, typer.Option("--not-label", metavar="L", help="No images with this label.")
+    ] = None,
+    under: Annotated[
+        list[Path] | None, typer.Option("--under", metavar="PATH", help="Only images in this folder.")
+    ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option("--min-score", metavar="S", min=-1, max=1, help="Only neighbours at least this close."),
+    ] = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,
+) -> None:
+    """Show the nearest neighbours of an image, or of every image in a folder."""
+    from retrieval.workflows.gallery import Gallery
+    from retrieval.workflows.searching import Searcher
+
+    if as_json and as_csv:
+        raise BadValue("--json and --csv exclude each other.", "Choose one.")
+    filters = Filters(
+        labels=tuple(label or ()),
+        not_labels=tuple(not_label or ()),
+        under=tuple(os.path.abspath(path) for path in under or ()),
+        min_score=min_score,
+    )
+    with Gallery(gallery_folder(gallery)) as opened, Searcher(opened, warn) as searcher:
+        answers = searcher.by_path(query, k, filters, model=model)
+        printer = _Json() if as_json else _Csv() if as_csv else _Tables()
+        last_error = None
+        usable = 0
+        for answer in answers:
+            if isinstance(answer.found, RetrievalError):
+                last_error = answer.found
+                if query.is_dir():
+                    error_line(answer.found)
+            else:
+                usable += 1
+            printer.add(answer)
+        if last_error is not None and not usable:
+            raise last_error
+        printer.finish()
+
+
+class _Json:
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, answer: "Answer") -> None:
+        row: dict[str, Any] = {"query": answer.path, "neighbours": [], "error": None}
+        if isinstance(answer.found, RetrievalError):
+            row["error"] = str(answer.found)
+        else:
+            row["neighbours"] = [_fields(n) for n in answer.found.neighbours]
+        self._rows.append(row)
+
+    def finish(self) -> None:
+        print_json(self._rows)
+
+
+class _Csv:
+    def __init__(self) -> None:
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow(("query", *_FIELDS))
+
+    def add(self, answer: "Answer") -> None:
+        if isinstance(answer.found, RetrievalError):
+            return
+        for n in answer.found.neighbours:
+            values = _fields(n)
+            values["labels"] = ";".join(n.labels)
+            values["paths"] = shown(n.paths[0]) if n.paths else ""
+            self._writer.writerow((shown(answer.path), *values.values()))
+
+    def finish(self) -> None:
+        sys.stdout.flush()
+
+
+class _Tables:
+    def add(self, answer: "Answer") -> None:
+        if isinstance(answer.found, RetrievalError):
+            return
+        print_neighbours(f"Neighbours of {shown(answer.path)}", answer.found)
+
+    def finish(self) -> None:
+        pass
+
+
+def print_neighbours(title: str, found: "SearchResult") -> None:
+    """A table of neighbours on stdout."""
+    rows = table(">rank", ">score", ">id", "labels", "path", title=escape(title))
+    for n in found.neighbours:
+        path = escape(shown(n.paths[0])) if n.paths else ""
+        more = f" [dim](+{len(n.paths) - 1} copies)[/]" if len(n.paths) > 1 else ""
+        offline = " [yellow](offline)[/]" if n.offline else ""
+        rows.add_row(str(n.rank), f"{n.score:.4f}", str(n.id), escape(", ".join(n.labels)), path + more + offline)
+    results.print(rows)
+    if not found.neighbours:
+        results.print(f"  Nothing found among {found.searched} images; loosen the filters or --min-score.")
+    results.print()
+
+
+def _fields(neighbour: "Neighbour") -> dict[str, Any]:
+    values = asdict(neighbour)
+    return {name: values[name] for name in _FIELDS}

@@ -1,0 +1,222 @@
+"""The encoder of a gallery's space: kept in the gallery, opened once, refused when it is another one."""
+
+import contextlib
+import platform
+import shutil
+import threading
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retrieval.core.errors import BadValue, ModelDamaged, ModelMismatch, ModelUnsafe, NoSuchPath, RetrievalError
+from retrieval.core.preprocessing import Preprocessing
+from retrieval.core.types import EmbeddingSpace, Pixels, Vectors
+from retrieval.models.card import ModelCard
+from retrieval.models.folder import read_card, verify_folder
+from retrieval.workflows.gallery import Gallery
+
+if TYPE_CHECKING:
+    from retrieval.models.encoder import Encoder
+    from retrieval.models.runtime import EncoderRuntime
+    from retrieval.workflows.live_index import Say
+
+DEFAULT_MODEL = "mobilenetv2_100"
+"""What a new gallery gets when ``--model`` is not given: small, fast on a processor, pretrained on ImageNet."""
+
+_LIBRARIES = ("torch", "timm", "pillow")
+
+
+class GalleryEncoder:
+    """The encoder of a space, with the runtime that is fastest here. Satisfies ``embedding.Embedder``.
+
+    Args:
+        gallery: holds the encoder's folder.
+        space: whose encoder.
+        say: told when a library upgrade changed what the encoder gives.
+
+    Raises:
+        ModelDamaged: the gallery's copy of the encoder is damaged or gone.
+    """
+
+    def __init__(self, gallery: Gallery, space: EmbeddingSpace, say: "Say" = lambda _: None) -> None:
+        self._gallery = gallery
+        self._space = space
+        self._say = say
+        self._opening = threading.Lock()
+        self.card = self.card_of(gallery, space)
+
+    @staticmethod
+    def card_of(gallery: Gallery, space: EmbeddingSpace) -> ModelCard:
+        """The card alone; no weights are read."""
+        folder = gallery.layout.model(space.fingerprint)
+        try:
+            card = read_card(folder)
+        except RetrievalError as error:
+            raise _copy_damaged(folder, error.message) from error
+        if card.fingerprint != space.fingerprint:
+            raise _copy_damaged(folder, "it is another encoder's")
+        return card
+
+    @property
+    def spec(self) -> Preprocessing:
+        """How files become its input."""
+        return self.card.preprocessing
+
+    @property
+    def batch(self) -> int:
+        """The batch size it is fastest with."""
+        return self._open().batch
+
+    @property
+    def parallel_calls(self) -> int:
+        """How many threads should call it at once."""
+        return self._open().parallel_calls
+
+    def embed(self, pixels: Pixels) -> Vectors:
+        """[n, S, S, 3] to [n, D] float32, unit norm."""
+        return self._open().embed(pixels)
+
+    def _open(self) -> "EncoderRuntime":
+        # cached_property alone would let two first searches load the encoder twice.
+        with self._opening:
+            return self._runtime
+
+    @cached_property
+    def _runtime(self) -> "EncoderRuntime":
+        from retrieval.models.folder import load_encoder
+
+        folder = self._gallery.layout.model(self._space.fingerprint)
+        try:
+            encoder, card = load_encoder(folder)
+        except RetrievalError as error:
+            raise _copy_damaged(folder, error.message) from error
+        runtime = open_runtime(self._gallery, encoder, card)
+        self._compare_probes(runtime)
+        return runtime
+
+    def _compare_probes(self, runtime: "EncoderRuntime") -> None:
+        """A library upgrade may change what the same weights give: compare with what the space began with."""
+        from retrieval.models.probes import probe_embeddings, probes_agree
+
+        key = f"libraries:{self._space.fingerprint[:16]}"
+        now = {name: _version(name) for name in _LIBRARIES}
+        before = self._gallery.catalog.get(key)
+        if before == now:
+            return
+        if before is not None and not probes_agree(
+            self._gallery.catalog.spaces.probes(self._space), probe_embeddings(runtime)
+        ):
+            changed = ", ".join(f"{n} {before.get(n)} → {now[n]}" for n in now if before.get(n) != now[n])
+            self._say(
+                f"The encoder gives other embeddings than when this gallery began ({changed}): "
+                "neighbours may be wrong. Go back to those versions, or index into a new gallery."
+            )
+            return
+        self._gallery.catalog.put(key, now)
+
+
+def open_runtime(gallery: Gallery, encoder: "Encoder", card: ModelCard) -> "EncoderRuntime":
+    """The fastest way to run an encoder on this machine; measured once a machine and remembered in the catalog."""
+    from retrieval.models.choice import RuntimeChoice
+    from retrieval.models.runtime import EncoderRuntime
+
+    key = f"runtime:{platform.node()}:{card.fingerprint[:16]}"
+    known = gallery.catalog.get(key)
+    choice = None
+    # What cannot be read is measured again.
+    with contextlib.suppress(BadValue):
+        choice = None if known is None else RuntimeChoice.from_dict(known)
+    runtime = EncoderRuntime(encoder, card.preprocessing, threads=gallery.settings.threads, choice=choice)
+    if runtime.choice != choice:
+        gallery.catalog.put(key, runtime.choice.to_dict())
+    return runtime
+
+
+def ensure_space(gallery: Gallery, model: str | None, say: "Say") -> EmbeddingSpace:
+    """The space to index into; a new gallery gets one for ``model``. The caller holds the write lock.
+
+    A copy of the encoder that is damaged is replaced when ``model`` gives the same one again.
+
+    Raises:
+        ModelMismatch: ``model`` is another encoder than the live space's.
+        ModelUnavailable, ModelDamaged, ModelUnsafe, NoSuchPath: see ``models.resolve_model``.
+    """
+    from retrieval.models.folder import save_encoder
+    from retrieval.models.resolve import resolve_model
+
+    space = gallery.catalog.spaces.live()
+    if space is not None and (model is None or (_is_name_of(model, space) and _copy_is_whole(gallery, space))):
+        return space
+    encoder, card = resolve_model(model or DEFAULT_MODEL, announce=say)
+    folder = gallery.layout.model(card.fingerprint)
+    if space is None:
+        save_encoder(encoder, card, folder)
+        return _new_space(gallery, encoder, card)
+    _refuse_other(gallery, space, model or "", card)
+    try:
+        verify_folder(folder)
+    except (ModelDamaged, ModelUnsafe, NoSuchPath) as error:
+        say(f"The gallery's own copy of the encoder is replaced by the one given: {error.message}")
+        shutil.rmtree(folder, ignore_errors=True)
+        save_encoder(encoder, card, folder)
+    return space
+
+
+def refuse_other_encoder(gallery: Gallery, model: str) -> None:
+    """Compare the ``--model`` of a search with the live space.
+
+    Raises:
+        ModelMismatch: it is another encoder.
+        EmptyGallery: nothing is indexed.
+        ModelUnavailable, ModelDamaged, ModelUnsafe, NoSuchPath: see ``models.resolve_model``.
+    """
+    from retrieval.models.resolve import resolve_model
+
+    space = gallery.live_space()
+    if not _is_name_of(model, space):
+        _refuse_other(gallery, space, model, resolve_model(model)[1])
+
+
+def _is_name_of(model: str, space: EmbeddingSpace) -> bool:
+    """Whether ``model`` is just the name the space was made with: then nothing is loaded or downloaded again."""
+    return model == space.model and not Path(model).exists()
+
+
+def _copy_is_whole(gallery: Gallery, space: EmbeddingSpace) -> bool:
+    try:
+        verify_folder(gallery.layout.model(space.fingerprint))
+    except (ModelDamaged, ModelUnsafe, NoSuchPath):
+        return False
+    return True
+
+
+def _new_space(gallery: Gallery, encoder: "Encoder", card: ModelCard) -> EmbeddingSpace:
+    from retrieval.models.probes import probe_embeddings
+
+    runtime = open_runtime(gallery, encoder, card)
+    gallery.catalog.put(f"libraries:{card.fingerprint[:16]}", {name: _version(name) for name in _LIBRARIES})
+    return gallery.catalog.spaces.create(card.fingerprint, card.name, card.dimension, probe_embeddings(runtime))
+
+
+def _refuse_other(gallery: Gallery, space: EmbeddingSpace, model: str, card: ModelCard) -> None:
+    if card.fingerprint != space.fingerprint:
+        raise ModelMismatch(
+            f"The gallery {gallery.folder} was indexed with {space.model} ({space.fingerprint[:12]}); "
+            f"{model} is another encoder ({card.fingerprint[:12]}), and their vectors cannot be compared.",
+            "Leave --model out to go on with the gallery's own, or index into a new gallery with --gallery DIR.",
+        )
+
+
+def _copy_damaged(folder: Path, why: str) -> ModelDamaged:
+    return ModelDamaged(
+        f"The gallery's encoder in {folder} cannot be used: {why}",
+        "Give the original again with `retrieval index --model FOLDER PATH`, or restore a backup.",
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,397 @@
+"""Index folders: scan, plan, read, decode, embed, commit a batch at a time, and account for every file."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from retrieval.catalog import Catalog, Counts, Indexed, Root, inside
+from retrieval.core.errors import disk_full_is_said
+from retrieval.core.settings import Settings, available_cores, load_settings
+from retrieval.core.types import EmbeddingSpace
+from retrieval.embedding import Embedded, embed_files
+from retrieval.images.jobs import ReadFile
+from retrieval.images.pool import DecodePool
+from retrieval.workflows.encoders import GalleryEncoder, ensure_space
+from retrieval.workflows.gallery import Gallery, nothing_indexed, refuse_strangers
+from retrieval.workflows.layout import Layout
+from retrieval.workflows.live_index import LiveIndex, Say
+from retrieval.workflows.planning import Plan, Planner, Spool, Todo
+from retrieval.workflows.scopes import Scope, check_paths, look_at_roots, scopes_for
+
+_BATCH_FILES = 256
+_BATCH_SECONDS = 2.0
+_CATALOG_BYTES_A_FILE = 900
+"""What a file and its image take in the catalog, indexes included; measured on 10,000 files."""
+
+_NICE = 5
+"""Decoders step back where the encoder wants the processor: it is the bottleneck, they only keep ahead of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run is about to cost, said before it starts.
+
+    Attributes:
+        plan: what the scan found.
+        offline: files in roots that cannot be reached.
+        seconds: for reading, decoding and embedding; None where nothing must be read.
+        bytes: disk that the gallery will take in addition.
+    """
+
+    plan: Plan
+    offline: int
+    seconds: float | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: files that must be read, of which so many are done and failed; rate and time left."""
+
+    done: int
+    total: int
+    failed: int
+    images_per_second: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """Every file accounted for: found = new + changed + moved + copied + unchanged + failed.
+
+    Attributes:
+        found: image files in what was indexed (and files that claim to be images).
+        new: with a content never seen before.
+        changed: known paths with another content than before.
+        moved: known contents whose known place is gone.
+        copied: known contents that are still at a known place too.
+        unchanged: as they were.
+        failed: that could not be used; each is listed with its reason.
+        skipped: files that are no images.
+        missing: files that were there before and are gone from a folder that can be reached.
+        offline: files in folders that cannot be reached; nothing is concluded about them.
+        embedded: image contents that were embedded.
+        seconds: the whole run.
+        images_per_second: contents embedded in the time spent on reading and embedding; 0 where none were.
+        space: fingerprint of the embedding space.
+        interrupted: the run was stopped; the next one goes on from here.
+    """
+
+    found: int
+    new: int
+    changed: int
+    moved: int
+    copied: int
+    unchanged: int
+    failed: int
+    skipped: int
+    missing: int
+    offline: int
+    embedded: int
+    seconds: float
+    images_per_second: float
+    space: str
+    interrupted: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """How a run talks to whoever started it.
+
+    Attributes:
+        say: one line about anything unusual.
+        estimated: the costs, before anything is read.
+        progress: now and then.
+        stop: asked often; True ends the run cleanly after the batch at hand.
+    """
+
+    say: Say = lambda _: None
+    estimated: Callable[[Estimate], None] = lambda _: None
+    progress: Callable[[Progress], None] = lambda _: None
+    stop: Callable[[], bool] = lambda: False
+
+
+def index_paths(
+    folder: Path,
+    paths: Sequence[Path],
+    *,
+    model: str | None = None,
+    workers: int | None = None,
+    settings: Settings | None = None,
+    hooks: Hooks | None = None,
+) -> IndexReport:
+    """Bring a gallery up to date with folders and files.
+
+    Args:
+        folder: the gallery's; made if absent.
+        paths: folders (recursively) and single files; none means all folders that were indexed before.
+        model: see ``models.resolve_model``; needed at most for the first run.
+        workers: decoding processes; as many as there are cores by default.
+        settings: from the environment by default.
+        hooks: who to talk to.
+
+    Raises:
+        NoSuchPath, GalleryBusy, ModelMismatch, ModelUnavailable, DiskFull, …: see ``core.errors``. Whatever is
+        raised, what was committed stays, and the next run goes on from there.
+    """
+    settings, hooks = settings or load_settings(), hooks or Hooks()
+    _check_new_gallery(folder, paths)
+    with (
+        disk_full_is_said(str(folder)),
+        Gallery(folder, settings, create=True) as gallery,
+        gallery.writing(),
+        Spool() as spool,
+    ):
+        started = monotonic()
+        scopes = scopes_for(gallery.catalog, paths)
+        space = ensure_space(gallery, model, hooks.say)
+        run = Run(gallery, space, workers, hooks, started)
+        planner = Planner(gallery.catalog, spool, hooks.say, write=True, stop=hooks.stop)
+        for scope in scopes:
+            planner.scan(scope)
+        hooks.estimated(run.estimate(planner.plan, _files_offline(gallery.catalog)))
+        run.read(spool, planner.plan.to_read)
+        missing = 0 if hooks.stop() else run.mark_missing(scopes, planner)
+        return run.finish(planner.plan, missing)
+
+
+def estimate_index(
+    folder: Path,
+    paths: Sequence[Path],
+    *,
+    model: str | None = None,
+    workers: int | None = None,
+    settings: Settings | None = None,
+    hooks: Hooks | None = None,
+) -> Estimate:
+    """What ``index_paths`` would do and cost. The gallery is not changed, and not made if there is none."""
+    settings, hooks = settings or load_settings(), hooks or Hooks()
+    _check_new_gallery(folder, paths)
+    with tempfile.TemporaryDirectory(prefix="retrieval-") as scratch:
+        # The plan is made in a copy: neither new roots nor a new space may stay behind.
+        _copy_for_planning(folder, Path(scratch), settings)
+        with Gallery(Path(scratch), settings, create=True) as gallery, Spool() as spool:
+            scopes = scopes_for(gallery.catalog, paths)
+            run = Run(gallery, ensure_space(gallery, model, hooks.say), workers, hooks, monotonic())
+            planner = Planner(gallery.catalog, spool, hooks.say, write=False, stop=hooks.stop)
+            for scope in scopes:
+                planner.scan(scope)
+            return run.estimate(planner.plan, _files_offline(gallery.catalog))
+
+
+def _check_new_gallery(folder: Path, paths: Sequence[Path]) -> None:
+    """What can be said against a run before a gallery is made for it."""
+    if Layout(folder).catalog.exists():
+        return
+    if not paths:
+        raise nothing_indexed(folder)
+    check_paths(os.path.abspath(os.fsencode(path)) for path in paths)
+    refuse_strangers(folder)
+
+
+def _copy_for_planning(folder: Path, scratch: Path, settings: Settings) -> None:
+    if not Layout(folder).catalog.exists():
+        return
+    with Gallery(folder, settings) as gallery:
+        gallery.catalog.copy_to(Layout(scratch).catalog)
+        space = gallery.catalog.spaces.live()
+        if space is not None:
+            source, target = gallery.layout.model(space.fingerprint), Layout(scratch).model(space.fingerprint)
+            if source.exists():
+                shutil.copytree(source, target)
+
+
+def retry_failures(
+    folder: Path, *, workers: int | None = None, settings: Settings | None = None, hooks: Hooks | None = None
+) -> IndexReport:
+    """Read every failed file again, whether it changed or not.
+
+    Raises:
+        EmptyGallery: nothing was ever indexed.
+    """
+    settings, hooks = settings or load_settings(), hooks or Hooks()
+    with disk_full_is_said(str(folder)), Gallery(folder, settings) as gallery, gallery.writing():
+        started = monotonic()
+        run = Run(gallery, gallery.live_space(), workers, hooks, started)
+        look_at_roots(gallery.catalog, remember=True)
+        online = {root.id for root in gallery.catalog.roots.all() if root.online}
+        todos = [
+            Todo(f.root_id, f.relpath, os.fsencode(f.path))
+            for f in gallery.catalog.files.failures()
+            if f.root_id in online
+        ]
+        plan = Plan(found=len(todos), to_read=len(todos), sample=todos[:16])
+        run.read(todos, len(todos))
+        return run.finish(plan, 0)
+
+
+class _KnownContents:
+    """The contents that have a vector in a space, as a container of digests; a look-up is one indexed query."""
+
+    def __init__(self, catalog: Catalog, space: EmbeddingSpace) -> None:
+        self._catalog = catalog
+        self._space = space
+
+    def __contains__(self, digest: object) -> bool:
+        return isinstance(digest, bytes) and self._catalog.images.is_embedded(self._space.id, digest)
+
+
+class Run:
+    """One indexing run; the caller holds the write lock."""
+
+    def __init__(
+        self, gallery: Gallery, space: EmbeddingSpace, workers: int | None, hooks: Hooks, started: float
+    ) -> None:
+        self._gallery = gallery
+        self._catalog = gallery.catalog
+        self._space = space
+        self._hooks = hooks
+        self._started = started
+        self._workers = workers or available_cores()
+        self._store = gallery.store(space)
+        self._store.cut_tail()
+        self._encoder = GalleryEncoder(gallery, space, hooks.say)
+        self._known = _KnownContents(gallery.catalog, space)
+        self._counts = Counts()
+        self._busy_seconds = 0.0
+        self._operation: int | None = None
+
+    def estimate(self, plan: Plan, offline: int) -> Estimate:
+        """Costs, from the rate of the last run with this encoder here, or else from reading a few of the files."""
+        per_file = 2 * self._space.dimension + 16 + _CATALOG_BYTES_A_FILE
+        rate = self._catalog.get(self._rate_key) or (self._measure(plan.sample) if plan.to_read else None)
+        return Estimate(plan, offline, plan.to_read / rate if plan.to_read and rate else None, plan.to_read * per_file)
+
+    @property
+    def _rate_key(self) -> str:
+        return f"rate:{self._space.fingerprint[:16]}"
+
+    def _measure(self, sample: Sequence[Todo]) -> float:
+        with DecodePool(self._workers, self._gallery.settings.limits, self._gallery.settings.plugins) as pool:
+            list(self._embed(sample[:1], pool))
+            start = monotonic()
+            list(self._embed(sample, pool))
+            return len(sample) / max(1e-3, monotonic() - start)
+
+    def _embed(self, todos: Iterable[Todo], pool: DecodePool) -> Iterable[Embedded[Todo]]:
+        spec, known = self._encoder.spec, self._known
+        return embed_files(
+            todos, lambda todo: ReadFile(todo.path, spec, known), pool, self._encoder, workers=self._workers
+        )
+
+    def read(self, todos: Iterable[Todo], total: int) -> None:
+        """Read, decode, embed and commit; ends early when asked to stop."""
+        if not total:
+            return
+        self._operation = self._catalog.ingest.start()
+        start = monotonic()
+        settings = self._gallery.settings
+        until_stopped = (todo for todo in todos if not self._hooks.stop())
+        batch: list[Indexed] = []
+        committed = start
+        with DecodePool(self._workers, settings.limits, settings.plugins, nice=_NICE) as pool:
+            for done, item in enumerate(self._embed(until_stopped, pool), start=1):
+                batch.append(_outcome(item))
+                if len(batch) >= _BATCH_FILES or monotonic() - committed > _BATCH_SECONDS:
+                    self._commit(batch)
+                    batch, committed = [], monotonic()
+                    self._report(done, total, start)
+        self._commit(batch)
+        self._busy_seconds = monotonic() - start
+        self._report(self._done, total, start)
+        if self._counts.embedded >= 16:
+            self._catalog.put(self._rate_key, self._counts.embedded / self._busy_seconds)
+
+    @property
+    def _done(self) -> int:
+        c = self._counts
+        return c.new + c.changed + c.moved + c.copied + c.unchanged + c.failed
+
+    def _commit(self, batch: Sequence[Indexed]) -> None:
+        if not batch:
+            return
+        assert self._operation is not None
+        counts = self._catalog.ingest.commit(self._space.id, batch, self._store.append, self._operation)
+        self._store.refresh(self._store.rows + counts.embedded)
+        self._counts.add(counts)
+
+    def _report(self, done: int, total: int, start: float) -> None:
+        rate = done / max(1e-6, monotonic() - start)
+        left = (total - done) / rate if rate else None
+        self._hooks.progress(Progress(done, total, self._counts.failed, rate, left))
+
+    def mark_missing(self, scopes: Sequence[Scope], planner: Planner) -> int:
+        """Files that were known in these scopes, were not seen, and did not move away: they are missing."""
+        for claimed in self._counts.claimed:
+            planner.seen.add(claimed)
+        missing = 0
+        for scope in scopes:
+            gone = []
+            for file_id, relpath in self._catalog.files.ids_below(scope.root.id, scope.below):
+                if file_id in planner.seen or self._is_unlisted(scope.root, relpath, planner.plan):
+                    continue
+                # New files of this very run have ids that the planner had not seen: look before concluding.
+                if not os.path.lexists(os.path.join(scope.root.path, relpath)):
+                    gone.append(file_id)
+            missing += self._catalog.files.mark_missing(gone)
+        return missing
+
+    @staticmethod
+    def _is_unlisted(root: Root, relpath: bytes, plan: Plan) -> bool:
+        path = os.path.join(root.path, relpath)
+        return any(inside(path, folder) for folder in plan.unlisted)
+
+    def finish(self, plan: Plan, missing: int) -> IndexReport:
+        """Publish the index, seal the catalog, and account for everything."""
+        stopped = self._hooks.stop()
+        if not stopped:
+            LiveIndex(self._gallery, self._space, self._hooks.say).publish()
+        self._catalog.seal()
+        counts, seconds = self._counts, monotonic() - self._started
+        return IndexReport(
+            found=self._done + plan.unchanged + plan.failed,
+            new=counts.new,
+            changed=counts.changed,
+            moved=counts.moved,
+            copied=counts.copied,
+            unchanged=counts.unchanged + plan.unchanged,
+            failed=counts.failed + plan.failed,
+            skipped=plan.skipped,
+            missing=missing,
+            offline=_files_offline(self._catalog),
+            embedded=counts.embedded,
+            seconds=round(seconds, 3),
+            images_per_second=round(counts.embedded / self._busy_seconds, 2) if counts.embedded else 0.0,
+            space=self._space.fingerprint,
+            interrupted=stopped,
+        )
+
+
+def _outcome(item: Embedded[Todo]) -> Indexed:
+    todo, file = item.item, item.file
+    if file.error is not None:
+        error = file.error
+        return Indexed(
+            todo.root_id,
+            todo.relpath,
+            file.size,
+            file.mtime_ns,
+            file.digest,
+            reason=error.reason,
+            message=error.message,
+            hint=error.hint,
+        )
+    return Indexed(todo.root_id, todo.relpath, file.size, file.mtime_ns, file.digest, file.facts, item.vector)
+
+
+def _files_offline(catalog: Catalog) -> int:
+    return catalog.files.states()["offline"]

@@ -1,0 +1,179 @@
+"""The plan of an index run: which files must be read, which are as they were, which are no images.
+
+Made by names, sizes and times alone; only files that are new to the catalog are opened, for their first bytes. The
+list of what must be read goes to a temporary file, so that memory stays bounded whatever the folder's size.
+"""
+
+import os
+import random
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from types import TracebackType
+from typing import IO, Any
+
+from retrieval.catalog import Catalog, KnownFile
+from retrieval.core.text import shown
+from retrieval.images.scan import ScannedFile, classify, scan
+from retrieval.workflows.scopes import Scope
+
+_CHUNK = 900
+_SAMPLE = 16
+_HEAD = struct.Struct("<qII")
+"""Of a spooled entry: root, length of the relative path, length of the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A file that must be read."""
+
+    root_id: int
+    relpath: bytes
+    path: bytes
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a scan found.
+
+    Attributes:
+        found: files that are images, or claim to be.
+        to_read: of these, how many are new or changed.
+        bytes_to_read: their size together.
+        unchanged: known, and as they were.
+        failed: known failures that are as they were; they are not read again.
+        skipped: files that are no images.
+        sample: a few of the files to read, spread evenly, for an estimate.
+        unlisted: folders that could not be listed; nothing in them is taken for missing.
+    """
+
+    found: int = 0
+    to_read: int = 0
+    bytes_to_read: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    skipped: int = 0
+    sample: list[Todo] = field(default_factory=list)
+    unlisted: list[bytes] = field(default_factory=list)
+
+
+class Spool:
+    """A list of ``Todo`` on disk: appended to, then read once from the start."""
+
+    def __init__(self) -> None:
+        self._file: IO[Any] = tempfile.TemporaryFile(prefix="retrieval-")  # noqa: SIM115
+
+    def append(self, todo: Todo) -> None:
+        """Add one."""
+        self._file.write(_HEAD.pack(todo.root_id, len(todo.relpath), len(todo.path)) + todo.relpath + todo.path)
+
+    def __iter__(self) -> Iterator[Todo]:
+        self._file.seek(0)
+        while head := self._file.read(_HEAD.size):
+            root_id, relpath, path = _HEAD.unpack(head)
+            yield Todo(root_id, self._file.read(relpath), self._file.read(path))
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+class Seen:
+    """A set of file ids, one bit each: ten million files take a megabyte and a quarter."""
+
+    def __init__(self, largest: int) -> None:
+        self._bits = bytearray(largest // 8 + 1)
+
+    def add(self, file_id: int) -> None:
+        """Remember an id; one that is larger than the largest known needs no remembering."""
+        if file_id // 8 < len(self._bits):
+            self._bits[file_id // 8] |= 1 << (file_id % 8)
+
+    def __contains__(self, file_id: int) -> bool:
+        return file_id // 8 < len(self._bits) and bool(self._bits[file_id // 8] >> (file_id % 8) & 1)
+
+
+class Planner:
+    """Scans scopes and compares them with the catalog.
+
+    Args:
+        catalog: what is known.
+        spool: receives what must be read.
+        say: told about folders that cannot be listed.
+        write: False for a dry run, which changes nothing.
+        stop: asked now and then; True ends the scan early.
+    """
+
+    def __init__(
+        self, catalog: Catalog, spool: Spool, say: Callable[[str], None], *, write: bool, stop: Callable[[], bool]
+    ) -> None:
+        self._catalog = catalog
+        self._spool = spool
+        self._say = say
+        self._write = write
+        self._stop = stop
+        self._random = random.Random(0)
+        self.plan = Plan()
+        self.seen = Seen(catalog.files.largest_id())
+
+    def scan(self, scope: Scope) -> None:
+        """Add a scope to the plan."""
+        entries = scan(scope.path, on_error=self._cannot_list)
+        while chunk := list(islice(entries, _CHUNK)):
+            if self._stop():
+                return
+            self._compare(scope, chunk)
+
+    def _cannot_list(self, path: bytes, error: OSError) -> None:
+        self._say(f"Cannot list {shown(os.fsdecode(path))}: {error.strerror}; what is known of it stays as it is.")
+        self.plan.unlisted.append(path)
+
+    def _compare(self, scope: Scope, chunk: list[ScannedFile]) -> None:
+        relpaths = [scope.prefix + entry.relpath for entry in chunk]
+        known = self._catalog.files.known(scope.root.id, relpaths)
+        back = []
+        for entry, relpath in zip(chunk, relpaths, strict=True):
+            before = known.get(relpath)
+            if before is not None:
+                self.seen.add(before.id)
+            # A failure that was missing has no image to come back with: it is read again, and fails again.
+            forgotten = before is not None and before.state == "missing" and before.image_id is None
+            if before is None or forgotten or (before.size, before.mtime_ns) != (entry.size, entry.mtime_ns):
+                self._must_read(scope, entry, relpath, before)
+                continue
+            self.plan.found += 1
+            if before.state == "failed":
+                self.plan.failed += 1
+                continue
+            self.plan.unchanged += 1
+            if before.state == "missing":
+                back.append(before.id)
+        if back and self._write:
+            self._catalog.ingest.restore_present(back)
+
+    def _must_read(self, scope: Scope, entry: ScannedFile, relpath: bytes, before: KnownFile | None) -> None:
+        path = os.path.join(scope.root.path, relpath)
+        if before is None and classify(path, os.path.basename(relpath)) != "image":
+            self.plan.skipped += 1
+            return
+        todo = Todo(scope.root.id, relpath, path)
+        self.plan.found += 1
+        self.plan.to_read += 1
+        self.plan.bytes_to_read += entry.size
+        self._spool.append(todo)
+        self._sample(todo)
+
+    def _sample(self, todo: Todo) -> None:
+        """Keep a uniform sample of a stream (reservoir sampling)."""
+        if len(self.plan.sample) < _SAMPLE:
+            self.plan.sample.append(todo)
+            return
+        at = self._random.randrange(self.plan.to_read)
+        if at < _SAMPLE:
+            self.plan.sample[at] = todo

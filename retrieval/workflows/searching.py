@@ -1,0 +1,306 @@
+"""Upload a photo, see its nearest neighbours: one call down, one value back."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from retrieval.core.errors import EmptyGallery, NoSuchPath, RetrievalError
+from retrieval.core.preprocessing import Preprocessing
+from retrieval.core.text import shown
+from retrieval.core.types import EmbeddingSpace, Filters, Ids, ImageFacts, ImageRecord, Matches, Pixels, Vectors
+from retrieval.images.jobs import DecodeBytes, ReadFile
+from retrieval.images.pool import DecodePool
+from retrieval.images.scan import classify, scan
+from retrieval.workflows.encoders import GalleryEncoder, refuse_other_encoder
+from retrieval.workflows.gallery import Gallery, nothing_indexed
+from retrieval.workflows.live_index import LiveIndex, Say
+from retrieval.workflows.results import Neighbour, SearchResult, Summary, Timings
+
+_QUERIES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A query file (path as ``os.fsdecode`` gives it) and what was found, or why it could not be used."""
+
+    path: str
+    found: SearchResult | RetrievalError
+
+
+class Searcher:
+    """A gallery opened for searching. Thread-safe; sees what other processes index.
+
+    Args:
+        gallery: opened.
+        say: told about anything unusual, one line each.
+        workers: decoding processes for queries.
+
+    The encoder is loaded by the first search that needs it; ``warm`` does so beforehand.
+    """
+
+    def __init__(self, gallery: Gallery, say: Say = lambda _: None, workers: int = 1) -> None:
+        self.gallery = gallery
+        self._say = say
+        self._pool = DecodePool(workers, gallery.settings.limits, gallery.settings.plugins)
+        self._lock = threading.Lock()
+        self._index: LiveIndex | None = None
+        self._encoder: GalleryEncoder | None = None
+
+    # -- what is open ---------------------------------------------------------------------------------------------
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        """The live space. Raises EmptyGallery before the first index."""
+        return self.gallery.live_space()
+
+    @property
+    def index(self) -> LiveIndex:
+        """The live space's index. Raises EmptyGallery."""
+        space = self.space
+        with self._lock:
+            if self._index is None or self._index.space.id != space.id:
+                self._index = LiveIndex(self.gallery, space, self._say)
+            return self._index
+
+    @property
+    def encoder(self) -> GalleryEncoder:
+        """The live space's encoder. Raises EmptyGallery, ModelDamaged."""
+        space = self.space
+        with self._lock:
+            if self._encoder is None or self._encoder.card.fingerprint != space.fingerprint:
+                self._encoder = GalleryEncoder(self.gallery, space, self._say)
+            return self._encoder
+
+    def warm(self) -> None:
+        """Load the index and the encoder and start a decoder, so that the first search is as fast as the others."""
+        if self.gallery.catalog.spaces.live() is None:
+            return
+        _ = len(self.index)
+        self._pool.warm()
+        spec = self.encoder.spec
+        self.encoder.embed(np.zeros((1, spec.input_size, spec.input_size, 3), np.uint8))
+
+    def close(self) -> None:
+        """Stop the decoders."""
+        self._pool.close()
+
+    def __enter__(self) -> "Searcher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- searching ------------------------------------------------------------------------------------------------
+
+    def by_image(self, data: bytes, k: int = 10, filters: Filters | None = None) -> SearchResult:
+        """The neighbours of an uploaded picture.
+
+        Args:
+            data: an image file's bytes.
+            k: how many at most, at least 1.
+            filters: what may be returned.
+
+        Raises:
+            ImageError: it is not an image or cannot be decoded.
+            EmptyGallery: nothing is indexed.
+        """
+        spec = self._spec()
+        start = perf_counter()
+        decoded = self._pool.run(DecodeBytes(data, spec))
+        if decoded.error is not None:
+            raise decoded.error
+        assert decoded.pixels is not None
+        assert decoded.facts is not None
+        return self._search_pixels([decoded.pixels], [decoded.facts], k, filters, perf_counter() - start)[0]
+
+    def by_path(
+        self, path: Path, k: int = 10, filters: Filters | None = None, *, model: str | None = None
+    ) -> Iterator[Answer]:
+        """The neighbours of an image file, or of every image in a folder, a batch at a time.
+
+        Args:
+            path: a file or a folder.
+            k, filters: see ``by_image``.
+            model: the encoder that the caller expects the gallery to have.
+
+        Raises:
+            NoSuchPath: there is nothing at ``path``, or no image in the folder.
+            ModelMismatch: the gallery has another encoder than ``model``.
+            EmptyGallery: nothing is indexed.
+        """
+        if not os.path.lexists(path):
+            raise NoSuchPath(f"There is no file or folder {shown(str(path))}.", "Check the spelling.")
+        if model is not None:
+            refuse_other_encoder(self.gallery, model)
+        raw = os.path.abspath(os.fsencode(path))
+        files = iter([raw]) if not os.path.isdir(raw) else _images_in(raw)
+        found = False
+        while some := list(islice(files, _QUERIES_AT_ONCE)):
+            found = True
+            for file, result in zip(some, self.by_files(some, k, filters), strict=True):
+                yield Answer(os.fsdecode(file), result)
+        if not found:
+            raise NoSuchPath(f"There is no image in the folder {shown(str(path))}.", "Give another folder.")
+
+    def by_files(
+        self, paths: Sequence[bytes], k: int = 10, filters: Filters | None = None
+    ) -> list[SearchResult | RetrievalError]:
+        """The neighbours of image files, as one batch; an unusable file gives its error in its place."""
+        spec = self._spec()
+        start = perf_counter()
+        futures = [self._pool.submit(ReadFile(path, spec, None)) for path in paths]
+        read = [future.result() for future in futures]
+        good = [n for n, file in enumerate(read) if file.error is None]
+        seconds = perf_counter() - start
+        answers: list[SearchResult | RetrievalError | None] = [file.error for file in read]
+        pixels = [p for n in good if (p := read[n].pixels) is not None]
+        facts = [f for n in good if (f := read[n].facts) is not None]
+        for n, result in zip(good, self._search_pixels(pixels, facts, k, filters, seconds), strict=True):
+            answers[n] = result
+        return [answer for answer in answers if answer is not None]
+
+    def by_id(self, image_id: int, k: int = 10, filters: Filters | None = None) -> SearchResult:
+        """The neighbours of an indexed image, itself left out; nothing is decoded.
+
+        Raises:
+            NoSuchPath: no findable image has this id.
+        """
+        start = perf_counter()
+        record = self.record(image_id)
+        if not any(file.state == "present" for file in record.files):
+            raise _no_such_image(image_id)
+        try:
+            vector = self.index.store.read(np.array([image_id], np.int64))
+        except KeyError as error:
+            raise _no_such_image(image_id) from error
+        matches, searched = self._match(vector, k + 1, filters)
+        middle = perf_counter()
+        found = [(i, s) for i, s in matches.row(0) if i != image_id][:k]
+        neighbours = self._neighbours([found])[0]
+        searched -= int(self._is_among(image_id, filters))
+        timings = Timings(index=middle - start, catalog=perf_counter() - middle)
+        return SearchResult(_above(neighbours, filters), timings, searched, record.width, record.height)
+
+    def _spec(self) -> Preprocessing:
+        if not len(self.index):
+            raise nothing_indexed(self.gallery.folder)
+        return self.encoder.spec
+
+    def _search_pixels(
+        self,
+        pixels: Sequence[Pixels],
+        facts: Sequence[ImageFacts],
+        k: int,
+        filters: Filters | None,
+        decode_seconds: float,
+    ) -> list[SearchResult]:
+        if not pixels:
+            return []
+        times = [perf_counter()]
+        vectors = self.encoder.embed(np.stack(pixels))
+        times.append(perf_counter())
+        matches, searched = self._match(vectors, k, filters)
+        times.append(perf_counter())
+        rows = self._neighbours([matches.row(n) for n in range(len(pixels))])
+        times.append(perf_counter())
+        timings = Timings(decode_seconds, times[1] - times[0], times[2] - times[1], times[3] - times[2])
+        return [
+            SearchResult(_above(row, filters), timings, searched, fact.width, fact.height)
+            for row, fact in zip(rows, facts, strict=True)
+        ]
+
+    def _match(self, vectors: Vectors, k: int, filters: Filters | None) -> tuple[Matches, int]:
+        allowed = self._allowed(filters)
+        index = self.index
+        matches = index.search(vectors, k, allowed)
+        return matches, len(index) if allowed is None else len(allowed)
+
+    def _allowed(self, filters: Filters | None) -> Ids | None:
+        if filters is None or not filters.restricts:
+            return None
+        return self.gallery.catalog.images.passing(self.space.id, filters)
+
+    def _is_among(self, image_id: int, filters: Filters | None) -> bool:
+        allowed = self._allowed(filters)
+        return allowed is None or image_id in allowed
+
+    def _neighbours(self, rows: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[Neighbour, ...]]:
+        records = self.gallery.catalog.images.records(sorted({i for row in rows for i, _ in row}))
+        # An image that was forgotten between the two look-ups has no record any more and is left out.
+        return [
+            tuple(
+                _neighbour(rank, score, records[i])
+                for rank, (i, score) in enumerate(((i, s) for i, s in row if i in records), start=1)
+            )
+            for row in rows
+        ]
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def record(self, image_id: int) -> ImageRecord:
+        """What the catalog knows of an image. Raises NoSuchPath for an unknown id."""
+        record = self.gallery.catalog.images.records([image_id]).get(image_id)
+        if record is None:
+            raise _no_such_image(image_id)
+        return record
+
+    def labels(self) -> list[tuple[str, int]]:
+        """(label, images that carry it), most frequent first."""
+        return self.gallery.catalog.images.labels()
+
+    def samples(self, count: int) -> list[int]:
+        """Ids of up to ``count`` images, spread over the gallery, to try a search with."""
+        try:
+            return self.gallery.catalog.images.sample(self.space.id, count)
+        except EmptyGallery:
+            return []
+
+    def summary(self) -> Summary:
+        """What the gallery holds; never raises for an empty one."""
+        space = self.gallery.catalog.spaces.live()
+        if space is None:
+            return Summary(0, "", True, "", "")
+        index = self.index
+        index.refresh()
+        card = self.encoder.card if self._encoder is not None else GalleryEncoder.card_of(self.gallery, space)
+        return Summary(len(index), space.model, card.trained, space.fingerprint, index.kind)
+
+
+def _images_in(folder: bytes) -> Iterator[bytes]:
+    for entry in scan(folder):
+        path = os.path.join(folder, entry.relpath)
+        if classify(path, os.path.basename(entry.relpath)) == "image":
+            yield path
+
+
+def _above(row: tuple[Neighbour, ...], filters: Filters | None) -> tuple[Neighbour, ...]:
+    if filters is None or filters.min_score is None:
+        return row
+    return tuple(n for n in row if n.score >= filters.min_score)
+
+
+def _neighbour(rank: int, score: float, record: ImageRecord) -> Neighbour:
+    return Neighbour(
+        rank=rank,
+        id=record.id,
+        score=score,
+        probability=None,
+        labels=record.labels,
+        paths=record.paths,
+        width=record.width,
+        height=record.height,
+        format=record.format,
+        bytes=record.bytes,
+        captured=record.captured,
+        offline=all(file.offline or file.state != "present" for file in record.files),
+    )
+
+
+def _no_such_image(image_id: int) -> NoSuchPath:
+    return NoSuchPath(f"The gallery has no image {image_id}.", "Ids stand in the results of a search.")

@@ -1,0 +1,102 @@
+"""Looking after a gallery: its roots, files that are gone, and files that failed. Only these ever forget anything."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.catalog import FailedFile
+from retrieval.core.errors import NoSuchPath
+from retrieval.core.settings import Settings
+from retrieval.core.text import shown
+from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.live_index import LiveIndex
+from retrieval.workflows.scopes import look_at_roots
+
+
+@dataclass(frozen=True, slots=True)
+class RootStatus:
+    """A root and what is in it. ``path`` is as ``os.fsdecode`` gives it."""
+
+    path: str
+    online: bool
+    whole: bool
+    present: int
+    missing: int
+    failed: int
+
+
+def list_roots(folder: Path, settings: Settings | None = None) -> list[RootStatus]:
+    """Every root of a gallery, looked at just now."""
+
+    with Gallery(folder, settings) as gallery:
+        counts = gallery.catalog.roots.counts()
+        return [
+            RootStatus(
+                os.fsdecode(root.path),
+                root.online,
+                root.whole,
+                *(counts.get(root.id, {}).get(state, 0) for state in ("present", "missing", "failed")),
+            )
+            for root in look_at_roots(gallery.catalog, remember=False)
+        ]
+
+
+def remove_root(folder: Path, path: Path, settings: Settings | None = None) -> int:
+    """Forget a root and the records of its files; the files themselves are not touched.
+
+    Returns:
+        How many files were forgotten.
+
+    Raises:
+        NoSuchPath: no root has this path.
+        GalleryBusy: another process is writing.
+    """
+
+    wanted = os.path.abspath(os.fsencode(path))
+    with Gallery(folder, settings) as gallery, gallery.writing():
+        root = next((r for r in gallery.catalog.roots.all() if r.path == wanted), None)
+        if root is None:
+            raise NoSuchPath(
+                f"{shown(os.fsdecode(wanted))} is not a root of this gallery.", "`retrieval roots` lists them."
+            )
+        forgotten = gallery.catalog.roots.remove(root.id)
+        _publish(gallery)
+    return forgotten
+
+
+def missing_files(folder: Path, settings: Settings | None = None) -> list[str]:
+    """Paths of the files that are gone from roots that can be reached."""
+    with Gallery(folder, settings) as gallery:
+        look_at_roots(gallery.catalog, remember=True)
+        return [path for _, path in _gone(gallery)]
+
+
+def prune(folder: Path, settings: Settings | None = None) -> int:
+    """Forget the files that are gone from roots that can be reached. Returns how many.
+
+    Raises:
+        GalleryBusy: another process is writing.
+    """
+    with Gallery(folder, settings) as gallery, gallery.writing():
+        look_at_roots(gallery.catalog, remember=True)
+        forgotten = gallery.catalog.files.forget([file_id for file_id, _ in _gone(gallery)])
+        _publish(gallery)
+    return forgotten
+
+
+def _gone(gallery: Gallery) -> list[tuple[int, str]]:
+    """(id, path) of the missing files; not those that came back since the last `retrieval index`."""
+    return [(i, path) for i, path in gallery.catalog.files.missing() if not os.path.lexists(os.fsencode(path))]
+
+
+def failures(folder: Path, settings: Settings | None = None) -> list[FailedFile]:
+    """Every failed file with its reason, by path."""
+    with Gallery(folder, settings) as gallery:
+        return gallery.catalog.files.failures()
+
+
+def _publish(gallery: Gallery) -> None:
+    space = gallery.catalog.spaces.live()
+    if space is not None:
+        LiveIndex(gallery, space).publish()
+    gallery.catalog.seal()

@@ -1,0 +1,28 @@
+"""``make bench`` or ``python -m tests.benchmarks [NAME ...] [--quick]``: print the tables.
+
+Needs ``../shared`` (real images and weights). What is made from it is kept in ``~/.cache/retrieval-bench``. Run it on
+a quiet machine.
+"""
+
+import sys
+
+from tests.benchmarks import indexing, memory, precision, search
+from tests.benchmarks.support import machine
+
+BENCHMARKS = {"indexing": indexing.run, "search": search.run, "memory": memory.run, "precision": precision.run}
+
+
+def main() -> None:
+    """Run the named benchmarks, or all."""
+    quick = "--quick" in sys.argv
+    names = [name for name in sys.argv[1:] if not name.startswith("-")] or list(BENCHMARKS)
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        sys.exit(f"Unknown benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}.")
+    print(machine())
+    for name in names:
+        BENCHMARKS[name](quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Indexing, end to end, beside the bound of the cores, the plain way, and DeepImageSearch 3.0.3.
+
+- the bound: cores / (seconds to decode an image + seconds to encode one), each measured on one core alone;
+- ours: ``retrieval index`` into a new gallery, in a process of its own: the rate while it reads and embeds (the
+  report's ``images_per_second``), and that of the whole command with start, scan, model and index;
+- plain: ImageFolder, a DataLoader with one worker a core, timm in eager fp32, FAISS flat;
+- DeepImageSearch 3.0.3, in its own environment, given the same weights: its ``index`` call alone.
+
+Every competitor runs ``ROUNDS`` times in turn; the table shows medians.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from retrieval.core.settings import Limits, available_cores
+from tests.benchmarks.support import (
+    CACHE,
+    WEIGHTS,
+    big_photos,
+    child,
+    flat_copy,
+    fresh,
+    mobilenet,
+    retrieval,
+    show,
+    spread,
+    unpacked,
+)
+
+ROUNDS = 3
+PEER = "DeepImageSearch==3.0.3"
+
+
+def run(quick: bool = False) -> None:
+    """Print the table for small photos and for 12-megapixel ones."""
+    small, big = (200, 40) if quick else (1000, 150)
+    sets = {
+        f"{small} grocery photos, short side 180": flat_copy(
+            f"small{small}", spread(unpacked("grocery") / "test", small)
+        ),
+        f"{big} JPEGs of 12 megapixels": big_photos(big),
+    }
+    for title, folder in sets.items():
+        compare(title, folder, 1 if quick else ROUNDS)
+
+
+def compare(title: str, folder: Path, rounds: int) -> None:
+    """Measure one set of photos."""
+    model = mobilenet()
+    count = len(list(folder.iterdir()))
+    # Once unmeasured: file cache, and the encoder's own measurement of this machine, which a gallery remembers.
+    seed = fresh("bench-gallery-seed")
+    retrieval("index", str(next(folder.iterdir())), "--model", str(model), "--gallery", str(seed))
+    rates: dict[str, list[float]] = {name: [] for name in ("bound", "reading", "whole", "plain", "peer")}
+    for _ in range(rounds):
+        cost = child(["-m", "tests.benchmarks.indexing", "costs", str(folder)])
+        rates["bound"].append(available_cores() / (cost["decode"] + cost["encode"]))
+        gallery = fresh("bench-gallery")
+        subprocess.run(["cp", "-r", str(seed), str(gallery)], check=True)
+        start = perf_counter()
+        report = retrieval("index", str(folder), "--gallery", str(gallery))
+        rates["whole"].append(count / (perf_counter() - start))
+        rates["reading"].append(report["images_per_second"])
+        rates["plain"].append(child(["-m", "tests.benchmarks.indexing", "plain", str(folder)])["rate"])
+        rates["peer"].append(
+            child([str(Path(__file__).with_name("peer.py")), str(folder), str(WEIGHTS)], peer_python())["rate"]
+        )
+    middle = {name: median(values) for name, values in rates.items()}
+    names = {
+        "bound": f"bound: {available_cores()} cores / (decode + encode)",
+        "reading": "**retrieval**, while reading",
+        "whole": "**retrieval**, whole command",
+        "plain": "plain: ImageFolder, DataLoader, eager fp32, FAISS flat",
+        "peer": PEER.replace("==", " "),
+    }
+    rows = [
+        [label, f"{middle[key]:.1f}", f"{middle[key] / middle['bound']:.2f}", f"{middle[key] / middle['peer']:.2f}"]
+        for key, label in names.items()
+    ]
+    show(
+        f"Indexing {title} (MobileNetV2, 224 pixels; images/s)",
+        ["", "images/s", "of the bound", "times the peer"],
+        rows,
+    )
+
+
+def peer_python() -> str:
+    """The interpreter of the peer's own environment, made on first use."""
+    folder = CACHE / "dis"
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        print(f"Installing {PEER} into {folder} …", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        constraints = Path(__file__).resolve().parents[2] / "constraints.txt"
+        subprocess.run([python, "-m", "pip", "install", "-q", PEER, "-c", constraints], check=True)
+        (folder / "ready").touch()
+    return str(python)
+
+
+def costs(folder: Path) -> dict[str, float]:
+    """Seconds on one core to decode an image of the folder, and to encode one."""
+    import numpy as np
+
+    from retrieval.images.decode import decode
+    from retrieval.models.folder import load_encoder
+    from retrieval.models.runtime import EncoderRuntime
+
+    encoder, card = load_encoder(mobilenet())
+    files = sorted(folder.iterdir())[:100]
+    decode(files[0].read_bytes(), card.preprocessing, Limits())
+    start = perf_counter()
+    pixels = [decode(file.read_bytes(), card.preprocessing, Limits())[1] for file in files]
+    decoding = (perf_counter() - start) / len(files)
+    runtime = EncoderRuntime(encoder, card.preprocessing, threads=1)
+    batch = np.resize(np.stack(pixels), (runtime.batch * max(1, 96 // runtime.batch), *pixels[0].shape))
+    runtime.embed(batch)
+    seconds = []
+    for _ in range(5):
+        start = perf_counter()
+        runtime.embed(batch)
+        seconds.append((perf_counter() - start) / len(batch))
+    return {"decode": decoding, "encode": median(seconds)}
+
+
+def plain(folder: Path) -> dict[str, float]:
+    """The way a tutorial does it."""
+    import faiss
+    import timm
+    import torch
+    from PIL import Image
+    from torch.utils.data import DataLoader, Dataset
+    from torchvision import transforms
+
+    prepare = transforms.Compose(
+        [
+            transforms.Resize(224, transforms.InterpolationMode.BICUBIC),
+            transforms.CenterCrop(224),
+            transforms.ToTensor(),
+            transforms.Normalize((0.5,) * 3, (0.5,) * 3),
+        ]
+    )
+
+    class Folder(Dataset[torch.Tensor]):
+        """ImageFolder without the classes: the same loader and transform."""
+
+        def __init__(self) -> None:
+            self.files = sorted(folder.iterdir())
+
+        def __len__(self) -> int:
+            return len(self.files)
+
+        def __getitem__(self, n: int) -> torch.Tensor:
+            with open(self.files[n], "rb") as file:
+                return prepare(Image.open(file).convert("RGB"))
+
+    model = timm.create_model("mobilenetv2_100", pad_type="same", num_classes=1000, checkpoint_path=str(WEIGHTS))
+    model.reset_classifier(0)
+    model.eval()
+    index = faiss.IndexFlatIP(1280)
+    start = perf_counter()
+    with torch.inference_mode():
+        for images in DataLoader(Folder(), batch_size=32, num_workers=available_cores()):
+            features = torch.nn.functional.normalize(model(images), dim=1)
+            index.add(features.numpy())
+    return {"rate": index.ntotal / (perf_counter() - start)}
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps({"costs": costs, "plain": plain}[sys.argv[1]](Path(sys.argv[2]))))

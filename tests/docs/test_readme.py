@@ -1,0 +1,98 @@
+"""The READMEs cannot drift: from the commands that exist, from each other, from the layers that are checked."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from retrieval.cli.app import app
+from tests.conftest import REPOSITORY
+
+ENGLISH = (REPOSITORY / "README.md").read_text("utf-8")
+CHINESE = (REPOSITORY / "README.zh-CN.md").read_text("utf-8")
+
+
+def headings(text: str) -> list[int]:
+    """Levels of the headings, in order, outside code blocks."""
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    return [len(marks) for marks in re.findall(r"^(#+) ", prose, flags=re.MULTILINE)]
+
+
+def code_blocks(text: str) -> list[str]:
+    """The shell blocks without their comments."""
+    return [re.sub(r"\s*#.*", "", block) for block in re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)]
+
+
+def command_table(text: str) -> list[str]:
+    """First column of the command table."""
+    return re.findall(r"^\| `(retrieval [^`]*)` \|", text, flags=re.MULTILINE)
+
+
+def figures(text: str) -> list[str]:
+    """Every row of numbers in tables."""
+    return re.findall(r"\d[\d.,]*", "\n".join(re.findall(r"^\|.*\d.*\|$", text, flags=re.MULTILINE)))
+
+
+def commands() -> set[str]:
+    """The commands that exist, with their groups' names."""
+    root = typer.main.get_command(app)
+    names = set()
+    for name, command in root.commands.items():  # type: ignore[attr-defined]
+        names |= {f"{name} {sub}" for sub in command.commands} if hasattr(command, "commands") else {name}
+    return names
+
+
+@pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["english", "chinese"])
+def test_the_command_table_names_every_command_and_no_other(text: str) -> None:
+    listed = {re.match(r"retrieval ((?:model )?[a-z]+)", row).group(1) for row in command_table(text)}  # type: ignore[union-attr]
+    assert listed == commands()
+
+
+def test_both_languages_have_the_same_headings_commands_and_figures() -> None:
+    assert headings(ENGLISH) == headings(CHINESE)
+    assert code_blocks(ENGLISH) == code_blocks(CHINESE)
+    assert command_table(ENGLISH) == command_table(CHINESE)
+    assert figures(ENGLISH) == figures(CHINESE)
+
+
+def test_every_option_that_the_command_table_names_exists() -> None:
+    root = typer.main.get_command(app)
+    for line in re.findall(r"^\| `retrieval .*$", ENGLISH, flags=re.MULTILINE):
+        path = re.match(r"\| `retrieval ((?:model )?[a-z]+)", line).group(1).split()  # type: ignore[union-attr]
+        command = root
+        for name in path:
+            command = command.commands[name]  # type: ignore[attr-defined]
+        known = {flag for parameter in command.params for flag in parameter.opts}
+        options = set(re.findall(r"`(--?[a-z-]+)", line)) - ({"--model"} if path == ["models"] else set())
+        assert options <= known, line
+
+
+def test_the_layer_picture_is_the_checked_contract() -> None:
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    # Layers in brackets are reserved for packages that do not exist yet.
+    checked = [[name for name in layer.split(" | ") if not name.startswith("(")] for layer in layers]
+    picture = re.search(r"```\n(retrieval\.cli.*?)```", ENGLISH, flags=re.DOTALL)
+    assert picture is not None
+    drawn = [re.findall(r"retrieval\.([a-z]+)", line) for line in picture.group(1).splitlines()]
+    assert [layer for layer in drawn if layer] == checked
+
+
+def test_files_that_the_readme_points_to_exist() -> None:
+    for text in (ENGLISH, CHINESE):
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+            assert (REPOSITORY / target).exists(), target
+
+
+def test_the_readme_has_no_gaps() -> None:
+    for text in (ENGLISH, CHINESE):
+        assert "@@" not in text
+        assert "TODO" not in text
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    made = set(re.findall(r"^([a-z-]+):", Path(REPOSITORY / "Makefile").read_text("utf-8"), flags=re.MULTILINE))
+    named = set(re.findall(r"(?:`|^|# )make ([a-z-]+)", ENGLISH + CHINESE, flags=re.MULTILINE))
+    assert named <= made

@@ -1,0 +1,104 @@
+"""Fixtures of the workflows' tests: galleries that are ready to index into, and small folders of pictures."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.core.settings import load_settings
+from retrieval.images.pool import DecodePool
+from retrieval.models.card import ModelCard
+from retrieval.models.encoder import Encoder
+from retrieval.models.runtime import EncoderRuntime
+from retrieval.workflows.encoders import open_runtime
+from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.upkeep import remove_root
+
+from .support import copy_gallery, fill, index
+
+
+class _Lasting(DecodePool):
+    """A real pool that outlives the run that closes it: starting a worker takes longer than most of these tests."""
+
+    def close(self) -> None:
+        pass
+
+    def really_close(self) -> None:
+        super().close()
+
+
+_RUNTIMES: dict[tuple[str, int], EncoderRuntime] = {}
+
+
+def _prepared_once(gallery: Gallery, encoder: Encoder, card: ModelCard) -> EncoderRuntime:
+    # The weights were read and verified by the caller; only folding and packing them is saved.
+    key = (card.fingerprint, gallery.settings.threads)
+    if key not in _RUNTIMES:
+        _RUNTIMES[key] = open_runtime(gallery, encoder, card)
+    return _RUNTIMES[key]
+
+
+@pytest.fixture(scope="session")
+def _pool() -> Iterator[_Lasting]:
+    pool = _Lasting(2, load_settings({}).limits)
+    yield pool
+    pool.really_close()
+
+
+@pytest.fixture(autouse=True)
+def _fast(_pool: _Lasting, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """All runs share one pool of decoders and one prepared runtime, except where a test asks for ``own_pools``."""
+    if "own_pools" in request.fixturenames:
+        return
+    monkeypatch.setattr("retrieval.workflows.encoders.open_runtime", _prepared_once)
+
+    def shared(*_: Any, **__: Any) -> DecodePool:
+        return _pool
+
+    for module in ("indexing", "searching", "views"):
+        monkeypatch.setattr(f"retrieval.workflows.{module}.DecodePool", shared)
+
+
+@pytest.fixture
+def own_pools() -> None:
+    """Each run starts and ends its own decoders, as outside of the tests."""
+
+
+@pytest.fixture(scope="session")
+def _blank_once(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    base = tmp_path_factory.mktemp("blank")
+    # Images are indexed and forgotten: runtime and rate are then measured, which takes longest.
+    index(base / "gallery", fill(base / "photos", range(900, 920)), model=str(tiny_model))
+    assert remove_root(base / "gallery", base / "photos") == 20
+    return base / "gallery"
+
+
+@pytest.fixture
+def gallery(_blank_once: Path, tmp_path: Path) -> Path:
+    """A gallery with a space and an encoder, without images."""
+    return copy_gallery(_blank_once, tmp_path / "gallery")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """``photos/{red,blue}/NNNN.png``: six pictures in two folders."""
+    fill(tmp_path / "photos" / "red", range(3))
+    fill(tmp_path / "photos" / "blue", range(3, 6))
+    return tmp_path / "photos"
+
+
+@pytest.fixture(scope="session")
+def _six_once(tmp_path_factory: pytest.TempPathFactory, _blank_once: Path) -> tuple[Path, Path]:
+    base = tmp_path_factory.mktemp("six")
+    fill(base / "photos" / "red", range(3))
+    fill(base / "photos" / "blue", range(3, 6))
+    copy_gallery(_blank_once, base / "gallery")
+    index(base / "gallery", base / "photos")
+    return base / "gallery", base / "photos"
+
+
+@pytest.fixture
+def six(_six_once: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """(gallery, photos): an own copy of a gallery of six pictures; the pictures must not be changed."""
+    return copy_gallery(_six_once[0], tmp_path / "gallery"), _six_once[1]

@@ -1,0 +1,121 @@
+"""What the tests of the workflows and of the command line share."""
+
+import hashlib
+import os
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.indexing import IndexReport, index_paths
+from retrieval.workflows.live_index import LiveIndex
+
+PLUGINS = Path(__file__).parent / "plugins"
+
+REPORT_KEYS = ["found", "new", "changed", "moved", "copied", "unchanged", "failed", "skipped", "missing", "offline"]
+REPORT_KEYS += ["embedded", "seconds", "images_per_second", "space"]
+"""The report of an index run, as the issue lists it."""
+
+
+def picture(seed: int, size: tuple[int, int] = (48, 36)) -> Image.Image:
+    """Coloured rectangles; every seed gives another picture, the same one every time."""
+    random = np.random.default_rng([7, seed])
+    width, height = size
+    pixels = np.full((height, width, 3), random.integers(0, 256, 3), np.uint8)
+    for _ in range(6):
+        left, top = random.integers(0, width - 6), random.integers(0, height - 6)
+        right, bottom = left + random.integers(6, width), top + random.integers(6, height)
+        pixels[top:bottom, left:right] = random.integers(0, 256, 3)
+    return Image.fromarray(pixels)
+
+
+def save(path: Path | bytes, seed: int, size: tuple[int, int] = (48, 36), format: str = "PNG") -> Path:
+    """Write ``picture(seed)`` to ``path``, whatever the name is like."""
+    raw = os.fsencode(path)
+    os.makedirs(os.path.dirname(raw), exist_ok=True)
+    with open(raw, "wb") as file:
+        picture(seed, size).save(file, format)
+    return Path(os.fsdecode(raw))
+
+
+def fill(folder: Path, seeds: range) -> Path:
+    """``folder`` with one picture a seed."""
+    for seed in seeds:
+        save(folder / f"{seed:04d}.png", seed)
+    return folder
+
+
+def index(gallery: Path, *paths: Path, **options: object) -> IndexReport:
+    """An index run; whatever it does, every file it found must be accounted for."""
+    report = index_paths(gallery, list(paths), **{"workers": 1, **options})  # type: ignore[arg-type]
+    assert_accounted(report)
+    return report
+
+
+def assert_accounted(report: IndexReport) -> None:
+    """The identity that holds for every run."""
+    parts = (report.new, report.changed, report.moved, report.copied, report.unchanged, report.failed)
+    assert report.found == sum(parts)
+    assert min(parts) >= 0
+
+
+def counts(report: IndexReport) -> dict[str, int]:
+    """The counts that are not zero: equal to what is expected, nothing else may have happened."""
+    values = asdict(report)
+    for name in ("seconds", "images_per_second", "space", "interrupted"):
+        del values[name]
+    return {name: value for name, value in values.items() if value}
+
+
+def searchable(gallery: Path) -> set[str]:
+    """Every path that a search can return, found by searching with k larger than the gallery."""
+    with Gallery(gallery) as opened:
+        space = opened.live_space()
+        query = np.random.default_rng(0).standard_normal((1, space.dimension)).astype(np.float32)
+        matches = LiveIndex(opened, space).search(query, 10_000)
+        records = opened.catalog.images.records([i for i, _ in matches.row(0)])
+        return {path for record in records.values() for path in record.paths}
+
+
+def names(paths: set[str]) -> set[str]:
+    """The last parts of paths."""
+    return {os.path.basename(path) for path in paths}
+
+
+def contents(folder: Path) -> dict[str, tuple[str, int] | None]:
+    """Every file below a folder with its checksum and time of change, every folder with None."""
+    if not folder.exists():
+        return {}
+    found: dict[str, tuple[str, int] | None] = {}
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if path.is_file():
+            found[name] = (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        else:
+            found[name] = None
+    return found
+
+
+def flip(path: Path, offset: int, bit: int = 0) -> None:
+    """Turn one bit of a file over. A negative offset counts from the end."""
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def copy_gallery(source: Path, target: Path) -> Path:
+    """An own copy of a gallery that nobody has open."""
+    shutil.copytree(source, target)
+    return target
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Of a subprocess: this one's, and few threads, since tests share their machine."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error::ResourceWarning", **more}
+
+
+PYTHON = sys.executable

@@ -1,0 +1,241 @@
+"""One process indexes, others look: what they see, and what they must not do."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from retrieval.core.errors import EmptyGallery, GalleryBusy
+from retrieval.workflows.backup import backup, restore
+from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.searching import Searcher
+from retrieval.workflows.status import status
+from retrieval.workflows.upkeep import prune, remove_root
+
+from .support import PLUGINS, PYTHON, counts, environment, fill, index, save
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Starts the command in a process group of its own, as a terminal does; ends what a failed test leaves."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def run(*args: object, slow: float = 0.0) -> "subprocess.Popen[bytes]":
+        env = environment(
+            PYTHONPATH=f"{PLUGINS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+            RETRIEVAL_PLUGINS="slow_decoder",
+            RETRIEVAL_TEST_SLOW=str(slow),
+        )
+        process = subprocess.Popen(
+            [PYTHON, "-m", "retrieval", *map(str, args)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            start_new_session=True,
+        )
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def known_files(gallery: Path) -> int:
+    """How many files the catalog knows, by a look of our own."""
+    with sqlite3.connect(f"file:{gallery / 'catalog.sqlite3'}?mode=ro", uri=True, timeout=30) as connection:
+        count = connection.execute("SELECT count(*) FROM files").fetchone()[0]
+    connection.close()
+    return int(count)
+
+
+def wait(condition: Callable[[], object], seconds: float = 120) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("look", ["check", "seal", "refuse_damage", "status", "backup"])
+def test_looking_at_the_catalog_keeps_other_processes_out(six: tuple[Path, Path], tmp_path: Path, look: str) -> None:
+    """POSIX forgets all of a process's locks on a file when it closes any descriptor of it; SQLite in another process
+    would then take itself for the last one, and remove the journal under the feet of this one."""
+    gallery, _ = six
+    with Gallery(gallery) as opened:
+        opened.catalog.put("before", 1)
+        if look == "status":
+            status(gallery, check=True)
+        elif look == "backup":
+            backup(gallery, tmp_path / "saved.tar")
+        else:
+            getattr(opened.catalog, look)()
+        opened.catalog.put("after", 2)
+        script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM meta'); c.close()"
+        subprocess.run([PYTHON, "-c", script, gallery / "catalog.sqlite3"], check=True)
+        assert (gallery / "catalog.sqlite3-wal").exists()
+        opened.catalog.put("again", 3)
+    with Gallery(gallery) as opened:
+        assert [opened.catalog.get(key) for key in ("before", "after", "again")] == [1, 2, 3]
+
+
+def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(gallery: Path, tmp_path: Path, start: Start) -> None:
+    photos = fill(tmp_path / "many", range(1000, 1300))
+    process = start("index", photos, "--gallery", gallery, "--workers", 2, "--json", slow=0.05)
+    wait(lambda: known_files(gallery))
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert workers
+
+    # While it runs: a second indexer is refused, everything that only reads goes on.
+    with pytest.raises(GalleryBusy, match="Another process"):
+        index(gallery, photos)
+    with pytest.raises(GalleryBusy):
+        prune(gallery)
+    with Gallery(gallery) as opened, Searcher(opened) as searcher:
+        found = searcher.by_image((photos / "1000.png").read_bytes(), 3)
+        assert found.neighbours[0].score > 0
+    assert status(gallery, check=True).problems == []
+    backup(gallery, tmp_path / "meanwhile.tar")
+
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    report = json.loads(out)
+    assert report["interrupted"]
+    assert 0 < report["embedded"] < 300
+    assert report["found"] == sum(report[n] for n in ("new", "changed", "moved", "copied", "unchanged", "failed"))
+    assert known_files(gallery) == report["found"]
+    message = err.decode()
+    assert "Traceback" not in message
+    assert "Error: Stopped" in message.replace("\n", " ")
+    assert "goes on from here" in message
+    assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
+
+    rest = index(gallery, photos)
+    assert report["embedded"] + rest.embedded == 300
+    assert rest.unchanged == report["found"]
+    assert status(gallery, check=True).problems == []
+
+    restore(tmp_path / "meanwhile.tar", tmp_path / "restored")
+    assert status(tmp_path / "restored", check=True).problems == []
+    again = index(tmp_path / "restored", photos)
+    assert again.embedded == 300 - status_of_backup(tmp_path / "meanwhile.tar", tmp_path / "third")
+
+
+def status_of_backup(file: Path, folder: Path) -> int:
+    """How many images a backup holds."""
+    restore(file, folder)
+    return status(folder).images
+
+
+def test_a_second_ctrl_c_ends_at_once_and_nothing_is_lost(gallery: Path, tmp_path: Path, start: Start) -> None:
+    photos = fill(tmp_path / "many", range(1000, 1060))
+    process = start("index", photos, "--gallery", gallery, "--workers", 1, slow=1.0)
+    wait(lambda: len(psutil.Process(process.pid).children(recursive=True)) > 0)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.5)
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert b"Traceback" not in err
+    # The sixty pictures take a minute; the batch under way would take several seconds more.
+    assert time.monotonic() - began < 20
+    wait(lambda: not [w for w in workers if w.is_running() and w.status() != psutil.STATUS_ZOMBIE], 20)
+    assert status(gallery, check=True).problems == []
+    rest = index(gallery, photos)
+    assert rest.found == 60
+    assert rest.embedded + rest.unchanged == 60
+
+
+def test_a_searcher_sees_what_another_process_does_from_the_first_image_on(
+    gallery: Path, tmp_path: Path, start: Start
+) -> None:
+    photos = fill(tmp_path / "photos", range(4))
+    query = (photos / "0000.png").read_bytes()
+    with Gallery(gallery) as opened, Searcher(opened) as searcher:
+        assert searcher.summary().images == 0
+        with pytest.raises(EmptyGallery):
+            searcher.by_image(query)
+        process = start("index", photos, "--gallery", gallery, "--workers", 1)
+        assert process.wait(timeout=120) == 0, process.stderr and process.stderr.read()
+        assert searcher.summary().images == 4
+        found = searcher.by_image(query, 10)
+        assert len(found.neighbours) == 4
+        assert found.neighbours[0].paths == (str(photos / "0000.png"),)
+
+        (photos / "0001.png").unlink()
+        index(gallery, photos)
+        assert searcher.summary().images == 3
+        assert len(searcher.by_image(query, 10).neighbours) == 3
+        prune(gallery)
+        assert len(searcher.by_image(query, 10).neighbours) == 3
+
+        fill(photos, range(4, 9))
+        index(gallery, photos)
+        assert len(searcher.by_image(query, 10).neighbours) == 8
+        (photos / "0000.png").rename(photos / "renamed.png")
+        index(gallery, photos)
+        assert searcher.by_image(query, 1).neighbours[0].paths == (str(photos / "renamed.png"),)
+
+        remove_root(gallery, photos)
+        assert searcher.summary().images == 0
+        with pytest.raises(EmptyGallery):
+            searcher.by_image(query)
+
+
+def test_a_searcher_opened_on_a_gallery_without_a_space_sees_it_come(tmp_path: Path, tiny_model: Path) -> None:
+    photos = fill(tmp_path / "photos", range(3))
+    with Gallery(tmp_path / "gallery", create=True) as opened, Searcher(opened) as searcher:
+        searcher.warm()
+        assert searcher.summary().model == ""
+        with pytest.raises(EmptyGallery):
+            searcher.by_image((photos / "0000.png").read_bytes())
+        index(tmp_path / "gallery", photos, model=str(tiny_model))
+        summary = searcher.summary()
+        assert (summary.images, summary.model, summary.trained) == (3, "tiny", False)
+        assert len(searcher.by_image((photos / "0000.png").read_bytes()).neighbours) == 3
+
+
+def test_many_threads_may_search_while_the_gallery_changes(gallery: Path, tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", range(6))
+    index(gallery, photos)
+    queries = [path.read_bytes() for path in sorted(photos.iterdir())]
+    stop = threading.Event()
+    with Gallery(gallery) as opened, Searcher(opened, workers=2) as searcher, ThreadPoolExecutor(4) as threads:
+
+        def search(n: int) -> int:
+            searches = 0
+            while not stop.is_set():
+                found = searcher.by_image(queries[n], 100)
+                best = found.neighbours[0]
+                assert best.paths == (str(photos / f"{n:04d}.png"),)
+                assert best.score > 0.999
+                assert len({neighbour.id for neighbour in found.neighbours}) == len(found.neighbours)
+                searches += 1
+            return searches
+
+        running = [threads.submit(search, n) for n in range(4)]
+        try:
+            for round_ in range(3):
+                save(photos / "extra.png", 50 + round_)
+                index(gallery, photos)
+                (photos / "extra.png").unlink()
+                index(gallery, photos)
+        finally:
+            stop.set()
+        assert all(future.result() > 0 for future in running)
+    assert counts(index(gallery, photos)) == {"found": 6, "unchanged": 6}
