@@ -2,7 +2,8 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select
@@ -48,15 +49,14 @@ class Images:
             query = _passing(connection, space_id, filters)
             return np.fromiter(connection.execute(query).scalars(), np.int64)
 
-    def is_embedded(self, space_id: int, digest: bytes) -> bool:
-        """Whether this content has a vector in the space."""
-        query = (
-            select(images.c.id)
-            .join(embedded, and_(embedded.c.image_id == images.c.id, embedded.c.space_id == space_id))
-            .where(images.c.digest == digest)
-        )
-        with self._session.read() as connection:
-            return connection.execute(query).first() is not None
+    @contextmanager
+    def known_contents(self, space_id: int) -> Iterator[Container[bytes]]:
+        """The digests of the contents that have a vector in the space, as they are at the moment of each question.
+
+        Asked for every file that is read, from several threads: one connection and one prepared statement serve all.
+        """
+        with self._session.asking() as ask:
+            yield _KnownContents(ask, space_id)
 
     def sample(self, space_id: int, count: int) -> list[int]:
         """Up to ``count`` findable image ids, spread evenly over the gallery."""
@@ -70,6 +70,19 @@ class Images:
             if total <= count:
                 return list(connection.execute(query).scalars())
             return [connection.execute(query.offset(i * total // count).limit(1)).scalar_one() for i in range(count)]
+
+
+class _KnownContents:
+    def __init__(self, ask: Callable[[str, tuple[object, ...]], object], space_id: int) -> None:
+        self._ask = ask
+        self._space_id = space_id
+
+    def __contains__(self, digest: object) -> bool:
+        query = (
+            "SELECT 1 FROM images JOIN embedded ON embedded.image_id = images.id AND embedded.space_id = ?"
+            " WHERE images.digest = ?"
+        )
+        return self._ask(query, (self._space_id, digest)) is not None
 
 
 def _records(connection: Connection, ids: Sequence[int]) -> dict[int, ImageRecord]:

@@ -125,6 +125,7 @@ class _Batch:
         self._image_ids = self._known_images()
         self._covered = self._embedded_among(list(self._image_ids.values()))
         self._fresh: set[int] = set()
+        self._new_files: list[dict[str, Any]] = []
 
     def _known_paths(self) -> dict[tuple[int, bytes], KnownFile]:
         by_root: dict[int, list[bytes]] = defaultdict(list)
@@ -163,6 +164,8 @@ class _Batch:
             self._fail(entry, places)
         for entry in sorted(good, key=lambda e: (e.root_id, e.relpath) not in self._known):
             self._place(entry, places)
+        if self._new_files:
+            self._connection.execute(insert(files), self._new_files)
         membership.refresh(self._connection, self._touched, self._operation_id)
         return self._counts
 
@@ -181,10 +184,8 @@ class _Batch:
         return good, bad
 
     def _add_images(self, good: Iterable[Indexed]) -> None:
-        for entry in good:
-            if entry.facts is None or entry.digest is None or entry.digest in self._image_ids:
-                continue
-            values = {
+        added = {
+            entry.digest: {
                 "digest": entry.digest,
                 "bytes": entry.facts.bytes,
                 "width": entry.facts.width,
@@ -194,9 +195,15 @@ class _Batch:
                 "phash": entry.facts.phash,
                 "added_at": now(),
             }
-            new_id = self._connection.execute(insert(images).values(values).returning(images.c.id)).scalar_one()
-            self._image_ids[entry.digest] = new_id
-            self._fresh.add(new_id)
+            for entry in good
+            if entry.facts is not None and entry.digest is not None and entry.digest not in self._image_ids
+        }
+        if not added:
+            return
+        rows = self._connection.execute(insert(images).returning(images.c.id, images.c.digest), list(added.values()))
+        for image_id, digest in rows:
+            self._image_ids[bytes(digest)] = image_id
+            self._fresh.add(image_id)
 
     def _embed(self, good: Iterable[Indexed], append: Append) -> None:
         vectors: dict[int, Vectors] = {}
@@ -262,8 +269,9 @@ class _Batch:
             return
         became = "new" if image_id in self._fresh else "copied" if places[image_id] else "moved"
         self._fresh.discard(image_id)
-        new_id = self._connection.execute(insert(files).values(values).returning(files.c.id)).scalar_one()
-        places[image_id].append({**values, "id": new_id})
+        # Written with the rest of the batch; what stands at this place now cannot have moved away already.
+        self._new_files.append(values)
+        places[image_id].append({**values, "id": None})
         self._count(became)
 
     def _left(self, before: KnownFile, places: dict[int, list[dict[str, Any]]]) -> None:
@@ -284,6 +292,8 @@ class _Batch:
 
         Of an offline root nothing can be known; the same relative path below another root tells of a remount.
         """
+        if place["id"] is None:
+            return False
         path, online = self._roots[place["root_id"]]
         if not online:
             return bool(place["relpath"] == entry.relpath)

@@ -7,7 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from retrieval.catalog.session import chunks, now
 from retrieval.catalog.tables import changes, embedded, files, images, labels, operations
@@ -41,14 +41,11 @@ def _refresh_active(connection: Connection, image_ids: Sequence[int]) -> None:
         embedded.c.image_id.in_(image_ids), embedded.c.active != present
     )
     flips = [(row.space_id, row.image_id, bool(row.found)) for row in connection.execute(query)]
-    for space_id, image_id, found in flips:
-        connection.execute(
-            update(embedded)
-            .where(embedded.c.space_id == space_id, embedded.c.image_id == image_id)
-            .values(active=found)
-        )
-    if flips:
-        connection.execute(insert(changes), [{"space_id": s, "image_id": i, "added": found} for s, i, found in flips])
+    if not flips:
+        return
+    one = update(embedded).where(embedded.c.space_id == bindparam("s"), embedded.c.image_id == bindparam("i"))
+    connection.execute(one.values(active=bindparam("found")), [{"s": s, "i": i, "found": f} for s, i, f in flips])
+    connection.execute(insert(changes), [{"space_id": s, "image_id": i, "added": f} for s, i, f in flips])
 
 
 def folder_label(relpath: bytes) -> str | None:

@@ -1,8 +1,9 @@
 """Reading and writing the catalog: every access is one transaction of one of these two kinds."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +75,24 @@ class Session:
         ):
             yield connection
             database.count_change(connection)
+
+    @contextmanager
+    def asking(self) -> Iterator[Callable[[str, tuple[object, ...]], object]]:
+        """A function that answers a query with its first row or None, outside of any transaction.
+
+        A tenth of the cost of ``read``, for a question that is asked very often. Safe to call from several threads.
+        """
+        lock = threading.Lock()
+        with said(self.path), closing(self._engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+
+            def ask(query: str, values: tuple[object, ...]) -> object:
+                with lock:
+                    # To the end: a query that is left half read would hold on to the state it began with.
+                    rows = cursor.execute(query, values).fetchall()
+                return rows[0] if rows else None
+
+            yield ask
 
     def close(self) -> None:
         """Give back all connections; the last one folds the journal into the file."""

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
@@ -234,17 +234,6 @@ def retry_failures(
         return run.finish(plan, 0)
 
 
-class _KnownContents:
-    """The contents that have a vector in a space, as a container of digests; a look-up is one indexed query."""
-
-    def __init__(self, catalog: Catalog, space: EmbeddingSpace) -> None:
-        self._catalog = catalog
-        self._space = space
-
-    def __contains__(self, digest: object) -> bool:
-        return isinstance(digest, bytes) and self._catalog.images.is_embedded(self._space.id, digest)
-
-
 class Run:
     """One indexing run; the caller holds the write lock."""
 
@@ -260,7 +249,6 @@ class Run:
         self._store = gallery.store(space)
         self._store.cut_tail()
         self._encoder = GalleryEncoder(gallery, space, hooks.say)
-        self._known = _KnownContents(gallery.catalog, space)
         self._counts = Counts()
         self._busy_seconds = 0.0
         self._operation: int | None = None
@@ -282,11 +270,12 @@ class Run:
             list(self._embed(sample, pool))
             return len(sample) / max(1e-3, monotonic() - start)
 
-    def _embed(self, todos: Iterable[Todo], pool: DecodePool) -> Iterable[Embedded[Todo]]:
-        spec, known = self._encoder.spec, self._known
-        return embed_files(
-            todos, lambda todo: ReadFile(todo.path, spec, known), pool, self._encoder, workers=self._workers
-        )
+    def _embed(self, todos: Iterable[Todo], pool: DecodePool) -> Iterator[Embedded[Todo]]:
+        spec = self._encoder.spec
+        with self._catalog.images.known_contents(self._space.id) as known:
+            yield from embed_files(
+                todos, lambda todo: ReadFile(todo.path, spec, known), pool, self._encoder, workers=self._workers
+            )
 
     def read(self, todos: Iterable[Todo], total: int) -> None:
         """Read, decode, embed and commit; ends early when asked to stop."""

@@ -81,7 +81,8 @@ class World:
         path = os.path.join(root.path, relpath)
         with open(path, "rb") as file:
             content, stat = file.read(), os.fstat(file.fileno())
-        known = self.catalog.images.is_embedded(self.space.id, digest_of(content))
+        with self.catalog.images.known_contents(self.space.id) as contents:
+            known = digest_of(content) in contents
         if not known and not content.startswith(BAD):
             self.embedded.append(digest_of(content))
         return outcome(root.id, relpath, content, stat.st_mtime_ns, known=known)

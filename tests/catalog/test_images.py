@@ -124,9 +124,11 @@ def test_a_sample_is_spread_and_has_no_image_twice(
 
 def test_a_content_is_known_by_its_digest(gallery: "tuple[World, dict[int, set[tuple[bytes, str]]]]") -> None:
     world, _ = gallery
-    assert world.catalog.images.is_embedded(world.space.id, digest_of(b"1"))
-    assert not world.catalog.images.is_embedded(world.space.id, digest_of(b"never seen"))
-    assert not world.catalog.images.is_embedded(world.space.id + 1, digest_of(b"1"))
+    with world.catalog.images.known_contents(world.space.id) as known:
+        assert digest_of(b"1") in known
+        assert digest_of(b"never seen") not in known
+    with world.catalog.images.known_contents(world.space.id + 1) as known:
+        assert digest_of(b"1") not in known
 
 
 # --- query plans: time per file must not grow with the gallery -------------------------------------------------

@@ -47,7 +47,8 @@ def test_spaces_do_not_see_each_others_vectors_and_changes(world: World, root: R
     assert world.catalog.spaces.last_change(other.id) == 0
     assert world.catalog.spaces.images_without_vector(other.id) == 1
     assert world.catalog.spaces.images_without_vector(world.space.id) == 0
-    assert not world.catalog.images.is_embedded(other.id, digest_of(b"1"))
+    with world.catalog.images.known_contents(other.id) as known:
+        assert digest_of(b"1") not in known
     operation = world.catalog.ingest.start()
     world.catalog.ingest.commit(other.id, [outcome(root.id, b"a", b"1")], lambda ids, vectors: 0, operation)
     assert world.catalog.spaces.count(other.id) == (1, 1)
