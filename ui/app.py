@@ -79,6 +79,9 @@ def _mount(app: FastAPI, page: gr.Blocks, limit: int) -> None:
         mcp_server=False,
         app_kwargs={"openapi_url": None},
     )
+    # Gradio checks that a named file was uploaded only once it believes itself launched, which mounting does not do:
+    # without this any request could have any file of the machine copied into the folder that is served.
+    page.has_launched = True
 
 
 def _within_a_loop(build: Callable[[], None]) -> None:

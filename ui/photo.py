@@ -35,8 +35,7 @@ class PhotoInput(gr.Image, metaclass=_WithoutStub):
         if payload is None or payload.path is None:
             return None
         # Gradio has checked this too; a path that leads elsewhere would make the page read any file of the machine.
-        if not Path(payload.path).resolve().is_relative_to(Path(self.GRADIO_CACHE).resolve()):
-            raise gr.Error("Send a file that was uploaded.", print_exception=False)
+        self._refuse_others(payload.path)
         return payload.path
 
     def postprocess(self, value: Any) -> None:
@@ -48,5 +47,10 @@ class PhotoInput(gr.Image, metaclass=_WithoutStub):
         """Keep the upload, but never fetch an address for whoever asks."""
         if str(url_or_file_path).lower().startswith(("http:", "https:")):
             raise gr.Error("Send a file; addresses are not fetched.", print_exception=False)
+        self._refuse_others(str(url_or_file_path))
         kept: str | None = await super().async_move_resource_to_block_cache(url_or_file_path)
         return kept
+
+    def _refuse_others(self, path: str) -> None:
+        if not Path(path).resolve().is_relative_to(Path(self.GRADIO_CACHE).resolve()):
+            raise gr.Error("Send a file that was uploaded.", print_exception=False)

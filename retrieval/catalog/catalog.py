@@ -37,6 +37,11 @@ class Catalog:
         self.spaces = Spaces(self._session)
         self.ingest = Ingest(self._session)
 
+    @property
+    def generation(self) -> int:
+        """Changes when another file takes the catalog's place: whatever was read before is void."""
+        return self._session.generation
+
     def get(self, key: str) -> Any:
         """A remembered JSON value, or None."""
         with self._session.read() as connection:

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,9 @@ from pathlib import Path
 from sqlalchemy.exc import DatabaseError
 
 from retrieval.catalog.session import Session, get
+from retrieval.catalog.sums import sums_of
 from retrieval.core.errors import GalleryDamaged
 from retrieval.core.files import write_atomically
-
-_BLOCK = 1 << 20
 
 
 def seal_path(catalog: Path) -> Path:
@@ -41,13 +39,7 @@ def seal(session: Session) -> bool:
             sealed = _read_seal(session.path)
             if sealed is not None and sealed.get("revision") == revision:
                 return True
-            size = int(connection.execute("PRAGMA page_size").fetchone()[0])
-            facts = {
-                "revision": revision,
-                "sha256": _digest(session.path),
-                "page_size": size,
-                "pages": _page_sums(session.path, size),
-            }
+            facts = {"revision": revision, **sums_of(str(session.path))}
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise GalleryDamaged(
             f"The catalog {session.path} is damaged ({error}).",
@@ -96,7 +88,7 @@ def _seal_problems(path: Path, revision: int) -> list[str]:
         return [f"catalog: {seal_path(path).name} cannot be read"]
     if sealed.get("revision") != revision or _journal_in_use(path):
         return []
-    if sealed.get("sha256") != _digest(path):
+    if sealed.get("sha256") != sums_of(str(path))["sha256"]:
         return ["catalog: the file is not what was written (its checksum differs)"]
     return []
 
@@ -135,8 +127,7 @@ def only_indexes_are_damaged(session: Session) -> bool:
     sealed = _read_seal(session.path)
     if sealed is None or sealed.get("damaged") or _journal_in_use(session.path):
         return False
-    size, sums = int(str(sealed["page_size"])), str(sealed["pages"])
-    now = _page_sums(session.path, size)
+    sums, now = str(sealed["pages"]), sums_of(str(session.path))["pages"]
     if len(now) != len(sums):
         return False
     damaged = [n // 8 + 1 for n in range(0, len(sums), 8) if now[n : n + 8] != sums[n : n + 8]]
@@ -209,20 +200,3 @@ def _lock(connection: sqlite3.Connection) -> bool:
 def _revision(connection: sqlite3.Connection) -> int:
     row = connection.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()
     return 0 if row is None else int(row[0])
-
-
-def _page_sums(path: Path, size: int) -> str:
-    """CRC-32 of every page, eight hexadecimal digits each."""
-    sums = []
-    with open(path, "rb") as file:
-        while page := file.read(size):
-            sums.append(f"{zlib.crc32(page):08x}")
-    return "".join(sums)
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -69,13 +69,16 @@ class Roots:
         """The root for a folder that is about to be indexed.
 
         A folder inside a root that was indexed whole belongs to that root. A whole folder above known roots takes
-        them in: their files keep their records and get longer relative paths. A folder of which only single files are
-        wanted takes nothing in: what was indexed whole below it is still looked at as a whole.
+        them in: their files keep their records and get longer relative paths. A root that is offline stays a root of
+        its own, since nothing can be known of its files, until it is found online again. A folder of which only
+        single files are wanted takes nothing in: what was indexed whole below it is still looked at as a whole.
         """
         with self._session.write() as connection:
             known = _all(connection)
             holder = _deepest(known, path)
             if holder is not None and (holder.whole or not whole):
+                if whole and holder.path == path:
+                    _take_in_below(connection, known, holder)
                 return holder
             if holder is not None and holder.path == path:
                 connection.execute(update(roots).where(roots.c.id == holder.id).values(whole=True))
@@ -90,9 +93,8 @@ class Roots:
                 )
                 if holder is not None:
                     _hand_down(connection, holder, made)
-            for root in known:
-                if whole and root.path != path and inside(root.path, path):
-                    _take_in(connection, root, made)
+            if whole:
+                _take_in_below(connection, known, made)
             return made
 
     def set_online(self, root_id: int, online: bool) -> None:
@@ -134,12 +136,18 @@ def _prefix(child: Root, parent: Root) -> bytes:
     return child.path[len(_with_separator(parent.path)) :] + SEPARATOR
 
 
+def _take_in_below(connection: Connection, known: list[Root], parent: Root) -> None:
+    for root in known:
+        if root.online and root.path != parent.path and inside(root.path, parent.path):
+            _take_in(connection, root, parent)
+
+
 def _take_in(connection: Connection, child: Root, parent: Root) -> None:
     """The files of ``child`` become files of ``parent``; those right in ``child`` get its name as a label."""
     touched = _images_right_in(connection, child.id, b"")
     # CAST: SQLite's || makes text of two blobs.
     connection.exec_driver_sql(
-        "UPDATE files SET root_id = ?, relpath = CAST(? || relpath AS BLOB) WHERE root_id = ?",
+        "UPDATE OR REPLACE files SET root_id = ?, relpath = CAST(? || relpath AS BLOB) WHERE root_id = ?",
         (parent.id, _prefix(child, parent), child.id),
     )
     connection.execute(delete(roots).where(roots.c.id == child.id))

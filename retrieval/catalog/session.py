@@ -42,6 +42,9 @@ class Session:
         except BaseException:
             self._engine.dispose()
             raise
+        self._opening = threading.Lock()
+        self._file = _identity(path)
+        self.generation = 0
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -50,6 +53,7 @@ class Session:
         Raises:
             GalleryDamaged: a stored value is none that this program writes (a date that is not one, say).
         """
+        self._follow()
         with said(self.path), self._engine.connect() as connection, connection.begin():
             try:
                 yield connection
@@ -68,6 +72,7 @@ class Session:
         Raises:
             DiskFull, GalleryBusy, GalleryDamaged: what SQLite met, in our words.
         """
+        self._follow()
         with (
             said(self.path),
             self._engine.connect().execution_options(immediate=True) as connection,
@@ -94,9 +99,31 @@ class Session:
 
             yield ask
 
+    def _follow(self) -> None:
+        """Open the file anew where another one has taken its place, as ``restore`` does: a connection would go on
+        with the former one, which lies elsewhere now. ``generation`` counts how often that happened."""
+        there = _identity(self.path)
+        if there in (None, self._file):
+            return
+        with self._opening:
+            if there != self._file:
+                self._engine.dispose()
+                self._engine = database.connect(self.path)
+                self._file = there
+                self.generation += 1
+
     def close(self) -> None:
         """Give back all connections; the last one folds the journal into the file."""
         self._engine.dispose()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells one file from another under the same name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino)
 
 
 @contextmanager

@@ -26,3 +26,8 @@ def main() -> None:
         # The reader, such as `head`, has had enough. Python would complain again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        # Permissions, a vanished drive: the system's words and the file it was about.
+        place = f"{error.filename}: " if error.filename else ""
+        error_line(RetrievalError(f"{place}{error.strerror or error}.", "Check the path and its permissions."))
+        sys.exit(RetrievalError.exit_code)

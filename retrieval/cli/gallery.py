@@ -140,7 +140,7 @@ def prune(gallery: GalleryOption = None, yes: YesOption = False, as_json: JsonOp
         if len(gone) > 10:
             note(f"  and {len(gone) - 10} more")
         _ask(f"Forget these {len(gone)} files?", yes)
-        forgotten = upkeep.prune(folder)
+        forgotten = upkeep.prune(folder, only=set(gone))
     if as_json:
         print_json({"forgotten": forgotten})
     else:

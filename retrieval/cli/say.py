@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from retrieval.workflows.indexing import Progress
 
 messages = Console(stderr=True, highlight=False)
-results = Console(highlight=False)
+# In a pipe or a file nothing is folded: a path that is broken over lines cannot be used.
+results = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
 def note(text: str) -> None:

@@ -67,7 +67,7 @@ def search(
             if isinstance(answer.found, RetrievalError):
                 last_error = answer.found
                 if query.is_dir():
-                    error_line(answer.found)
+                    error_line(RetrievalError(f"{shown(answer.path)}: {answer.found.message}", answer.found.hint))
             else:
                 usable += 1
             printer.add(answer)
@@ -103,7 +103,7 @@ class _Csv:
         for n in answer.found.neighbours:
             values = _fields(n)
             values["labels"] = ";".join(n.labels)
-            values["paths"] = shown(n.paths[0]) if n.paths else ""
+            values["paths"] = ";".join(shown(path) for path in n.paths)
             self._writer.writerow((shown(answer.path), *values.values()))
 
     def finish(self) -> None:

@@ -14,6 +14,7 @@ from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.types import EmbeddingSpace, Pixels, Vectors
 from retrieval.models.card import ModelCard
 from retrieval.models.folder import read_card, verify_folder
+from retrieval.models.resolve import UNTRAINED
 from retrieval.workflows.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def ensure_space(gallery: Gallery, model: str | None, say: "Say") -> EmbeddingSp
     from retrieval.models.resolve import resolve_model
 
     space = gallery.catalog.spaces.live()
-    if space is not None and (model is None or (_is_name_of(model, space) and _copy_is_whole(gallery, space))):
+    if space is not None and (model is None or (_is_name_of(gallery, model, space) and _copy_is_whole(gallery, space))):
         return space
     encoder, card = resolve_model(model or DEFAULT_MODEL, announce=say)
     folder = gallery.layout.model(card.fingerprint)
@@ -163,7 +164,7 @@ def ensure_space(gallery: Gallery, model: str | None, say: "Say") -> EmbeddingSp
     return space
 
 
-def refuse_other_encoder(gallery: Gallery, model: str) -> None:
+def refuse_other_encoder(gallery: Gallery, model: str, say: "Say" = lambda _: None) -> None:
     """Compare the ``--model`` of a search with the live space.
 
     Raises:
@@ -174,13 +175,22 @@ def refuse_other_encoder(gallery: Gallery, model: str) -> None:
     from retrieval.models.resolve import resolve_model
 
     space = gallery.live_space()
-    if not _is_name_of(model, space):
-        _refuse_other(gallery, space, model, resolve_model(model)[1])
+    if not _is_name_of(gallery, model, space):
+        _refuse_other(gallery, space, model, resolve_model(model, announce=say)[1])
 
 
-def _is_name_of(model: str, space: EmbeddingSpace) -> bool:
-    """Whether ``model`` is just the name the space was made with: then nothing is loaded or downloaded again."""
-    return model == space.model and not Path(model).exists()
+def _is_name_of(gallery: Gallery, model: str, space: EmbeddingSpace) -> bool:
+    """Whether ``model`` is just the name the space was made with: then nothing is loaded or downloaded again.
+
+    An encoder made from a local file may have the name of an architecture too, and is another one than the hub's.
+    """
+    if model != space.model or Path(model).exists():
+        return False
+    try:
+        origin = GalleryEncoder.card_of(gallery, space).origin
+    except RetrievalError:
+        return False
+    return origin.startswith("hub ") or (model == UNTRAINED and origin.startswith(UNTRAINED))
 
 
 def _copy_is_whole(gallery: Gallery, space: EmbeddingSpace) -> bool:

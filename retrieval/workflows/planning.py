@@ -123,7 +123,9 @@ class Planner:
         self.seen = Seen(catalog.files.largest_id())
 
     def scan(self, scope: Scope) -> None:
-        """Add a scope to the plan."""
+        """Add a scope to the plan. A single file that is gone has nothing to scan; it will be marked missing."""
+        if scope.single and not os.path.lexists(scope.path):
+            return
         entries = scan(scope.path, on_error=self._cannot_list)
         while chunk := list(islice(entries, _CHUNK)):
             if self._stop():

@@ -67,14 +67,35 @@ def scopes_for(catalog: Catalog, paths: Sequence[Path]) -> list[Scope]:
     """
     roots = look_at_roots(catalog, remember=True)
     wanted = [os.path.abspath(os.fsencode(path)) for path in paths] or [r.path for r in roots if r.whole]
-    if not wanted:
-        raise EmptyGallery("No folder was indexed into this gallery yet.", "Name one: `retrieval index FOLDER`.")
+    singles = [] if paths else [scope for root in roots for scope in _single_files(catalog, root)]
+    if not wanted and not singles:
+        raise EmptyGallery("Nothing was indexed into this gallery yet.", "Name a folder: `retrieval index FOLDER`.")
     offline = [root.path for root in roots if not root.online]
     reachable = [path for path in wanted if not any(inside(path, root) for root in offline)]
+    gone = [scope for path in reachable if (scope := _gone_file(catalog, roots, path)) is not None]
+    there = [path for path in reachable if path not in {scope.path for scope in gone}]
     # All of them before the first is recorded: a typo leaves nothing behind.
-    check_paths(reachable)
+    check_paths(there)
     # A path inside another one of the same run would be looked at twice.
-    return [_recorded(catalog, path) for path in _outermost(reachable)]
+    return [_recorded(catalog, path) for path in _outermost(there)] + gone + singles
+
+
+def _single_files(catalog: Catalog, root: Root) -> Iterator[Scope]:
+    """The files of a root of which only single files were indexed."""
+    if root.whole or not root.online:
+        return
+    for _, relpath in catalog.files.ids_below(root.id, b""):
+        yield _scope(root, os.path.join(root.path, relpath), single=True)
+
+
+def _gone_file(catalog: Catalog, roots: Sequence[Root], path: bytes) -> Scope | None:
+    """The scope of a file that is known and is not there any more."""
+    if os.path.lexists(path):
+        return None
+    for root in roots:
+        if inside(path, root.path) and catalog.files.known(root.id, [os.path.relpath(path, root.path)]):
+            return _scope(root, path, single=True)
+    return None
 
 
 def check_paths(paths: Iterable[bytes]) -> None:

@@ -50,6 +50,7 @@ class Searcher:
         self._pool = DecodePool(workers, gallery.settings.limits, gallery.settings.plugins)
         self._lock = threading.Lock()
         self._index: LiveIndex | None = None
+        self._index_of = (0, "")
         self._encoder: GalleryEncoder | None = None
 
     # -- what is open ---------------------------------------------------------------------------------------------
@@ -63,9 +64,11 @@ class Searcher:
     def index(self) -> LiveIndex:
         """The live space's index. Raises EmptyGallery."""
         space = self.space
+        # A restored gallery may have another space, or the same one with another past.
+        wanted = (self.gallery.catalog.generation, space.fingerprint)
         with self._lock:
-            if self._index is None or self._index.space.id != space.id:
-                self._index = LiveIndex(self.gallery, space, self._say)
+            if self._index is None or self._index_of != wanted:
+                self._index, self._index_of = LiveIndex(self.gallery, space, self._say), wanted
             return self._index
 
     @property
@@ -137,7 +140,7 @@ class Searcher:
         if not os.path.lexists(path):
             raise NoSuchPath(f"There is no file or folder {shown(str(path))}.", "Check the spelling.")
         if model is not None:
-            refuse_other_encoder(self.gallery, model)
+            refuse_other_encoder(self.gallery, model, self._say)
         raw = os.path.abspath(os.fsencode(path))
         files = iter([raw]) if not os.path.isdir(raw) else _images_in(raw)
         found = False

@@ -1,10 +1,11 @@
 """Looking after a gallery: its roots, files that are gone, and files that failed. Only these ever forget anything."""
 
 import os
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.catalog import FailedFile
+from retrieval.catalog import FailedFile, inside
 from retrieval.core.errors import NoSuchPath
 from retrieval.core.settings import Settings
 from retrieval.core.text import shown
@@ -67,26 +68,36 @@ def remove_root(folder: Path, path: Path, settings: Settings | None = None) -> i
 def missing_files(folder: Path, settings: Settings | None = None) -> list[str]:
     """Paths of the files that are gone from roots that can be reached."""
     with Gallery(folder, settings) as gallery:
-        look_at_roots(gallery.catalog, remember=True)
         return [path for _, path in _gone(gallery)]
 
 
-def prune(folder: Path, settings: Settings | None = None) -> int:
+def prune(folder: Path, settings: Settings | None = None, *, only: Container[str] | None = None) -> int:
     """Forget the files that are gone from roots that can be reached. Returns how many.
+
+    Args:
+        folder: the gallery's.
+        settings: from the environment by default.
+        only: the paths that were agreed to; what went missing since then stays. None forgets all.
 
     Raises:
         GalleryBusy: another process is writing.
     """
     with Gallery(folder, settings) as gallery, gallery.writing():
         look_at_roots(gallery.catalog, remember=True)
-        forgotten = gallery.catalog.files.forget([file_id for file_id, _ in _gone(gallery)])
+        gone = [file_id for file_id, path in _gone(gallery) if only is None or path in only]
+        forgotten = gallery.catalog.files.forget(gone)
         _publish(gallery)
     return forgotten
 
 
 def _gone(gallery: Gallery) -> list[tuple[int, str]]:
     """(id, path) of the missing files; not those that came back since the last `retrieval index`."""
-    return [(i, path) for i, path in gallery.catalog.files.missing() if not os.path.lexists(os.fsencode(path))]
+    offline = [root.path for root in look_at_roots(gallery.catalog, remember=False) if not root.online]
+    return [
+        (file_id, path)
+        for file_id, path in gallery.catalog.files.missing()
+        if not os.path.lexists(os.fsencode(path)) and not any(inside(os.fsencode(path), root) for root in offline)
+    ]
 
 
 def failures(folder: Path, settings: Settings | None = None) -> list[FailedFile]:

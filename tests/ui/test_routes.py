@@ -1,5 +1,6 @@
 """Pictures by id over HTTP, and what the application answers besides."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +123,16 @@ def test_only_the_search_is_offered_to_programs(client: TestClient) -> None:
 
 def test_the_app_runs_without_analytics(client: TestClient) -> None:
     assert client.get("/config").json()["analytics_enabled"] is False
+
+
+@pytest.mark.parametrize("place", [0, 1, 4], ids=["photo", "number", "folder"])
+def test_no_request_reads_a_file_that_was_not_uploaded(client: TestClient, tmp_path: Path, place: int) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("only for me, 8f1c")
+    data: list[object] = [None, 5, [], [], "", 0]
+    data[place] = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
+    asked = client.post("/gradio_api/call/search", json={"data": data})
+    told = client.get(f"/gradio_api/call/search/{asked.json()['event_id']}").text
+    assert "event: error" in told
+    cache = Path(os.environ["GRADIO_TEMP_DIR"])
+    assert not any(secret.read_bytes() in file.read_bytes() for file in cache.rglob("*") if file.is_file())
