@@ -32,7 +32,7 @@ def command_table(text: str) -> list[str]:
 
 def figures(text: str) -> list[str]:
     """Every row of numbers in tables."""
-    return re.findall(r"\d[\d.,]*", "\n".join(re.findall(r"^\|.*\d.*\|$", text, flags=re.MULTILINE)))
+    return re.findall(r"\d+(?:[.,]\d+)*", "\n".join(re.findall(r"^\|.*\d.*\|$", text, flags=re.MULTILINE)))
 
 
 def commands() -> set[str]:

@@ -1,5 +1,6 @@
 """One process indexes, others look: what they see, and what they must not do."""
 
+import contextlib
 import json
 import os
 import signal
@@ -62,6 +63,16 @@ def known_files(gallery: Path) -> int:
     return int(count)
 
 
+def decoders(pid: int) -> list[psutil.Process]:
+    """The decoding processes that a run has started."""
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "retrieval.images.worker" in child.cmdline():
+                found.append(child)
+    return found
+
+
 def wait(condition: Callable[[], object], seconds: float = 120) -> None:
     give_up = time.monotonic() + seconds
     while not condition():
@@ -99,7 +110,7 @@ def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(gallery: Path, tmp_
     photos = fill(tmp_path / "many", range(1000, 1300))
     process = start("index", photos, "--gallery", gallery, "--workers", 2, "--json", slow=0.05)
     wait(lambda: known_files(gallery))
-    workers = psutil.Process(process.pid).children(recursive=True)
+    workers = decoders(process.pid)
     assert workers
 
     # While it runs: a second indexer is refused, everything that only reads goes on.
@@ -147,8 +158,8 @@ def status_of_backup(file: Path, folder: Path) -> int:
 def test_a_second_ctrl_c_ends_at_once_and_nothing_is_lost(gallery: Path, tmp_path: Path, start: Start) -> None:
     photos = fill(tmp_path / "many", range(1000, 1060))
     process = start("index", photos, "--gallery", gallery, "--workers", 1, slow=1.0)
-    wait(lambda: len(psutil.Process(process.pid).children(recursive=True)) > 0)
-    workers = psutil.Process(process.pid).children(recursive=True)
+    wait(lambda: decoders(process.pid))
+    workers = decoders(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(0.5)
     began = time.monotonic()

@@ -106,7 +106,6 @@ def test_a_look_at_the_status_does_not_need_the_write_lock_nor_change_anything(
         assert [root.online for root in list_roots(gallery)] == [True, False]
 
 
-@pytest.mark.xfail(strict=True, reason="Roots.ensure takes offline roots into an online parent: files go missing")
 def test_indexing_the_folder_above_an_offline_drive_keeps_the_drive_offline(gallery: Path, tmp_path: Path) -> None:
     drive = fill(tmp_path / "media" / "drive", range(3))
     fill(tmp_path / "media" / "card", range(3, 5))
