@@ -9,7 +9,13 @@ import sys
 from tests.benchmarks import indexing, memory, precision, search
 from tests.benchmarks.support import machine
 
-BENCHMARKS = {"indexing": indexing.run, "search": search.run, "memory": memory.run, "precision": precision.run}
+BENCHMARKS = {
+    "indexing": indexing.run,
+    "search": search.run,
+    "memory": memory.run,
+    "known": memory.run_known,
+    "precision": precision.run,
+}
 
 
 def main() -> None:

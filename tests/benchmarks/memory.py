@@ -15,12 +15,19 @@ NEW = 2_000
 
 
 def run(quick: bool = False) -> None:
-    """Print both tables."""
-    photos = sorted((unpacked("cifar10") / "train").rglob("*.jpg")) + sorted(
+    """Print the table of memory."""
+    _memory(_photos(), (200, 1_000) if quick else SIZES)
+
+
+def run_known(quick: bool = False) -> None:
+    """Print the table of time a file."""
+    _time(_photos(), (1_000, 5_000) if quick else KNOWN)
+
+
+def _photos() -> list[Path]:
+    return sorted((unpacked("cifar10") / "train").rglob("*.jpg")) + sorted(
         (unpacked("cifar10") / "test").rglob("*.jpg")
     )
-    _memory(photos, (200, 1_000) if quick else SIZES)
-    _time(photos, (1_000, 5_000) if quick else KNOWN)
 
 
 def _memory(photos: list[Path], sizes: tuple[int, ...]) -> None:

@@ -33,7 +33,7 @@ _BLOCK = 2_000
 def run(quick: bool = False) -> None:
     """Print the table."""
     rows = []
-    for size in (1_000, 20_000) if quick else SIZES:
+    for size in (1_000, 100_000) if quick else SIZES:
         rows.append(_measure(_filled(size), size))
     header = ["vectors", "index", "p50", "p95", "decode", "encode", "index", "catalog", "recall@10", "open"]
     show(
