@@ -7,6 +7,7 @@ itself for the only one and fold the journal in under the feet of the first.
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import zlib
@@ -21,7 +22,14 @@ def sums_of(path: str) -> dict[str, Any]:
     Raises:
         OSError: the file cannot be read.
     """
-    done = subprocess.run([sys.executable, "-I", "-S", __file__, path], capture_output=True, text=True, check=False)
+    # A session of its own: Ctrl-C in the terminal is meant for the parent, which ends in its own time.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", __file__, path],
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=os.name != "nt",
+    )
     if done.returncode:
         raise OSError(done.stderr.strip().rsplit("\n", 1)[-1] or f"{path} cannot be read")
     sums: dict[str, Any] = json.loads(done.stdout)

@@ -13,9 +13,10 @@ from retrieval.models.encoder import Encoder
 from retrieval.models.runtime import EncoderRuntime
 from retrieval.workflows.encoders import open_runtime
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.models import create_model
 from retrieval.workflows.upkeep import remove_root
 
-from .support import copy_gallery, fill, index
+from .support import DIMENSION, copy_gallery, fill, index
 
 
 class _Lasting(DecodePool):
@@ -37,6 +38,25 @@ def _prepared_once(gallery: Gallery, encoder: Encoder, card: ModelCard) -> Encod
     if key not in _RUNTIMES:
         _RUNTIMES[key] = open_runtime(gallery, encoder, card)
     return _RUNTIMES[key]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder that is smaller still than the others' and tells drawn pictures well apart: 0.1M weights."""
+    return _untrained(tmp_path_factory.mktemp("models") / "tiny", seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same architecture with other weights: another embedding space."""
+    return _untrained(tmp_path_factory.mktemp("models") / "other", seed=1)
+
+
+def _untrained(folder: Path, seed: int) -> Path:
+    options = {"backbone": "test_efficientnet", "untrained": True, "input_size": 32}
+    card, _ = create_model(folder, **options, seed=seed, name=folder.name)
+    assert card["dimension"] == DIMENSION
+    return folder
 
 
 @pytest.fixture(scope="session")

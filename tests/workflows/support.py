@@ -14,6 +14,9 @@ from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.indexing import IndexReport, index_paths
 from retrieval.workflows.live_index import LiveIndex
 
+DIMENSION = 256
+"""Of the encoder that these tests use."""
+
 PLUGINS = Path(__file__).parent / "plugins"
 
 REPORT_KEYS = ["found", "new", "changed", "moved", "copied", "unchanged", "failed", "skipped", "missing", "offline"]

@@ -7,7 +7,7 @@ import pytest
 from retrieval.core.errors import BadValue, EmptyGallery, ModelMismatch, NoSuchPath
 from retrieval.workflows.indexing import estimate_index
 
-from .support import contents, counts, fill, index, save
+from .support import DIMENSION, contents, counts, fill, index, save
 
 
 def test_a_dry_run_changes_not_one_byte(six: tuple[Path, Path], tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_a_dry_run_changes_not_one_byte(six: tuple[Path, Path], tmp_path: Path) 
     assert contents(photos) == pictures
     assert (estimate.plan.found, estimate.plan.unchanged, estimate.plan.to_read) == (9, 6, 3)
     assert estimate.plan.bytes_to_read == sum(path.stat().st_size for path in more.iterdir())
-    assert estimate.bytes > 3 * 2 * 512
+    assert estimate.bytes > 3 * 2 * DIMENSION
     assert counts(index(gallery, photos, more)) == {"found": 9, "new": 3, "unchanged": 6, "embedded": 3}
 
 

@@ -22,7 +22,7 @@ from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.models import create_model, known_models
 from retrieval.workflows.searching import Searcher
 
-from .support import contents, counts, fill, flip, index, searchable
+from .support import DIMENSION, contents, counts, fill, flip, index, searchable
 
 TINY = {"backbone": "test_resnet", "untrained": True, "input_size": 64}
 
@@ -142,7 +142,9 @@ def test_changed_libraries_that_change_the_embeddings_are_said(
     # The same embeddings: nothing to say, and the versions are remembered.
     assert said == []
     monkeypatch.setattr("retrieval.workflows.encoders._version", lambda package: f"{package} of next year")
-    monkeypatch.setattr("retrieval.models.probes.probe_embeddings", lambda runtime: np.eye(4, 512, dtype=np.float32))
+    monkeypatch.setattr(
+        "retrieval.models.probes.probe_embeddings", lambda runtime: np.eye(4, DIMENSION, dtype=np.float32)
+    )
     with Gallery(gallery) as opened, Searcher(opened, said.append) as searcher:
         searcher.by_image(query)
     assert len(said) == 1
@@ -152,7 +154,7 @@ def test_changed_libraries_that_change_the_embeddings_are_said(
 
 def test_models_lists_the_gallerys_own_and_what_can_be_given(six: tuple[Path, Path], tmp_path: Path) -> None:
     listed = known_models(six[0])
-    assert (listed[0].state, listed[0].dimension) == ("live", 512)
+    assert (listed[0].state, listed[0].dimension) == ("live", DIMENSION)
     assert "UNTRAINED" in listed[0].what
     assert len(listed[0].fingerprint) == 64
     by_name = {entry.name for entry in known_models(tmp_path / "no gallery")}

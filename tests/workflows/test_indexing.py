@@ -10,7 +10,7 @@ from retrieval.core.errors import BadValue, EmptyGallery, ModelMismatch, NoSuchP
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.indexing import Estimate, Hooks, Progress
 
-from .support import REPORT_KEYS, counts, fill, index, names, save, searchable
+from .support import DIMENSION, REPORT_KEYS, counts, fill, index, names, save, searchable
 
 
 def test_a_first_run_takes_everything_and_a_second_one_embeds_nothing(gallery: Path, folder: Path) -> None:
@@ -272,7 +272,7 @@ def test_the_costs_are_said_before_anything_is_read_and_progress_reaches_the_end
     assert (told[0].plan.found, told[0].plan.to_read) == (6, 6)
     assert told[0].seconds is not None
     assert told[0].seconds > 0
-    assert told[0].bytes > 6 * 2 * 512
+    assert told[0].bytes > 6 * 2 * DIMENSION
     last = told[-1]
     assert isinstance(last, Progress)
     assert (last.done, last.total, last.failed) == (6, 6, 0)

@@ -1,6 +1,7 @@
 """Searching, against an oracle that shares nothing with it but the encoder's weights."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from retrieval.workflows.searching import Searcher
 from .support import copy_gallery, fill, index, picture, save
 
 LABELS = ("bear", "cat", "dog", "emu")
-TOLERANCE = 0.005
+TOLERANCE = 0.015
+"""Where bfloat16 is the fastest it is used; against fp32 it turns these scores by as much as 0.0114."""
+
+SPLIT = 0.3
 
 
 class Oracle:
@@ -68,8 +72,9 @@ def zoo(tmp_path_factory: pytest.TempPathFactory, _blank_once: Path, tiny_model:
     return base / "gallery", base / "photos", Oracle(tiny_model, base / "photos")
 
 
-@pytest.fixture
-def searcher(zoo: tuple[Path, Path, Oracle]) -> Any:
+@pytest.fixture(scope="module")
+def searcher(zoo: tuple[Path, Path, Oracle]) -> Iterator[Searcher]:
+    """One for all tests: nothing here changes the gallery."""
     with Gallery(zoo[0]) as opened, Searcher(opened) as searcher:
         yield searcher
 
@@ -161,7 +166,7 @@ FILTERS: list[tuple[dict[str, Any], Any]] = [
 
 
 @pytest.mark.parametrize(("options", "passes"), FILTERS)
-@pytest.mark.parametrize("min_score", [None, 0.9])
+@pytest.mark.parametrize("min_score", [None, SPLIT])
 def test_filters_are_answered_exactly(
     searcher: Searcher, zoo: tuple[Path, Path, Oracle], options: dict[str, Any], passes: Any, min_score: float | None
 ) -> None:
@@ -187,8 +192,8 @@ def test_filters_are_answered_exactly(
 
 def test_a_min_score_really_divides_the_gallery(zoo: tuple[Path, Path, Oracle]) -> None:
     scores = sorted(zoo[2].scores(strange_query(207)).values())
-    assert scores[0] < 0.9 - TOLERANCE
-    assert scores[-1] > 0.9 + TOLERANCE
+    assert scores[0] < SPLIT - TOLERANCE
+    assert scores[-1] > SPLIT + TOLERANCE
 
 
 def test_k_larger_than_the_gallery_gives_all_of_it_once(searcher: Searcher, zoo: tuple[Path, Path, Oracle]) -> None:
@@ -272,7 +277,8 @@ def test_unreadable_queries_in_a_folder_do_not_stop_the_others(
 def test_more_queries_than_a_batch_each_get_their_own_answer(
     searcher: Searcher, zoo: tuple[Path, Path, Oracle], tmp_path: Path
 ) -> None:
-    fill(tmp_path / "q", range(400, 470))
+    for seed in range(400, 470):
+        save(tmp_path / "q" / f"{seed}.png", seed, size=(96, 48))
     answers = list(searcher.by_path(tmp_path / "q", 1))
     assert len(answers) == 70
     for answer in (answers[0], answers[63], answers[64], answers[69]):

@@ -13,7 +13,7 @@ from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.status import status
 
-from .support import contents, counts, fill, flip, index
+from .support import DIMENSION, contents, counts, fill, flip, index
 
 Damage = Callable[[Path], object]
 
@@ -47,7 +47,13 @@ def test_a_sound_gallery_is_described_and_agrees(six: tuple[Path, Path], tiny_mo
         assert found.checked == check
         assert found.gallery == str(gallery)
     (space,) = found.spaces
-    assert (space.model, space.dimension, space.findable, space.live, space.trained) == ("tiny", 512, 6, True, False)
+    assert (space.model, space.dimension, space.findable, space.live, space.trained) == (
+        "tiny",
+        DIMENSION,
+        6,
+        True,
+        False,
+    )
     assert len(space.fingerprint) == 64
     assert found.index is not None
     assert (found.index.kind, found.index.vectors, found.index.behind, found.index.recall) == ("faiss-flat", 6, 0, 1.0)
@@ -85,15 +91,15 @@ def test_a_gallery_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-LAST_ROW = -512 * 2
+LAST_ROW = -2 * DIMENSION
 """Offset of the newest vector in ``vectors.f16``; the oldest rows belong to forgotten images."""
 
 VECTOR_DAMAGES: dict[str, tuple[Damage, int]] = {
     "flipped vector": (lambda g: flip(part(g, "spaces/*/vectors.f16"), LAST_ROW + 5), 1),
     "flipped id": (lambda g: flip(part(g, "spaces/*/rows.bin"), -16), 1),
     "flipped checksum": (lambda g: flip(part(g, "spaces/*/rows.bin"), -8), 1),
-    "vectors cut inside a row": (lambda g: cut(part(g, "spaces/*/vectors.f16"), 700), 1),
-    "vectors cut by two rows": (lambda g: cut(part(g, "spaces/*/vectors.f16"), 2048), 2),
+    "vectors cut inside a row": (lambda g: cut(part(g, "spaces/*/vectors.f16"), DIMENSION), 1),
+    "vectors cut by two rows": (lambda g: cut(part(g, "spaces/*/vectors.f16"), 4 * DIMENSION), 2),
     "rows cut": (lambda g: cut(part(g, "spaces/*/rows.bin"), 20), 2),
     "vectors emptied": (lambda g: part(g, "spaces/*/vectors.f16").write_bytes(b""), 6),
     "rows deleted": (lambda g: part(g, "spaces/*/rows.bin").unlink(), 6),
