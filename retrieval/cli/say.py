@@ -23,7 +23,7 @@ results = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000
 
 def note(text: str) -> None:
     """One line for people, on stderr."""
-    messages.print(escape(shown(text)))
+    messages.print(escape(shown(text)), soft_wrap=True)
 
 
 def warn(text: str) -> None:

@@ -11,8 +11,8 @@ import typer
 from rich.markup import escape
 
 from retrieval.cli.options import GalleryOption, JsonOption, ModelOption, gallery_folder
-from retrieval.cli.say import error_line, print_json, results, table, warn
-from retrieval.core.errors import BadValue, RetrievalError
+from retrieval.cli.say import print_json, results, table, warn
+from retrieval.core.errors import BadValue, ImageError, Reason, RetrievalError
 from retrieval.core.text import shown
 from retrieval.core.types import Filters
 
@@ -61,18 +61,20 @@ def search(
     with Gallery(gallery_folder(gallery)) as opened, Searcher(opened, warn) as searcher:
         answers = searcher.by_path(query, k, filters, model=model)
         printer = _Json() if as_json else _Csv() if as_csv else _Tables()
-        last_error = None
-        usable = 0
+        usable = unusable = 0
         for answer in answers:
-            if isinstance(answer.found, RetrievalError):
-                last_error = answer.found
-                if query.is_dir():
-                    error_line(RetrievalError(f"{shown(answer.path)}: {answer.found.message}", answer.found.hint))
-            else:
+            if not isinstance(answer.found, RetrievalError):
                 usable += 1
+            elif query.is_dir():
+                unusable += 1
+                warn(f"{answer.path}: {answer.found}")
+            else:
+                raise answer.found
             printer.add(answer)
-        if last_error is not None and not usable:
-            raise last_error
+        if not usable:
+            raise ImageError(
+                Reason.NOT_AN_IMAGE, f"None of the {unusable} files in {query} can be used.", "Each one is named above."
+            )
         printer.finish()
 
 
@@ -95,11 +97,15 @@ class _Json:
 class _Csv:
     def __init__(self) -> None:
         self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        self._writer.writerow(("query", *_FIELDS))
+        self._begun = False
 
     def add(self, answer: "Answer") -> None:
         if isinstance(answer.found, RetrievalError):
             return
+        # Not before there is an answer: where there is none, stdout stays empty.
+        if not self._begun:
+            self._writer.writerow(("query", *_FIELDS))
+            self._begun = True
         for n in answer.found.neighbours:
             values = _fields(n)
             values["labels"] = ";".join(n.labels)

@@ -33,9 +33,10 @@ def serve(
     """Open the page: upload a photo, see its nearest neighbours."""
     from retrieval.workflows.gallery import Gallery
 
+    credentials = _credentials(auth)
     # An empty gallery is served too: the page says how to fill it, and notices when that is done.
     with Gallery(gallery_folder(gallery), create=True) as opened:
-        _serve(opened, host, port, _credentials(auth))
+        _serve(opened, host, port, credentials)
 
 
 def demo(

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
@@ -165,5 +165,8 @@ class FolderAgainstModel(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-FolderAgainstModel.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+# Not shrunk: that takes longer than a test may, and 25 steps can be read.
+FolderAgainstModel.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)
 TestFolder = FolderAgainstModel.TestCase
