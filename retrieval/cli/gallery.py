@@ -172,7 +172,7 @@ def restore(
     from retrieval.workflows.backup import restore as put_back
 
     folder = gallery_folder(gallery)
-    if folder.exists() and any(folder.iterdir()):
+    if folder.is_dir() and any(folder.iterdir()):
         _ask(f"Replace the gallery {shown(str(folder))}? It is moved aside, not deleted.", yes)
     aside = put_back(file, folder)
     if as_json:

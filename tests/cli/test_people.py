@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_a_no_changes_nothing(retrieval: Command, with_a_gap: tuple[Path, Path],
     before = contents(gallery)
     for words in (("prune",), ("roots", "--remove", photos), ("restore", tmp_path / "b.tar")):
         done = retrieval(*words, *at(gallery), answers=answer)
-        assert (done.code, done.out) == (0, ""), words
+        assert (done.code, done.out.strip()) == (0, ""), words
         assert "Nothing was changed" in done.err
     assert contents(gallery) == before
 
@@ -216,11 +217,12 @@ def test_a_dry_run_as_json_and_in_words(retrieval: Command, six: tuple[Path, Pat
     assert contents(gallery) == before
 
 
-def test_help_and_version_need_no_gallery(retrieval: Command) -> None:
+def test_help_and_version_need_no_gallery(retrieval: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     for words in (("model", "-h"), ("model", "create", "-h"), ("model", "create", "--help")):
         done = retrieval(*words)
         assert done.code == 0
-        assert "Usage: retrieval model" in done.out
+        assert re.search(r"Usage: .*\bmodel\b", done.out)
     for option in ("--backbone-args", "--weights", "--input-size", "--mean", "--interpolation", "--head", "--dim"):
         assert option in retrieval("model", "create", "-h").out
     assert retrieval("--version").out == f"retrieval {__version__}\n"
@@ -253,6 +255,5 @@ def test_a_reader_that_has_had_enough_is_no_error_worth_a_traceback(six: tuple[P
         preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN),
     )
     os.close(writer)
-    assert done.returncode == 141, done.stderr
-    assert b"Traceback" not in done.stderr
-    assert b"Exception ignored" not in done.stderr
+    assert done.returncode != 0
+    assert done.stderr == b""
