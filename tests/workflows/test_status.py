@@ -24,8 +24,12 @@ def part(gallery: Path, pattern: str) -> Path:
     return found
 
 
-def answers(gallery: Path) -> list[tuple[str, float]]:
-    """What a search gives, by path: comparable across galleries whose ids differ."""
+def answers(gallery: Path) -> dict[str, float]:
+    """What a search gives, by path: comparable across galleries whose ids differ.
+
+    Compare with `near`: an image that is embedded again shares its batch with fewer others, and a bf16 encoder's last
+    digits depend on that.
+    """
     said: list[str] = []
     with Gallery(gallery) as opened:
         space = opened.live_space()
@@ -33,7 +37,12 @@ def answers(gallery: Path) -> list[tuple[str, float]]:
         query = np.random.default_rng(3).standard_normal((1, space.dimension)).astype(np.float32)
         row = live.search(query, 100).row(0)
         records = opened.catalog.images.records([i for i, _ in row])
-        return sorted((path, score) for i, score in row for path in records[i].paths)
+        return {path: score for i, score in row for path in records[i].paths}
+
+
+def near(expected: dict[str, float]) -> object:
+    """Equal to the same paths with the same scores, up to what rounding in bf16 may change."""
+    return pytest.approx(expected, abs=1e-3)
 
 
 def test_a_sound_gallery_is_described_and_agrees(six: tuple[Path, Path], tiny_model: Path) -> None:
@@ -136,13 +145,13 @@ def test_damaged_vectors_are_named_and_embedded_again(six: tuple[Path, Path], na
     assert any(line.startswith(f"vectors: {lost} ") for line in found.problems), found.problems
     # What is left can still be searched, and no answer is wrong.
     left = answers(gallery)
-    assert set(left) < set(before)
+    assert left == near({path: before[path] for path in left})
     assert len(left) == 6 - lost
     mended = status(gallery, repair=True)
     assert any(line.startswith(f"vectors: {lost} ") for line in mended.repaired)
     assert mended.problems == []
     assert counts(index(gallery, photos)) == {"found": 6, "unchanged": 6, "embedded": lost}
-    assert answers(gallery) == before
+    assert answers(gallery) == near(before)
     assert status(gallery, check=True).problems == []
 
 
@@ -155,12 +164,12 @@ def test_a_damaged_index_is_named_and_built_again_from_the_vectors(six: tuple[Pa
     found = status(gallery, check=True)
     assert not found.agree
     assert any(line.startswith(word) for line in found.problems), found.problems
-    assert answers(gallery) == before
+    assert answers(gallery) == near(before)
     mended = status(gallery, repair=True)
     assert mended.repaired == ["index: built again from the stored vectors"]
     assert mended.problems == []
     assert counts(index(gallery, photos)) == {"found": 6, "unchanged": 6}
-    assert answers(gallery) == before
+    assert answers(gallery) == near(before)
 
 
 @pytest.mark.parametrize("gone", ["index", "index/*/CURRENT"])
@@ -172,7 +181,7 @@ def test_an_index_that_is_gone_is_no_damage_and_the_next_run_makes_it(six: tuple
     found = status(gallery, check=True)
     assert found.index is None
     assert found.agree
-    assert answers(gallery) == before
+    assert answers(gallery) == near(before)
     index(gallery, photos)
     found = status(gallery, check=True)
     assert found.index is not None
@@ -282,7 +291,7 @@ def test_an_index_inside_the_catalog_is_repaired(six: tuple[Path, Path]) -> None
     assert any(line.startswith("catalog: ") for line in mended.repaired)
     assert mended.agree
     assert status(gallery, check=True).agree
-    assert answers(gallery) == before
+    assert answers(gallery) == near(before)
 
 
 def test_repairing_a_sound_gallery_changes_nothing(six: tuple[Path, Path]) -> None:
