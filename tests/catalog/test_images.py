@@ -2,6 +2,8 @@
 
 import os
 import posixpath
+import threading
+from collections.abc import Container
 from pathlib import Path
 
 import pytest
@@ -179,3 +181,24 @@ def test_look_ups_for_a_file_use_an_index(world: World, tmp_path: Path) -> None:
                     walks.append((step, statement))
     assert len(statements) > 20
     assert walks == []
+
+
+def test_threads_that_still_ask_when_the_block_ends_are_refused_and_nothing_crashes(world: World) -> None:
+    # Ctrl-C ends the block while decoders ask: with the connection closed under them the process would crash.
+    refused = threading.Semaphore(0)
+
+    def ask(known: Container[bytes], number: int) -> None:
+        try:
+            while True:
+                assert number.to_bytes(32, "big") not in known
+        except RuntimeError:
+            refused.release()
+
+    for _ in range(20):
+        with world.catalog.images.known_contents(world.space.id) as known:
+            threads = [threading.Thread(target=ask, args=(known, number)) for number in range(4)]
+            for thread in threads:
+                thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+        assert all(refused.acquire(blocking=False) for _ in threads)
