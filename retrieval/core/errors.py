@@ -194,3 +194,15 @@ def disk_full_is_said(where: str) -> Iterator[None]:
                 "Free some space and run the same command again: it goes on where it stopped.",
             ) from error
         raise
+
+
+class TrainingFailed(RetrievalError):
+    """A training run could not go on, for example because its loss is not a number any more."""
+
+    exit_code = 15
+
+
+class NotProven(RetrievalError):
+    """The gate refuses: the new model is not proven better, or not whole."""
+
+    exit_code = 16

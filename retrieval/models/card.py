@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 from retrieval.core.errors import BadValue, ModelDamaged
 from retrieval.core.preprocessing import Preprocessing
 
-CARD_FORMAT = 1
-"""Raised whenever an older program could not use a newer folder."""
+CARD_FORMAT = 2
+"""The newest format this program reads. An encoder without projections is written in format 1, which older versions
+of it read too."""
 
 BackboneArg: TypeAlias = int | float | bool | str
 
@@ -29,6 +30,7 @@ class ModelCard:
         head: ``"none"``, ``"linear"`` or ``"mlp"``.
         features: F, what the backbone gives.
         dimension: D of the embeddings.
+        projections: the widths along the projections after the head, from what the head gives to D; empty for none.
         preprocessing: from file to input tensor.
         origin: where the weights came from, e.g. ``"untrained, seed 0"``.
         trained: whether the weights saw any training.
@@ -54,23 +56,33 @@ class ModelCard:
     licence: str | None = None
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     weights_sha256: str = ""
-    format: int = CARD_FORMAT
+    projections: tuple[int, ...] = ()
+    format: int = 1
+
+    @property
+    def head_dimension(self) -> int:
+        """What the head gives, before any projection."""
+        return self.projections[0] if self.projections else self.dimension
 
     def identity(self) -> dict[str, Any]:
         """What enters the fingerprint beside the tensors: neither name, nor date, nor origin."""
-        return {
+        identity = {
             "backbone": self.backbone,
             "backbone_args": dict(self.backbone_args),
-            "head": {"kind": self.head, "features": self.features, "dimension": self.dimension},
+            "head": {"kind": self.head, "features": self.features, "dimension": self.head_dimension},
             "preprocessing": self.preprocessing.to_dict(),
         }
+        return identity | ({"projections": list(self.projections)} if self.projections else {})
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, with a checksum over all of them."""
         values = asdict(self) | {
             "backbone_args": dict(self.backbone_args),
             "preprocessing": self.preprocessing.to_dict(),
+            "projections": list(self.projections),
         }
+        if not self.projections:  # as format 1 has it
+            del values["projections"]
         return values | {"checksum": _checksum(values)}
 
     def to_bytes(self) -> bytes:
@@ -94,7 +106,11 @@ class ModelCard:
         if values.pop("checksum", None) != _checksum(values):
             raise ModelDamaged(f"{where} is damaged: its checksum does not fit its content.", _AGAIN)
         try:
-            card = cls(**(values | {"preprocessing": Preprocessing.from_dict(values["preprocessing"])}))
+            parts = {
+                "preprocessing": Preprocessing.from_dict(values["preprocessing"]),
+                "projections": tuple(values.get("projections", ())),
+            }
+            card = cls(**(values | parts))
         except (BadValue, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelDamaged(f"{where} is damaged: {_first_line(error)}.", _AGAIN) from error
         _check_types(card, where)
@@ -136,6 +152,8 @@ def _check_types(card: ModelCard, where: str) -> None:
     fits = (
         all(isinstance(text, str) for text in texts)
         and all(type(count) is int and count >= 0 for count in counts)
+        and all(type(width) is int and width > 0 for width in card.projections)
+        and (not card.projections or (len(card.projections) > 1 and card.projections[-1] == card.dimension))
         and isinstance(card.licence, str | None)
         and type(card.trained) is bool
         and isinstance(card.backbone_args, dict)

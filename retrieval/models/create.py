@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from retrieval.models.backbones import (
     pretrained_backbone,
     pretrained_config,
 )
-from retrieval.models.card import BackboneArg, ModelCard
-from retrieval.models.encoder import Encoder
+from retrieval.models.card import CARD_FORMAT, BackboneArg, ModelCard
+from retrieval.models.encoder import Encoder, Projection
 from retrieval.models.fingerprint import fingerprint_of
 from retrieval.models.heads import head_dimension, make_head
 from retrieval.models.hub import Announce
@@ -141,8 +142,32 @@ def build_encoder(card: ModelCard) -> Encoder:
         BadValue: it cannot be built like that.
     """
     backbone = build_backbone(card.backbone, card.backbone_args)
-    dim = None if card.head == "none" else card.dimension
-    return Encoder(backbone, make_head(card.head, card.features, dim), card.dimension)
+    dim = None if card.head == "none" else card.head_dimension
+    projections = [Projection(wide, narrow) for wide, narrow in pairwise(card.projections)]
+    return Encoder(backbone, make_head(card.head, card.features, dim), card.dimension, projections)
+
+
+def with_projection(
+    encoder: Encoder, card: ModelCard, projection: Projection, **changes: Any
+) -> tuple[Encoder, ModelCard]:
+    """``encoder`` with one more projection at its end, and the card of that.
+
+    Args:
+        encoder: keeps its tensors; they are shared, not copied.
+        card: of ``encoder``.
+        projection: takes the embeddings of ``encoder``.
+        changes: fields of the card to replace, e.g. ``origin``, ``trained``, ``name``.
+
+    Raises:
+        ValueError: the widths do not fit.
+    """
+    if projection.in_features != encoder.dimension:
+        raise ValueError(f"A projection of {projection.in_features} does not fit embeddings of {encoder.dimension}.")
+    longer = Encoder(encoder.backbone, encoder.head, projection.out_features, [*encoder.projections, projection])
+    longer.eval().requires_grad_(False)
+    widths = (*(card.projections or (card.dimension,)), projection.out_features)
+    changes = {"dimension": longer.dimension, "projections": widths, "format": CARD_FORMAT} | changes
+    return longer, describe(longer, card, **changes)
 
 
 def preprocessing_for(

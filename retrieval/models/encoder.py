@@ -1,5 +1,6 @@
 """The encoder: backbone, pooling, head and L2 normalisation."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -29,24 +30,44 @@ def unit_norm(raw: Tensor) -> Tensor:
     return functional.normalize(widened(raw), dim=-1, eps=1e-12)
 
 
+class Projection(nn.Linear):
+    """Unit norm, then an affine map: [B, F] → [B, D]. What is trained on embeddings that are kept with unit norm.
+
+    Args:
+        features: F.
+        dimension: D.
+    """
+
+    def __init__(self, features: int, dimension: int) -> None:
+        super().__init__(features, dimension)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """[B, D] of [B, F], whose length does not matter."""
+        return super().forward(unit_norm(embeddings))
+
+
 class Encoder(nn.Module):
     """Images to embeddings.
 
     Args:
         backbone: [B, 3, S, S] → [B, F], already pooled.
         head: [B, F] → [B, D].
-        dimension: D.
+        dimension: D, after the last projection.
+        projections: applied after the head, one after the other.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, dimension: int) -> None:
+    def __init__(
+        self, backbone: nn.Module, head: nn.Module, dimension: int, projections: Iterable[Projection] = ()
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.projections = nn.Sequential(*projections)
         self.dimension = dimension
 
     def forward(self, images: Tensor) -> EncoderOutput:
         """Raw and normalised embeddings of ``images`` [B, 3, S, S], float, normalised by mean and std."""
-        raw = widened(self.head(widened(self.backbone(images))))
+        raw = widened(self.projections(widened(self.head(widened(self.backbone(images))))))
         return EncoderOutput(raw, unit_norm(raw))
 
     def encode(self, images: Tensor) -> Tensor:

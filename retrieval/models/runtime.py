@@ -77,7 +77,13 @@ class EncoderRuntime:
         self._intra = max(1, self.threads // self.parallel_calls)
         self._mean = torch.tensor(preprocessing.mean, device=self.device).mul(255.0).view(1, 3, 1, 1)
         self._std = torch.tensor(preprocessing.std, device=self.device).mul(255.0).view(1, 3, 1, 1)
-        self._head = copy.deepcopy(encoder.head).eval().requires_grad_(False).float().to(self.device)
+        self._head = (
+            copy.deepcopy(nn.Sequential(encoder.head, encoder.projections))
+            .eval()
+            .requires_grad_(False)
+            .float()
+            .to(self.device)
+        )
         # Tensors made in somebody's inference mode could not be followed through the modules.
         with self._own_threads(), torch.inference_mode(False), torch.no_grad():
             self.choice, self._body = self._prepare(encoder.backbone, precision, choice)

@@ -61,8 +61,7 @@ class VectorStore:
         self._rows = 0
         self._table: NDArray[Any] = np.empty(0, ROW)
         self._vectors: NDArray[np.float16] = np.empty((0, dimension), np.float16)
-        self._sorted: Ids = np.empty(0, np.int64)
-        self._row_of: Ids = np.empty(0, np.int64)
+        self._places: tuple[Ids, Ids] | None = None
         self.refresh(rows)
 
     @property
@@ -100,7 +99,7 @@ class VectorStore:
             else np.empty((0, self._dimension), np.float16)
         )
         self._rows = whole
-        self._index_rows()
+        self._places = None
 
     def _whole_rows(self) -> int:
         try:
@@ -109,11 +108,16 @@ class VectorStore:
             return 0
         return min(vectors // (2 * self._dimension), rows // ROW.itemsize)
 
-    def _index_rows(self) -> None:
-        ids = np.ascontiguousarray(self._table["id"]).astype(np.int64)
-        # np.unique keeps the first of equal ids, the last row is the one that counts: look from behind.
-        self._sorted, first = np.unique(ids[::-1], return_index=True)
-        self._row_of = (len(ids) - 1 - first).astype(np.int64)
+    def _rows_by_id(self) -> tuple[Ids, Ids]:
+        """([n] ids ascending, [n] the row of each). Made when somebody asks: an indexer only appends, and sorting all
+        ids after every batch would cost more the larger the gallery is."""
+        places = self._places
+        if places is None:
+            ids = np.ascontiguousarray(self._table["id"]).astype(np.int64)
+            # np.unique keeps the first of equal ids, the last row is the one that counts: look from behind.
+            known, first = np.unique(ids[::-1], return_index=True)
+            places = self._places = (known, (len(ids) - 1 - first).astype(np.int64))
+        return places
 
     def append(self, ids: Ids, vectors: Vectors) -> int:
         """Write rows behind the committed ones and sync them; they count once the catalog says so.
@@ -168,17 +172,18 @@ class VectorStore:
     def _find(self, ids: Ids) -> Ids:
         if not len(ids):
             return np.empty(0, np.int64)
-        at = np.searchsorted(self._sorted, ids)
-        known = at < len(self._sorted)
-        known[known] = self._sorted[at[known]] == np.asarray(ids)[known]
+        there, row_of = self._rows_by_id()
+        at = np.searchsorted(there, ids)
+        known = at < len(there)
+        known[known] = there[at[known]] == np.asarray(ids)[known]
         if not known.all():
             raise KeyError(f"{int((~known).sum())} ids have no vector, the first is {np.asarray(ids)[~known][0]}")
-        rows: Ids = self._row_of[at]
+        rows: Ids = row_of[at]
         return rows
 
     def missing(self, ids: Ids) -> Ids:
         """Those of ``ids`` that have no row."""
-        missing: Ids = np.setdiff1d(ids, self._sorted)
+        missing: Ids = np.setdiff1d(ids, self._rows_by_id()[0])
         return missing
 
     def misplaced(self, ids: Ids, rows: Ids) -> Ids:

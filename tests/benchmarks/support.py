@@ -73,9 +73,10 @@ def big_photos(count: int) -> Path:
 
 
 def spread(folder: Path, count: int) -> list[Path]:
-    """``count`` of the images below a folder, evenly spread over its sorted list."""
+    """``count`` of the images below a folder (all of them if there are fewer), evenly spread over its sorted list."""
     files = sorted(folder.rglob("*.jpg"))
-    return [files[i * len(files) // count] for i in range(min(count, len(files)))]
+    count = min(count, len(files))
+    return [files[i * len(files) // count] for i in range(count)]
 
 
 def mobilenet(dimension: int | None = None) -> Path:

@@ -1,0 +1,1 @@
+"""Retrieval metrics, probes, calibration and reports."""

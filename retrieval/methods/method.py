@@ -1,0 +1,68 @@
+"""What every training method offers to the loop."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from retrieval.functional.batch import Batch
+
+
+class StepOutput(NamedTuple):
+    """What one step gives.
+
+    Attributes:
+        loss: scalar, to be minimised.
+        logs: scalars without gradient, by name; ``"active"`` is the share of active pairs or triplets.
+        embeddings: [B, D] normalised, without gradient: what the diagnostics look at.
+    """
+
+    loss: Tensor
+    logs: dict[str, Tensor]
+    embeddings: Tensor
+
+
+class ParameterGroup(NamedTuple):
+    """Parameters that share a learning rate.
+
+    Attributes:
+        name: ``"backbone"``, ``"head"``, ``"loss"``, or a layer of the backbone.
+        parameters: that are trained.
+        rate: factor on the run's learning rate.
+        decay: whether weight decay applies.
+    """
+
+    name: str
+    parameters: list[nn.Parameter]
+    rate: float
+    decay: bool
+
+
+class Method(nn.Module):
+    """One way to train an encoder. All state is parameters or buffers, so that a checkpoint is the ``state_dict``.
+
+    Attributes:
+        encoder: what is trained and kept afterwards.
+    """
+
+    encoder: nn.Module
+
+    def training_step(self, batch: Batch) -> StepOutput:
+        """The loss of one batch."""
+        raise NotImplementedError
+
+    def embed(self, inputs: Tensor) -> Any:
+        """What ``loss_of`` needs of [B, ...] inputs: an ``EncoderOutput``, or one a view. Used by gradient caching,
+        which embeds a batch in pieces; nothing in it may mix the examples of a batch."""
+        raise NotImplementedError
+
+    def loss_of(self, output: Any, batch: Batch) -> StepOutput:
+        """The loss of a whole batch from what ``embed`` gave; ``training_step`` is the two, one after the other."""
+        raise NotImplementedError
+
+    def after_step(self) -> None:
+        """After the optimiser's step: moving averages, queues, centres that follow a rule."""
+
+    def groups(self) -> Iterator[ParameterGroup]:
+        """Every trained parameter once."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""The training loop: one readable loop on Lightning Fabric, checkpoints, resuming."""
