@@ -6,13 +6,14 @@ All metrics take ``relevant`` [Q, K] bool (is the match at this rank a positive 
 NaN in ``QueryScores.values``, is left out of the mean, and is counted.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.core.types import NO_ID, Ids
+from retrieval.core.types import NO_ID, Ids, Matches
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -76,12 +77,14 @@ def leave_one_out(ids: Ids, query_ids: Ids) -> Ids:
     >>> leave_one_out(np.array([[5, 1, 9], [7, 8, 9]]), np.array([1, 3])).tolist()
     [[5, 9], [7, 8]]
     """
-    own = ids == query_ids[:, None]
-    own[~own.any(axis=1), -1] = True
-    if np.any(own.sum(axis=1) != 1):
-        raise ValueError("A query stands more than once in its own matches.")
-    rest: Ids = ids[~own].reshape(len(ids), ids.shape[1] - 1)
+    rest: Ids = ids[_others(ids, query_ids)].reshape(len(ids), ids.shape[1] - 1)
     return rest
+
+
+def matches_without_query(matches: Matches, query_ids: Ids) -> Matches:
+    """``leave_one_out`` with the scores: [Q, K + 1] matches become [Q, K]. Raises ValueError as it does."""
+    kept, shape = _others(matches.ids, query_ids), (len(matches.ids), matches.ids.shape[1] - 1)
+    return Matches(matches.ids[kept].reshape(shape), matches.scores[kept].reshape(shape))
 
 
 def relevance(
@@ -185,6 +188,35 @@ def map_at_r(relevant: Bools, positives: Ints) -> QueryScores:
     return _defined((precision * hits).sum(axis=1) / np.maximum(positives, 1), positives)
 
 
+def map_at_k(relevant: Bools, positives: Ints, k: int) -> QueryScores:
+    """mAP@k, the mean over queries of the average precision of the first k matches.
+
+    For one query with R positives::
+
+        AP@k = 1/min(R, k) * sum over i = 1..k of P(i),   P(i) = precision at i if match i is a positive, else 0
+
+    The denominator min(R, k) makes 1 reachable for every query, also where R > k; others divide by R, or by the
+    number of positives found, and get another number under the same name. For k = R it is MAP@R.
+
+    Args:
+        relevant: [Q, K] with K >= k.
+        positives: [Q], the R of each query; may be larger than k.
+        k: at least 1.
+
+    Raises:
+        ValueError: shapes do not fit or K < k.
+
+    >>> map_at_k(np.array([[True, False, True, True]]), np.array([3]), 4).values.round(4).tolist()  # (1 + 2/3 + 3/4)/3
+    [0.8056]
+    """
+    _check(relevant, positives)
+    if not 1 <= k <= relevant.shape[1]:
+        raise ValueError(f"mAP@{k} needs 1 <= k <= {relevant.shape[1]}, the number of ranks given.")
+    hits = relevant[:, :k]
+    precision = np.cumsum(hits, axis=1) / np.arange(1, k + 1)
+    return _defined((precision * hits).sum(axis=1) / np.clip(positives, 1, k), positives)
+
+
 def bootstrap_interval(values_per_query: Floats, classes: Ints, seed: int, resamples: int = 1000) -> Interval:
     """95 % interval of the mean over queries: classes are resampled, then the queries within each drawn class.
 
@@ -199,25 +231,59 @@ def bootstrap_interval(values_per_query: Floats, classes: Ints, seed: int, resam
     Raises:
         ValueError: shapes do not fit, or no query is left.
     """
-    if values_per_query.ndim != 1 or values_per_query.shape != classes.shape or resamples < 1:
-        raise ValueError(f"Values {values_per_query.shape}, classes {classes.shape}, {resamples} resamples do not fit.")
-    counted = ~np.isnan(values_per_query)
+    return bootstrap_intervals(values_per_query[None], classes, seed, resamples)[0]
+
+
+def bootstrap_intervals(values: Floats, classes: Ints, seed: int, resamples: int = 1000) -> list[Interval]:
+    """``bootstrap_interval`` of M metrics of the same queries, from the same draws.
+
+    Args:
+        values: [M, Q]; NaN (a singleton) in all metrics or in none.
+        classes, seed, resamples: as in ``bootstrap_interval``.
+
+    Returns:
+        M intervals, each the one that ``bootstrap_interval`` gives for its row.
+
+    Raises:
+        ValueError: shapes do not fit, the metrics leave out different queries, or no query is left.
+    """
+    if values.ndim != 2 or values.shape[1:] != classes.shape or resamples < 1:
+        raise ValueError(f"Values {values.shape}, classes {classes.shape}, {resamples} resamples do not fit.")
+    missing = np.isnan(values)
+    if np.any(missing != missing[:1]):
+        raise ValueError("The metrics were not measured on the same queries.")
+    counted = ~missing.all(axis=0)
     if not counted.any():
         raise ValueError("No query has a positive: there is nothing to average.")
-    names, member = np.unique(classes[counted], return_inverse=True)
-    values = values_per_query[counted][np.argsort(member, kind="stable")]
+    values, classes = values[:, counted], classes[counted]
+    means = np.array([[row[picks].mean() for row in values] for picks in resampled(classes, seed, resamples)])
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    size, names = values.shape[1], len(np.unique(classes))
+    return [Interval(float(row.mean()), float(low[i]), float(high[i]), size, names) for i, row in enumerate(values)]
+
+
+def resampled(classes: Ints, seed: int, resamples: int) -> Iterator[Ints]:
+    """Bootstrap draws in two stages: as many classes as there are, then as many members of each as it has.
+
+    Args:
+        classes: [Q], the class of each query; at least one.
+        seed: the same seed and classes give the same draws.
+        resamples: how many draws.
+
+    Yields:
+        Places in ``classes``, about Q of them, with repetitions.
+    """
+    names, member = np.unique(classes, return_inverse=True)
+    order = np.argsort(member, kind="stable")
     sizes = np.bincount(member)
     starts = np.cumsum(sizes) - sizes
     random = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    for i in range(resamples):
+    for _ in range(resamples):
         drawn = random.integers(len(names), size=len(names))
         drawn_sizes = sizes[drawn]
         # A uniform number scaled by its class's size picks a member of that class.
         picks = random.random(int(drawn_sizes.sum())) * np.repeat(drawn_sizes, drawn_sizes)
-        means[i] = values[np.repeat(starts[drawn], drawn_sizes) + picks.astype(np.int64)].mean()
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high), len(values), len(names))
+        yield order[np.repeat(starts[drawn], drawn_sizes) + picks.astype(np.int64)]
 
 
 def bootstrap_difference(before: Floats, after: Floats, classes: Ints, seed: int, resamples: int = 1000) -> Interval:
@@ -233,6 +299,15 @@ def bootstrap_difference(before: Floats, after: Floats, classes: Ints, seed: int
     if before.shape != after.shape or np.any(np.isnan(before) != np.isnan(after)):
         raise ValueError("The two models were not measured on the same queries.")
     return bootstrap_interval(after - before, classes, seed, resamples)
+
+
+def _others(ids: Ids, query_ids: Ids) -> Bools:
+    """[Q, K + 1] True for K matches of each row: not the query, or, where it is not among them, not the last."""
+    own = ids == query_ids[:, None]
+    own[~own.any(axis=1), -1] = True
+    if np.any(own.sum(axis=1) != 1):
+        raise ValueError("A query stands more than once in its own matches.")
+    return np.asarray(~own, dtype=np.bool_)
 
 
 def _look_up(names: Ints, counts: NDArray[np.intp], wanted: Ints) -> Ints:

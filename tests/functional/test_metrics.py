@@ -7,17 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.core.types import NO_ID
+from retrieval.core.types import NO_ID, Matches
 from retrieval.functional import metrics
 from retrieval.functional.metrics import (
     bootstrap_difference,
     bootstrap_interval,
+    bootstrap_intervals,
     leave_one_out,
+    map_at_k,
     map_at_r,
+    matches_without_query,
     precision_at_1,
     r_precision,
     recall_at_k,
     relevance,
+    resampled,
 )
 from retrieval.functional.topk import exact_topk
 
@@ -196,6 +200,71 @@ def test_intervals_refuse_what_cannot_be():
         bootstrap_interval(np.zeros(2), np.zeros(3, dtype=np.int64), seed=0)
     with pytest.raises(ValueError, match="same queries"):
         bootstrap_difference(np.array([np.nan, 1]), np.array([1, 1.0]), np.array([0, 0]), seed=0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rankings(), st.data())
+def test_map_at_k_is_its_formula(ranking, data):
+    relevant, positives = ranking
+    k = data.draw(st.integers(1, relevant.shape[1]))
+    for row, total, value in zip(
+        relevant.tolist(), positives.tolist(), map_at_k(relevant, positives, k).values, strict=True
+    ):
+        if not total:
+            assert np.isnan(value)
+            continue
+        precisions = [sum(row[:i]) / i for i in range(1, k + 1) if row[i - 1]]
+        assert value == pytest.approx(sum(precisions) / min(total, k))
+
+
+def test_map_at_k_by_hand():
+    """Matches - + + with 5 positives: (1/2 + 2/3) / min(5, 3); with one positive found first it is 1, whatever k."""
+    assert map_at_k(np.array([[False, True, True]]), np.array([5]), 3).mean == pytest.approx((1 / 2 + 2 / 3) / 3)
+    assert map_at_k(np.array([[True, False, False]]), np.array([1]), 3).mean == 1
+    assert map_at_k(np.ones((1, 3), np.bool_), np.array([9]), 3).mean == 1
+    with pytest.raises(ValueError, match="mAP@4"):
+        map_at_k(np.ones((1, 3), np.bool_), np.array([9]), 4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(rankings())
+def test_map_at_k_is_map_at_r_where_k_is_r(ranking):
+    relevant, positives = ranking
+    for row, total in zip(relevant, positives.tolist(), strict=True):
+        if total:
+            one, other = row[None], np.array([total])
+            cut = one & (np.arange(len(row)) < total)
+            assert map_at_k(cut, other, total).mean == pytest.approx(map_at_r(one, other).mean)
+
+
+def test_scores_stay_with_their_ids_when_the_query_goes():
+    matches = Matches(np.array([[5, 1, 9], [7, 8, 9]]), np.array([[0.9, 0.8, 0.7], [0.6, 0.5, 0.4]]))
+    rest = matches_without_query(matches, np.array([1, 3]))
+    assert rest.ids.tolist() == [[5, 9], [7, 8]]
+    assert rest.scores.tolist() == [[0.9, 0.7], [0.6, 0.5]]
+    np.testing.assert_array_equal(rest.ids, leave_one_out(matches.ids, np.array([1, 3])))
+
+
+def test_several_metrics_get_the_intervals_they_would_get_alone():
+    random = np.random.default_rng(7)
+    values, classes = random.random((3, 200)), random.integers(20, size=200)
+    values[:, ::9] = np.nan
+    together = bootstrap_intervals(values, classes, seed=5, resamples=200)
+    assert together == [bootstrap_interval(row, classes, seed=5, resamples=200) for row in values]
+    values[1, 4] = np.nan
+    with pytest.raises(ValueError, match="same queries"):
+        bootstrap_intervals(values, classes, seed=5)
+
+
+def test_a_draw_takes_whole_classes_and_then_their_members():
+    classes = np.array([4, 4, 4, 9, 9, 2])
+    for picks in resampled(classes, seed=0, resamples=50):
+        sizes = {4: 3, 9: 2, 2: 1}
+        drawn = {name: int(np.sum(classes[picks] == name)) for name in sizes}
+        assert all(drawn[name] % size == 0 for name, size in sizes.items())
+        assert sum(drawn[name] // size for name, size in sizes.items()) == 3
+    seen = np.concatenate(list(resampled(classes, seed=0, resamples=200)))
+    assert set(seen.tolist()) == set(range(6))
 
 
 def test_doctests():

@@ -1,0 +1,151 @@
+"""Two models on the same queries: is the second better, for which labels, for which images?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from retrieval.evaluation.retrieval import MAP_AT_R, RECALL_AT_1, RetrievalResult
+from retrieval.functional.metrics import Interval, bootstrap_intervals
+
+Verdict = Literal["better", "worse", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One metric of two models.
+
+    Attributes:
+        before, after: each on its own.
+        difference: after - before, paired query by query, with its interval.
+    """
+
+    before: Interval
+    after: Interval
+    difference: Interval
+
+    @property
+    def verdict(self) -> Verdict:
+        """``"better"`` or ``"worse"`` where the interval of the difference excludes zero, else ``"open"``."""
+        if self.difference.low > 0:
+            return "better"
+        return "worse" if self.difference.high < 0 else "open"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChange:
+    """A metric's mean over the queries of one class, before and after."""
+
+    number: int
+    queries: int
+    before: float
+    after: float
+
+    @property
+    def difference(self) -> float:
+        """What the class gained; negative where it lost."""
+        return self.after - self.before
+
+
+@dataclass(frozen=True, slots=True)
+class QueryChange:
+    """A metric's value of one query, before and after; ``place`` is its row in both results."""
+
+    place: int
+    id: int
+    number: int
+    before: float
+    after: float
+
+    @property
+    def difference(self) -> float:
+        """What the query gained; negative where it lost."""
+        return self.after - self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two results on the same queries; made by ``compare``."""
+
+    before: RetrievalResult
+    after: RetrievalResult
+    changes: Mapping[str, Change]
+
+    @property
+    def verdict(self) -> Verdict:
+        """``"better"`` if recall@1 and MAP@R both are, ``"worse"`` if either is, else ``"open"``."""
+        found = [self.changes[name].verdict for name in (RECALL_AT_1, MAP_AT_R)]
+        if "worse" in found:
+            return "worse"
+        return "better" if found == ["better", "better"] else "open"
+
+    def classes(self, metric: str = MAP_AT_R) -> list[ClassChange]:
+        """Every class with a counted query: the greatest loss first, of equal ones the lowest number."""
+        before, after = self.before.values[metric], self.after.values[metric]
+        counted = ~np.isnan(before)
+        names, member = np.unique(self.before.classes[counted], return_inverse=True)
+        sizes = np.bincount(member)
+        means = [np.bincount(member, weights=values[counted]) / sizes for values in (before, after)]
+        rows = zip(names.tolist(), sizes.tolist(), means[0].tolist(), means[1].tolist(), strict=True)
+        return sorted((ClassChange(*row) for row in rows), key=lambda change: (change.difference, change.number))
+
+    def queries(self, metric: str = MAP_AT_R) -> list[QueryChange]:
+        """Every counted query: the greatest loss first, of equal ones the lowest id."""
+        before, after = self.before.values[metric], self.after.values[metric]
+        found = [
+            QueryChange(
+                place, int(self.before.query_ids[place]), int(self.before.classes[place]),
+                float(before[place]), float(after[place]),
+            )
+            for place in np.flatnonzero(~np.isnan(before)).tolist()
+        ]  # fmt: skip
+        return sorted(found, key=lambda change: (change.difference, change.id))
+
+    def improved(self, count: int, metric: str = MAP_AT_R) -> list[QueryChange]:
+        """The queries that gained most, at most ``count`` and none that gained nothing."""
+        gained = [change for change in self.queries(metric) if change.difference > 0]
+        return sorted(gained, key=lambda change: (-change.difference, change.id))[:count]
+
+    def worsened(self, count: int, metric: str = MAP_AT_R) -> list[QueryChange]:
+        """The queries that lost most, at most ``count`` and none that lost nothing."""
+        return [change for change in self.queries(metric)[:count] if change.difference < 0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: for each metric mean, low and high of the difference, and the two models' own intervals."""
+        return {
+            name: {**_bounds(change.difference), "before": _bounds(change.before), "after": _bounds(change.after)}
+            for name, change in self.changes.items()
+        }
+
+
+def compare(before: RetrievalResult, after: RetrievalResult, seed: int = 0, resamples: int = 1000) -> Comparison:
+    """Compare two models query by query.
+
+    Args:
+        before, after: measured on the same queries, in the same order, with the same metrics.
+        seed, resamples: of the intervals of the differences, which are paired: the same draws for both models.
+
+    Raises:
+        ValueError: the two were not measured on the same queries, or have other metrics.
+    """
+    same = (
+        np.array_equal(before.query_ids, after.query_ids)
+        and np.array_equal(before.classes, after.classes)
+        and np.array_equal(before.positives, after.positives)
+    )
+    if not same:
+        raise ValueError("The two models were not measured on the same queries.")
+    if list(before.values) != list(after.values):
+        raise ValueError(f"Other metrics before ({', '.join(before.values)}) than after ({', '.join(after.values)}).")
+    gains = np.stack([after.values[name] - before.values[name] for name in before.values])
+    differences = bootstrap_intervals(gains, before.classes, seed, resamples)
+    changes = {
+        name: Change(before.intervals[name], after.intervals[name], difference)
+        for name, difference in zip(before.values, differences, strict=True)
+    }
+    return Comparison(before, after, changes)
+
+
+def _bounds(interval: Interval) -> dict[str, float]:
+    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
