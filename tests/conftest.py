@@ -27,7 +27,9 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     """No test may touch the user's own gallery or settings."""
     for name in [name for name in os.environ if name.startswith("RETRIEVAL_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("RETRIEVAL_GALLERY", str(tmp_path_factory.mktemp("nobody") / "gallery"))
+    nobody = tmp_path_factory.mktemp("nobody")
+    for name in ("GALLERY", "DATA", "CACHE"):
+        monkeypatch.setenv(f"RETRIEVAL_{name}", str(nobody / name.lower()))
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from importlib.resources import files
+from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
+from gradio.utils import get_upload_folder
 
 from retrieval.core.settings import load_settings
 from ui.addresses import Addresses
@@ -20,10 +22,11 @@ from ui.pictures import picture_routes
 from ui.ports import Pictures, Searches
 from ui.search_page import SearchPage
 from ui.security import LOOPBACK_HOSTS, BasicAuth, BodyLimit, KnownHosts, SameOrigin, SecureHeaders
-from ui.server import serve
+from ui.server import Place, serve
 from ui.theme import page_theme
+from ui.uploads import OnlyUploads
 
-__all__ = ["create_app", "serve"]
+__all__ = ["Place", "create_app", "serve"]
 
 # What an upload needs beyond the file itself, and what any other request may send.
 _FORM_BYTES = 64 * 1024
@@ -100,6 +103,7 @@ def _within_a_loop(build: Callable[[], None]) -> None:
 
 def _guard(app: FastAPI, auth: tuple[str, str] | None, limit: int) -> None:
     # The last one added is the first one asked: a foreign host learns nothing, not even that a password is wanted.
+    app.add_middleware(OnlyUploads, folder=Path(get_upload_folder()), upload_paths=_UPLOAD_PATHS)
     app.add_middleware(BodyLimit, limit=lambda path: limit + _FORM_BYTES if path in _UPLOAD_PATHS else _REQUEST_BYTES)
     app.add_middleware(SameOrigin)
     if auth is not None:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from retrieval.core.text import shown
 from retrieval.workflows.results import Neighbour, SearchResult, Summary, Timings
+from retrieval.workflows.words import count
 from ui.addresses import Addresses
 from ui.icons import ALERT, DRIVE, LOGO, STACK
-from ui.markup import count, escape, file_size, milliseconds, moment, prose
+from ui.markup import escape, file_size, milliseconds, moment, prose
 
 _CARD_PATH = 60
 _CARD_LABELS = 3
@@ -28,7 +29,7 @@ def _gallery_state(summary: Summary) -> str:
     if not summary.images:
         return '<p class="state" role="status"><strong>Empty gallery</strong></p>'
     return (
-        f'<p class="state" role="status"><strong>{count(summary.images, "image", "images")}</strong>'
+        f'<p class="state" role="status"><strong>{count(summary.images, "image")}</strong>'
         f'<span title="Model (encoder)">{escape(summary.model, 60)}</span>'
         f'<span title="Kind of index">{escape(summary.index, 40)}</span></p>'
     )
@@ -105,16 +106,16 @@ def render_results(result: SearchResult, addresses: Addresses, query_id: int | N
 def _results_head(result: SearchResult, addresses: Addresses, query_id: int | None) -> str:
     found = len(result.neighbours)
     if query_id is None:
-        words = f"{count(found, 'picture', 'pictures')} most like yours"
+        words = f"{count(found, 'picture')} most like yours"
         picture = ""
     else:
-        words = f"{count(found, 'picture', 'pictures')} most like this one"
+        words = f"{count(found, 'picture')} most like this one"
         picture = (
             f'<img class="query" src="{addresses.picture(query_id, "thumbnail")}" alt="The picture searched with">'
         )
     return (
         f'<div class="results-head">{picture}<div><h2 tabindex="-1" role="status">{words}</h2>'
-        f'<p class="fine">out of {count(result.searched, "image", "images")} · {_timings(result.timings)}</p>'
+        f'<p class="fine">out of {count(result.searched, "image")} · {_timings(result.timings)}</p>'
         "</div></div>"
     )
 
@@ -204,7 +205,7 @@ def render_no_match(result: SearchResult, restricts: bool, min_score: float | No
         text = "No image passes the filters: no picture has these labels and lies in this folder."
         hint = "Take a label away, or clear the folder."
     elif min_score is not None and result.searched:
-        text = f"None of {count(result.searched, 'image', 'images')} reaches a score of {min_score:.2f}."
+        text = f"None of {count(result.searched, 'image')} reaches a score of {min_score:.2f}."
         hint = "Lower the minimum score" + (", or widen the other filters." if restricts else ".")
     else:
         text, hint = "There is no other image to compare with.", "Index more pictures: `retrieval index FOLDER`."

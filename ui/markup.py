@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 
 from retrieval.core.text import shown
+from retrieval.workflows.words import count
 
 # Gradio's HTML component runs what it shows through two template languages; values are not evaluated there today,
 # and with these written as entities they cannot be tomorrow.
@@ -22,15 +23,10 @@ def prose(text: str) -> str:
     return "".join(f"<code>{escape(part)}</code>" if n % 2 else escape(part) for n, part in enumerate(parts))
 
 
-def count(number: int, one: str, many: str) -> str:
-    """E.g. ``"1 image"``, ``"12,480 images"``."""
-    return f"{number:,} {one if number == 1 else many}"
-
-
 def file_size(size: int) -> str:
     """E.g. ``"640 bytes"``, ``"1.4 MB"``; decimal units, as file managers show them."""
     if size < 1000:
-        return count(size, "byte", "bytes")
+        return count(size, "byte")
     value = float(size)
     for unit in ("kB", "MB", "GB", "TB"):
         value /= 1000

@@ -17,32 +17,62 @@ _GOODBYE_SECONDS = 2
 _TOLD_TO_LISTEN_ANYWHERE = ("0.0.0.0", "::")
 
 
-def serve(app: FastAPI, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+class Place:
+    """A host and port that are this process's from now on: whoever asks there waits until the page is served.
+
+    Args:
+        host: address to bind to.
+        port: 0 takes any free one.
+
+    Raises:
+        BadValue: the port is in use or may not be used, or the host is not this machine's.
+
+    Attributes:
+        host: as given.
+        listener: the bound socket.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.listener = _bound(host, port)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return is_loopback(str(self.listener.getsockname()[0]))
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        return _url(self.host, int(self.listener.getsockname()[1]))
+
+    def __enter__(self) -> "Place":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.close()
+
+
+def serve(app: FastAPI, place: Place, on_ready: Callable[[str], None]) -> None:
     """Serve until Ctrl-C.
 
     Args:
         app: from ``create_app``.
-        host: address to bind to; a loopback address also makes the application refuse foreign host names.
-        port: 0 takes any free one.
+        place: where; a local one also makes the application refuse foreign host names.
         on_ready: told the page's address once requests are answered.
-
-    Raises:
-        BadValue: the port is in use or may not be used, or the host is not this machine's.
     """
-    with contextlib.closing(_bound(host, port)) as listener:
-        address = listener.getsockname()
-        app.state.hosts = LOOPBACK_HOSTS if is_loopback(str(address[0])) else None
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_GOODBYE_SECONDS,
-        )
-        server = _Server(config, lambda: on_ready(_url(host, int(address[1]))))
-        # uvicorn closes what is open and then passes Ctrl-C on.
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[listener])
+    app.state.hosts = LOOPBACK_HOSTS if place.is_local else None
+    url = place.url
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GOODBYE_SECONDS,
+    )
+    # uvicorn closes what is open and then passes Ctrl-C on.
+    with contextlib.suppress(KeyboardInterrupt):
+        _Server(config, lambda: on_ready(url)).run(sockets=[place.listener])
 
 
 class _Server(uvicorn.Server):

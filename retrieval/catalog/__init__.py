@@ -1,9 +1,36 @@
 """The catalog: the truth about images, files, labels and spaces."""
 
 from retrieval.catalog.catalog import Catalog
+from retrieval.catalog.coverage import Lacking, Place, Vector
 from retrieval.catalog.files import FailedFile, KnownFile
 from retrieval.catalog.ingest import Counts, Indexed
+from retrieval.catalog.labels import AUTOMATIC, CSV, FOLDER, PERSON, TRUSTED, Change, Entry, LabelEvent, Operation
 from retrieval.catalog.roots import Root, inside
+from retrieval.catalog.runs import TrainedRun
 from retrieval.catalog.spaces import Feed
+from retrieval.catalog.switches import Switch
 
-__all__ = ["Catalog", "Counts", "FailedFile", "Feed", "Indexed", "KnownFile", "Root", "inside"]
+__all__ = [
+    "AUTOMATIC",
+    "CSV",
+    "FOLDER",
+    "PERSON",
+    "TRUSTED",
+    "Catalog",
+    "Change",
+    "Counts",
+    "Entry",
+    "FailedFile",
+    "Feed",
+    "Indexed",
+    "KnownFile",
+    "LabelEvent",
+    "Lacking",
+    "Operation",
+    "Place",
+    "Root",
+    "Switch",
+    "TrainedRun",
+    "Vector",
+    "inside",
+]

@@ -4,13 +4,18 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.catalog import health
+from retrieval.catalog.calibrations import Calibrations
+from retrieval.catalog.coverage import Coverage
 from retrieval.catalog.database import copy_database
 from retrieval.catalog.files import Files
 from retrieval.catalog.images import Images
 from retrieval.catalog.ingest import Ingest
+from retrieval.catalog.labels import Labels
 from retrieval.catalog.roots import Roots
+from retrieval.catalog.runs import Runs, Splits
 from retrieval.catalog.session import Session, get, put
 from retrieval.catalog.spaces import Spaces
+from retrieval.catalog.switches import Switches
 
 
 class Catalog:
@@ -24,7 +29,9 @@ class Catalog:
         GalleryDamaged: it is not a database.
 
     Attributes:
-        roots, files, images, spaces: what can be asked, by subject; every method is one transaction.
+        roots, files, images, labels, spaces, coverage, calibrations, runs, splits: what can be asked, by subject;
+            every method is one transaction.
+        switches: which space is live.
         ingest: writes what indexing found.
     """
 
@@ -34,7 +41,13 @@ class Catalog:
         self.roots = Roots(self._session)
         self.files = Files(self._session)
         self.images = Images(self._session)
+        self.labels = Labels(self._session)
         self.spaces = Spaces(self._session)
+        self.coverage = Coverage(self._session)
+        self.calibrations = Calibrations(self._session)
+        self.switches = Switches(self._session)
+        self.runs = Runs(self._session)
+        self.splits = Splits(self._session)
         self.ingest = Ingest(self._session)
 
     @property

@@ -79,6 +79,23 @@ class Files:
             yield from page
             last = page[-1][0]
 
+    def images_below(self, root_id: int) -> Iterator[tuple[int, bytes]]:
+        """(image id, relpath) of the present files of a root, in pages."""
+        last = 0
+        while True:
+            query = (
+                select(files.c.id, files.c.image_id, files.c.relpath)
+                .where(files.c.root_id == root_id, files.c.id > last, files.c.state == "present")
+                .order_by(files.c.id)
+                .limit(_PAGE)
+            )
+            with self._session.read() as connection:
+                page = list(connection.execute(query))
+            if not page:
+                return
+            yield from ((row.image_id, bytes(row.relpath)) for row in page)
+            last = page[-1].id
+
     def mark_missing(self, ids: Sequence[int]) -> int:
         """These files are gone from an online root. Returns how many were marked."""
         marked = 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select
 
 from retrieval.catalog.files import below_prefix
@@ -48,6 +49,23 @@ class Images:
         with self._session.read() as connection:
             query = _passing(connection, space_id, filters)
             return np.fromiter(connection.execute(query).scalars(), np.int64)
+
+    def phashes(self, ids: Sequence[int]) -> dict[int, int]:
+        """Perceptual hashes by id, as signed integers; unknown ids are left out."""
+        found: dict[int, int] = {}
+        with self._session.read() as connection:
+            for some in chunks(list(ids)):
+                query = select(images.c.id, images.c.phash).where(images.c.id.in_(some))
+                found.update({int(row.id): int(row.phash) for row in connection.execute(query)})
+        return found
+
+    def all_phashes(self, *, present: bool) -> tuple[Ids, NDArray[np.uint64]]:
+        """([n] ids ascending, [n] perceptual hashes) of the images that a present file holds, or that none does."""
+        held = exists().where(files.c.image_id == images.c.id, files.c.state == "present")
+        query = select(images.c.id, images.c.phash).where(held if present else ~held).order_by(images.c.id)
+        with self._session.read() as connection:
+            table = np.array([tuple(row) for row in connection.execute(query)], np.int64).reshape(-1, 2)
+        return table[:, 0].copy(), table[:, 1].copy().view(np.uint64)
 
     @contextmanager
     def known_contents(self, space_id: int) -> Iterator[Container[bytes]]:

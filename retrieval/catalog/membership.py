@@ -13,6 +13,9 @@ from retrieval.catalog.session import chunks, now
 from retrieval.catalog.tables import changes, embedded, files, images, labels, operations
 from retrieval.core.text import shown
 
+TAUGHT = frozenset({"set", "unset", "import", "folders", "automatic", "carry", "undo"})
+"""Kinds of operations by which people teach labels; the others follow from files."""
+
 
 def start_operation(connection: Connection, kind: str) -> int:
     """A new operation, that events can name as their origin."""
@@ -66,10 +69,12 @@ def _refresh_folder_labels(connection: Connection, image_ids: Sequence[int], ope
     )
     for event_id, image_id, label in connection.execute(events):
         active[image_id][label] = event_id
+    refused = _taken_back_by_people(connection, image_ids)
     fresh = [
         {"image_id": i, "label": label, "source": "folder", "operation_id": operation_id}
         for i in image_ids
         for label in sorted(expected.get(i, set()) - set(active[i]))
+        if (i, label) not in refused
     ]
     # An image without any file keeps its labels: they are what was known of it, should it come back.
     stale = [event for i in expected for label, event in active[i].items() if label not in expected[i]]
@@ -77,6 +82,18 @@ def _refresh_folder_labels(connection: Connection, image_ids: Sequence[int], ope
         connection.execute(insert(labels), fresh)
     for some in chunks(stale):
         connection.execute(update(labels).where(labels.c.id.in_(some)).values(undone_by=operation_id))
+
+
+def _taken_back_by_people(connection: Connection, image_ids: Sequence[int]) -> set[tuple[int, str]]:
+    """(image, label) whose newest event from a folder name a person took back: the folder does not say it again."""
+    query = (
+        select(labels.c.image_id, labels.c.label, operations.c.kind)
+        .join_from(labels, operations, labels.c.undone_by == operations.c.id, isouter=True)
+        .where(labels.c.image_id.in_(image_ids), labels.c.source == "folder")
+        .order_by(labels.c.id)
+    )
+    newest = {(image_id, label): kind for image_id, label, kind in connection.execute(query)}
+    return {key for key, kind in newest.items() if kind in TAUGHT}
 
 
 def forget_images_without_files(connection: Connection, image_ids: Iterable[int]) -> None:
@@ -98,7 +115,7 @@ def forget_images_without_files(connection: Connection, image_ids: Iterable[int]
         connection.execute(delete(embedded).where(embedded.c.image_id.in_(bare)))
         taught = set(
             connection.execute(
-                select(labels.c.image_id).where(labels.c.image_id.in_(bare), labels.c.source != "folder")
+                select(labels.c.image_id).where(labels.c.image_id.in_(bare), labels.c.source.in_(("person", "csv")))
             ).scalars()
         )
         dropped = [i for i in bare if i not in taught]

@@ -112,6 +112,19 @@ spaces = Table(
     Column("live", Boolean, nullable=False),
     Column("probes", LargeBinary, nullable=False, comment="float32 embeddings of synthetic pictures"),
     Column("created_at", DateTime, nullable=False),
+    Index("spaces_one_live", "live", unique=True, sqlite_where=text("live = 1")),
+    sqlite_autoincrement=True,
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", DateTime, nullable=False),
+    Column("space_id", ForeignKey("spaces.id", ondelete="CASCADE"), nullable=False, comment="became live"),
+    Column("previous_id", ForeignKey("spaces.id", ondelete="SET NULL"), comment="was live: where a rollback leads"),
+    Column("forced", Text, nullable=False, comment="JSON list: what the gate said against it"),
+    Column("undone_at", DateTime, comment="when it was rolled back"),
     sqlite_autoincrement=True,
 )
 
@@ -135,5 +148,54 @@ changes = Table(
     Column("image_id", Integer, nullable=False),
     Column("added", Boolean, nullable=False, comment="into the index; else out of it"),
     Index("changes_by_space", "space_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("space_id", ForeignKey("spaces.id", ondelete="CASCADE"), nullable=False),
+    Column("at", DateTime, nullable=False),
+    Column("content", Text, nullable=False, comment="JSON; the newest of a space counts"),
+    Index("calibrations_by_space", "space_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+splits = Table(
+    "splits",
+    metadata,
+    Column("name", Text, primary_key=True, comment="of what was split"),
+    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the content: it outlives the image's record"),
+    Column("part", Text, nullable=False),
+    Column("at", DateTime, nullable=False),
+    CheckConstraint("part IN ('train', 'val', 'test')", name="splits_part"),
+    sqlite_with_rowid=False,
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", DateTime, nullable=False),
+    Column("folder", LargeBinary, nullable=False, comment="absolute, as the system's bytes"),
+    Column("fingerprint", Text, nullable=False, comment="of the encoder it made"),
+    Column("data", Text, nullable=False, comment="fingerprint of what it learned from"),
+    Column("recipe", Text, nullable=False, comment="JSON, resolved"),
+    Column("metrics", Text, nullable=False, comment="JSON: before and after"),
+    Index("runs_by_fingerprint", "fingerprint"),
+    sqlite_autoincrement=True,
+)
+
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("query", LargeBinary, nullable=False, comment="SHA-256 of the query's content"),
+    Column("image", LargeBinary, nullable=False, comment="SHA-256 of the content that was judged"),
+    Column("relevant", Boolean, nullable=False),
+    Column("operation_id", ForeignKey("operations.id"), nullable=False),
+    Column("undone_by", ForeignKey("operations.id"), comment="the operation that took it back"),
+    Index("judgements_by_query", "query"),
     sqlite_autoincrement=True,
 )

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from retrieval import __version__
-from retrieval.cli import gallery, index, models, search, serve
+from retrieval.cli import evaluate, gallery, index, labels, models, search, serve, spaces, train
 
 app = typer.Typer(
     name="retrieval",
@@ -27,6 +27,13 @@ app.command("backup")(gallery.backup)
 app.command("restore")(gallery.restore)
 app.command("models")(models.models)
 app.add_typer(models.model, name="model")
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("recipes")(train.recipes)
+app.add_typer(labels.labels, name="labels")
+app.command("spaces")(spaces.spaces)
+app.command("switch")(spaces.switch)
+app.command("rollback")(spaces.rollback)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
 

@@ -13,6 +13,7 @@ from retrieval.cli.options import GalleryOption, JsonOption, WorkersOption, YesO
 from retrieval.cli.say import Bar, messages, note, print_json, results, size, table
 from retrieval.core.errors import BadValue, GalleryDamaged
 from retrieval.core.text import shown
+from retrieval.workflows.words import count
 
 if TYPE_CHECKING:
     from retrieval.workflows.status import Status
@@ -44,21 +45,21 @@ def _print_status(found: "Status") -> None:
     files = f"{found.files:,} ({found.failed:,} failed, {found.missing:,} missing, {found.offline_files:,} offline)"
     rows.add_row("files", files)
     for root in found.offline_roots:
-        rows.add_row("offline root", escape(root))
+        rows.add_row("offline", f"{escape(root)} [dim](`retrieval roots` says why)[/]")
     for space in found.spaces:
-        trained = "" if space.trained else " [yellow](untrained)[/]"
+        trained = "" if space.trained or space.model == "untrained" else " [yellow](untrained)[/]"
         live = "live" if space.live else "not live"
         rows.add_row("space", f"{space.fingerprint[:16]}, {live}: {escape(space.model)}{trained}")
-        rows.add_row("", f"{space.vectors:,} vectors of {space.dimension} dimensions, {space.findable:,} findable")
+        vectors = count(space.vectors, "vector")
+        rows.add_row("", f"{vectors} of {space.dimension} dimensions, {space.findable:,} findable")
     if found.index is None:
         rows.add_row("index", "none yet")
     else:
-        behind = f", {found.index.behind:,} changes behind" if found.index.behind else ""
-        rows.add_row(
-            "index", f"{found.index.kind}, {found.index.vectors:,} vectors{behind}, recall@10 {found.index.recall:.3f}"
-        )
+        behind = f", {count(found.index.behind, 'change')} behind" if found.index.behind else ""
+        vectors = count(found.index.vectors, "vector")
+        rows.add_row("index", f"{found.index.kind}, {vectors}{behind}, recall@10 {found.index.recall:.3f}")
         rows.add_row("", escape(found.index.reason))
-    rows.add_row("disk", ", ".join(f"{name} {size(count)}" for name, count in found.bytes.items()))
+    rows.add_row("disk", ", ".join(f"{name} {size(taken)}" for name, taken in found.bytes.items()))
     verdict = "[green]agree[/]" if found.agree else "[red]do not agree[/]"
     how = "everything was read" if found.checked else "quick look; --check reads everything"
     rows.add_row("parts", f"{verdict} ({how})")
@@ -114,7 +115,7 @@ def roots(
         if as_json:
             print_json({"forgotten": forgotten})
         else:
-            results.print(f"{forgotten} files forgotten.")
+            results.print(f"{count(forgotten, 'file')} forgotten.")
         return
     listed = upkeep.list_roots(folder)
     if as_json:
@@ -122,9 +123,11 @@ def roots(
         return
     rows = table("folder", "state", ">present", ">missing", ">failed")
     for root in listed:
-        state = "online" if root.online else "[yellow]offline[/]"
+        state = "online" if root.online else f"[yellow]offline[/]: {escape(root.why)}"
         rows.add_row(escape(shown(root.path)), state, str(root.present), str(root.missing), str(root.failed))
     results.print(rows)
+    if any(not root.online and not root.present for root in listed):
+        note("`retrieval roots --remove FOLDER` forgets a folder that is gone for good, or has another name now.")
 
 
 def prune(gallery: GalleryOption = None, yes: YesOption = False, as_json: JsonOption = False) -> None:
@@ -132,19 +135,27 @@ def prune(gallery: GalleryOption = None, yes: YesOption = False, as_json: JsonOp
     from retrieval.workflows import upkeep
 
     folder = gallery_folder(gallery)
-    gone = upkeep.missing_files(folder)
+    gone, left = upkeep.missing_files(folder), upkeep.left_behind(folder)
     forgotten = 0
-    if gone:
+    if gone or left:
         for path in gone[:10]:
             note(f"  {shown(path)}")
         if len(gone) > 10:
-            note(f"  and {len(gone) - 10} more")
-        _ask(f"Forget these {len(gone)} files?", yes)
-        forgotten = upkeep.prune(folder, only=set(gone))
+            note(f"  and {len(gone) - 10:,} more")
+        for root in left:
+            failed = f"and its {count(root.failed, 'failure')}" if root.failed else "of which nothing is known any more"
+            note(f"  the folder {shown(root.path)}, which is offline, {failed}")
+        what = [count(len(gone), "file")] if gone else []
+        what += [count(len(left), "folder")] if left else []
+        _ask(f"Forget {' and '.join(what)}? What is on your disks stays there.", yes)
+        forgotten = upkeep.prune(folder, only={*gone, *(root.path for root in left)})
     if as_json:
         print_json({"forgotten": forgotten})
     else:
-        results.print(f"{forgotten} files forgotten.")
+        results.print(f"{count(forgotten, 'file')} forgotten.")
+    for root in upkeep.list_roots(folder):
+        if not root.online and (root.present or root.missing):
+            note(f"{shown(root.path)} is offline ({root.why}) and was left alone.")
 
 
 def backup(

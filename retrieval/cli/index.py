@@ -12,6 +12,7 @@ import typer
 from retrieval.cli.options import GalleryOption, JsonOption, ModelOption, WorkersOption, gallery_folder
 from retrieval.cli.say import Bar, duration, note, print_json, results, size, table, warn
 from retrieval.core.errors import Interrupted
+from retrieval.workflows.words import count, verb
 
 if TYPE_CHECKING:
     from retrieval.workflows.indexing import Estimate, Hooks, IndexReport
@@ -29,7 +30,9 @@ def index(
     gallery: GalleryOption = None,
     model: ModelOption = None,
     workers: WorkersOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much there is to do.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only scan the folders, and say how much there is to do.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Index folders and files: incremental, safe to stop at any time, safe to repeat."""
@@ -43,8 +46,7 @@ def index(
             print_json(_estimate_json(estimate))
         return
     with stopping() as stop, Bar().shown() as bar:
-        hooks = Hooks(say=warn, estimated=_say_estimate, progress=bar.report, stop=stop.is_set)
-        report = index_paths(folder, paths or [], model=model, workers=workers, hooks=hooks)
+        report = index_paths(folder, paths or [], model=model, workers=workers, hooks=quiet_hooks(bar, stop))
     show_report(report, folder, as_json)
 
 
@@ -58,38 +60,53 @@ def show_report(report: "IndexReport", folder: Path, as_json: bool) -> None:
     else:
         _print_report(report)
     if report.failed:
-        note(f"{report.failed} files failed; `retrieval failures` says why.")
+        note(f"{count(report.failed, 'file')} failed; `retrieval failures` says why.")
     if report.missing:
-        note(f"{report.missing} files are gone from their folders; `retrieval prune` forgets them.")
+        gone = verb(report.missing, "is gone from its folder", "are gone from their folders")
+        note(f"{count(report.missing, 'file')} {gone}; `retrieval prune` forgets {verb(report.missing, 'it', 'them')}.")
     if report.offline:
-        note(f"{report.offline} files are in folders that cannot be reached now; they stay searchable.")
+        lie = verb(report.offline, "is in a folder", "are in folders")
+        note(f"{count(report.offline, 'file')} {lie} that cannot be reached now; images stay searchable.")
+        _say_what_was_left_behind(folder)
     if report.interrupted:
         raise Interrupted(
-            f"Stopped; {report.embedded} images were embedded in this run and are kept in {folder}.",
+            f"Stopped; what this run has embedded is kept in {folder}: {count(report.embedded, 'image')}.",
             "The same command goes on from here.",
         )
 
 
+def _say_what_was_left_behind(folder: Path) -> None:
+    from retrieval.workflows.upkeep import left_behind
+
+    for root in left_behind(folder):
+        note(f"All images of {root.path} have moved elsewhere; `retrieval prune` forgets what is left of it.")
+
+
 def _print_report(report: "IndexReport") -> None:
     rows = table("Files", ">")
-    rows.add_row("found", str(report.found))
+    rows.add_row("found", f"{report.found:,}")
     for name in _ROWS:
-        count = getattr(report, name)
-        if count or name in ("new", "unchanged", "failed"):
-            rows.add_row(f"  {name}", str(count))
+        files = getattr(report, name)
+        if files or name in ("new", "unchanged", "failed"):
+            rows.add_row(f"  {name}", f"{files:,}")
     results.print(rows)
-    rate = f", {report.images_per_second:.1f} images/s" if report.embedded else ""
-    results.print(f"{report.embedded} image contents embedded in {report.seconds:.1f} s{rate}.")
+    # The rate is that of reading and embedding; the time is that of everything, loading the encoder included.
+    rate = f", {report.images_per_second:.1f} a second" if report.embedded else ""
+    results.print(f"{count(report.embedded, 'image content')} embedded{rate}; {report.seconds:.1f} s in all.")
 
 
 def _say_estimate(estimate: "Estimate") -> None:
     plan = estimate.plan
+    if not plan.found:
+        others = f"; {count(plan.skipped, 'other file')} skipped" if plan.skipped else ""
+        note(f"No image file was found{others}.")
+        return
     known = f"{plan.unchanged + plan.failed:,} known as they are, " if plan.unchanged + plan.failed else ""
     todo = f"{plan.to_read:,} to read ({size(plan.bytes_to_read)})" if plan.to_read else "nothing to read"
     cost = ""
     if estimate.seconds is not None:
         cost = f" About {duration(estimate.seconds)}, and {size(estimate.bytes)} more on disk."
-    note(f"{plan.found:,} image files: {known}{todo}.{cost}")
+    note(f"{count(plan.found, 'image file')}: {known}{todo}.{cost}")
 
 
 def _estimate_json(estimate: "Estimate") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """``retrieval models`` and ``retrieval model create``."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,9 @@ from rich.markup import escape
 
 from retrieval.cli.options import GalleryOption, JsonOption, gallery_folder
 from retrieval.cli.say import note, print_json, results, table
+from retrieval.core.text import shown
+
+_SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 
 model = typer.Typer(
     help="Make encoder folders.", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
@@ -29,7 +33,8 @@ def models(gallery: GalleryOption = None, as_json: JsonOption = False) -> None:
         return
     rows = table("--model", "what it is", ">dimension", "state")
     for entry in listed:
-        rows.add_row(escape(entry.name), escape(entry.what), str(entry.dimension or ""), escape(entry.state))
+        what = _SHA256.sub(lambda found: f"{found[0][:12]}…", entry.what)
+        rows.add_row(escape(entry.name), escape(shown(what)), str(entry.dimension or ""), escape(entry.state))
     results.print(rows)
 
 

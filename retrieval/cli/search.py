@@ -1,6 +1,7 @@
 """``retrieval search``."""
 
 import csv
+import difflib
 import os
 import sys
 from dataclasses import asdict
@@ -15,10 +16,11 @@ from retrieval.cli.say import print_json, results, table, warn
 from retrieval.core.errors import BadValue, ImageError, Reason, RetrievalError
 from retrieval.core.text import shown
 from retrieval.core.types import Filters
+from retrieval.workflows.words import count
 
 if TYPE_CHECKING:
     from retrieval.workflows.results import Neighbour, SearchResult
-    from retrieval.workflows.searching import Answer
+    from retrieval.workflows.searching import Answer, Searcher
 
 _FIELDS = ("rank", "id", "score", "probability", "labels", "paths", "width", "height")
 
@@ -59,6 +61,7 @@ def search(
         min_score=min_score,
     )
     with Gallery(gallery_folder(gallery)) as opened, Searcher(opened, warn) as searcher:
+        _say_what_is_unknown(searcher, filters)
         answers = searcher.by_path(query, k, filters, model=model)
         printer = _Json() if as_json else _Csv() if as_csv else _Tables()
         usable = unusable = 0
@@ -73,9 +76,27 @@ def search(
             printer.add(answer)
         if not usable:
             raise ImageError(
-                Reason.NOT_AN_IMAGE, f"None of the {unusable} files in {query} can be used.", "Each one is named above."
+                Reason.NOT_AN_IMAGE,
+                f"None of the {count(unusable, 'file')} in {query} can be used.",
+                "Each one is named above.",
             )
         printer.finish()
+
+
+def _say_what_is_unknown(searcher: "Searcher", filters: Filters) -> None:
+    """A filter that fits nothing is more often a slip of the fingers than a wish."""
+    named = (*filters.labels, *filters.not_labels)
+    if named:
+        known = [label for label, _ in searcher.labels()]
+        for label in dict.fromkeys(named):
+            if label not in known:
+                near = difflib.get_close_matches(label, known, n=1)
+                meant = f" Did you mean {near[0]}?" if near else ""
+                warn(f"No image in the gallery has the label {label}.{meant}")
+    for path in filters.under:
+        if not len(searcher.gallery.catalog.images.passing(searcher.space.id, Filters(under=(path,)))):
+            there = "" if os.path.lexists(path) else ", and there is no such folder"
+            warn(f"No image in the gallery lies in {path}{there}.")
 
 
 class _Json:
@@ -127,16 +148,18 @@ class _Tables:
 
 
 def print_neighbours(title: str, found: "SearchResult") -> None:
-    """A table of neighbours on stdout."""
-    rows = table(">rank", ">score", ">id", "labels", "path", title=escape(title))
+    """A table of neighbours on stdout, below its title."""
+    results.print(f"[bold]{escape(title)}[/]")
+    if not found.neighbours:
+        results.print(f"  Nothing found among {count(found.searched, 'image')}; loosen the filters or --min-score.\n")
+        return
+    rows = table(">rank", ">score", ">id", "labels", "path")
     for n in found.neighbours:
         path = escape(shown(n.paths[0])) if n.paths else ""
-        more = f" [dim](+{len(n.paths) - 1} copies)[/]" if len(n.paths) > 1 else ""
+        more = f" [dim](+{count(len(n.paths) - 1, 'copy', 'copies')})[/]" if len(n.paths) > 1 else ""
         offline = " [yellow](offline)[/]" if n.offline else ""
         rows.add_row(str(n.rank), f"{n.score:.4f}", str(n.id), escape(", ".join(n.labels)), path + more + offline)
     results.print(rows)
-    if not found.neighbours:
-        results.print(f"  Nothing found among {found.searched} images; loosen the filters or --min-score.")
     results.print()
 
 

@@ -10,15 +10,17 @@ from retrieval.cli.index import stopping
 from retrieval.cli.options import GalleryOption, gallery_folder
 from retrieval.cli.say import Bar, messages, note, results, warn
 from retrieval.cli.search import print_neighbours
-from retrieval.core.errors import BadValue, Interrupted
+from retrieval.core.errors import BadValue, EmptyGallery, Interrupted
+from retrieval.core.settings import load_settings
 from retrieval.core.text import shown
+from retrieval.workflows.words import count
 
 if TYPE_CHECKING:
     from retrieval.workflows.gallery import Gallery
+    from ui.server import Place
 
 HostOption = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 lets others in.")]
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")]
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
@@ -31,32 +33,62 @@ def serve(
     ] = None,
 ) -> None:
     """Open the page: upload a photo, see its nearest neighbours."""
-    from retrieval.workflows.gallery import Gallery
+    from ui.server import Place
 
-    credentials = _credentials(auth)
-    # An empty gallery is served too: the page says how to fill it, and notices when that is done.
-    with Gallery(gallery_folder(gallery), create=True) as opened:
-        _serve(opened, host, port, credentials)
+    credentials, folder = _credentials(auth), gallery_folder(gallery)
+    # Before anything is loaded, which takes seconds: a place that is taken is known at once.
+    with Place(host, port) as place:
+        from retrieval.workflows.gallery import Gallery
+
+        # The user's own gallery may be empty: the page says how to fill it, and notices when that is done. Under any
+        # other name a gallery that is not there is more often a slip of the fingers.
+        try:
+            opened = Gallery(folder, create=folder == _own_gallery())
+        except EmptyGallery as error:
+            raise EmptyGallery(
+                f"There is no gallery in {folder}.",
+                "Check the spelling of --gallery, or make it with `retrieval index FOLDER` and the same --gallery.",
+            ) from error
+        with opened:
+            _serve(opened, place, credentials)
+
+
+def _own_gallery() -> Path:
+    return load_settings({}).gallery.expanduser().absolute()
 
 
 def demo(
     gallery: Annotated[
         Path | None,
-        typer.Option("--gallery", metavar="DIR", help="The demo's gallery.", show_default="a per-user data folder"),
+        typer.Option(
+            "--gallery",
+            metavar="DIR",
+            help="A gallery of the demo's own; RETRIEVAL_GALLERY is not used, so that no sample lands in yours.",
+            show_default="a per-user data folder",
+        ),
     ] = None,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Do not open the page.")] = False,
     host: HostOption = "127.0.0.1",
     port: PortOption = 7860,
 ) -> None:
     """Index the sample images, show a search, and open the page."""
-    from retrieval.core.settings import load_settings
+    # Not RETRIEVAL_GALLERY: the samples must never land in a user's own gallery.
+    folder = (gallery or _own_gallery().with_name("demo")).expanduser().absolute()
+    if no_serve:
+        _demo(folder, None)
+        return
+    from ui.server import Place
+
+    with Place(host, port) as place:
+        _demo(folder, place)
+
+
+def _demo(folder: Path, place: "Place | None") -> None:
     from retrieval.workflows.demo import DEMO_MODEL, sample_query, samples_folder
     from retrieval.workflows.gallery import Gallery
     from retrieval.workflows.indexing import Hooks, index_paths
     from retrieval.workflows.searching import Searcher
 
-    # Not RETRIEVAL_GALLERY: the samples must never land in a user's own gallery.
-    folder = (gallery or load_settings({}).gallery.with_name("demo")).expanduser().absolute()
     samples = samples_folder()
     note(f"Indexing the sample images in {shown(str(samples))} into {shown(str(folder))}")
     with stopping() as stop, Bar().shown() as bar:
@@ -64,7 +96,8 @@ def demo(
         report = index_paths(folder, [samples], model=DEMO_MODEL, hooks=hooks)
     if report.interrupted:
         raise Interrupted("Stopped.", "The same command goes on from here.")
-    results.print(f"{report.found} images indexed ({report.embedded} embedded now) in {report.seconds:.1f} s.\n")
+    indexed = count(report.found, "image")
+    results.print(f"{indexed} indexed ({report.embedded:,} embedded now) in {report.seconds:.1f} s.\n")
     with Gallery(folder) as opened:
         with Searcher(opened, warn) as searcher:
             query, found = sample_query(searcher)
@@ -72,8 +105,8 @@ def demo(
             trained = searcher.summary().trained
         if not trained:
             _say_untrained()
-        if not no_serve:
-            _serve(opened, host, port, None)
+        if place is not None:
+            _serve(opened, place, None)
 
 
 def _say_untrained() -> None:
@@ -82,7 +115,7 @@ def _say_untrained() -> None:
             "This demo uses an [bold]UNTRAINED[/] encoder, with random weights, so that it needs no network.\n"
             "Its neighbours mean little. For your own photos give a pretrained one:\n\n"
             "  retrieval index FOLDER --model mobilenetv2_100\n"
-            "  retrieval model create --weights FILE ...     [dim](without a network)[/]",
+            "  retrieval model create --backbone NAME --weights FILE --out DIR     [dim](without a network)[/]",
             title="[bold yellow]Untrained encoder[/]",
             border_style="yellow",
             expand=False,
@@ -99,12 +132,12 @@ def _credentials(auth: str | None) -> tuple[str, str] | None:
     return user, password
 
 
-def _serve(gallery: "Gallery", host: str, port: int, auth: tuple[str, str] | None) -> None:
+def _serve(gallery: "Gallery", place: "Place", auth: tuple[str, str] | None) -> None:
     from retrieval.workflows.searching import Searcher
     from retrieval.workflows.views import Views
 
-    if host not in _LOOPBACK and auth is None:
-        warn(f"Everybody who can reach {host} can see the pictures; --auth USER:PASSWORD asks for a password.")
+    if not place.is_local and auth is None:
+        warn(f"Everybody who can reach {place.host} can see the pictures; --auth USER:PASSWORD asks for a password.")
     note("Opening the page …")
     from ui.app import create_app
     from ui.app import serve as run
@@ -114,6 +147,6 @@ def _serve(gallery: "Gallery", host: str, port: int, auth: tuple[str, str] | Non
         with Searcher(gallery, warn, workers=2) as searcher:
             searcher.warm()
             app = create_app(searcher, views, auth=auth)
-            run(app, host, port, lambda address: results.print(f"The page is at {address}  (Ctrl-C ends it)"))
+            run(app, place, lambda address: results.print(f"The page is at {address}  (Ctrl-C ends it)"))
     finally:
         views.close()

@@ -10,6 +10,8 @@ variable                      default      meaning
 ``RETRIEVAL_DECODE_SECONDS``  30           a file that takes longer to decode is a failure
 ``RETRIEVAL_THREADS``         (cores)      processor threads for the encoder and the index
 ``RETRIEVAL_PLUGINS``         (none)       modules with further Pillow formats, imported by the decoders
+``RETRIEVAL_DATA``            (user data)  what is remembered of datasets: their splits
+``RETRIEVAL_CACHE``           (user cache) pictures prepared for training; may be deleted at any time
 ============================  ===========  ==================================================================
 """
 
@@ -47,6 +49,8 @@ class Settings:
     max_upload_bytes: int
     threads: int
     plugins: tuple[str, ...]
+    data: Path
+    cache: Path
 
 
 def available_cores() -> int:
@@ -69,9 +73,12 @@ def load_settings(environment: Environment | None = None) -> Settings:
     import platformdirs
 
     env = os.environ if environment is None else environment
-    default_gallery = Path(platformdirs.user_data_dir("retrieval", appauthor=False)) / "gallery"
+    data = Path(platformdirs.user_data_dir("retrieval", appauthor=False))
+    cache = Path(platformdirs.user_cache_dir("retrieval", appauthor=False))
     return Settings(
-        gallery=_folder(env, "RETRIEVAL_GALLERY", default_gallery),
+        gallery=_folder(env, "RETRIEVAL_GALLERY", data / "gallery"),
+        data=_folder(env, "RETRIEVAL_DATA", data),
+        cache=_folder(env, "RETRIEVAL_CACHE", cache),
         limits=Limits(
             max_pixels=max(1, int(_positive(env, "RETRIEVAL_MAX_MEGAPIXELS", 150) * 1_000_000)),
             max_bytes=max(1, int(_positive(env, "RETRIEVAL_MAX_FILE_MB", 1024) * 1024 * 1024)),

@@ -65,6 +65,18 @@ def root(squared: Tensor) -> Tensor:
     return squared.where(positive, 1).sqrt() * positive
 
 
+def over(numerator: Tensor, distance: Tensor, squared: Tensor) -> Tensor:
+    """``numerator / distance``, and 0 where the distance is 0.
+
+    Args:
+        numerator: overwritten with the result.
+        distance: >= 0, of the same shape.
+        squared: its square; overwritten.
+    """
+    # Nothing beside the square of any distance that is not rounding, and 0 / tiny is 0.
+    return numerator.mul_(distance).div_(squared.add_(torch.finfo(squared.dtype).tiny))
+
+
 class Expanded(NamedTuple):
     """Two sets of rows, prepared for squared distances by |x|^2 + |y|^2 - 2 xy.
 
@@ -95,8 +107,10 @@ class Expanded(NamedTuple):
         """[R, B] squared distances of some rows of x."""
         squares = self.x_squares[rows, None]
         values = torch.addmm(self.y_squares, self.x[rows], self.y.T, alpha=-2).add_(squares)
-        # Coinciding rows have nearly equal squares, so one side's are enough to know the size of the rounding.
-        return values.masked_fill_(values <= NOISE * torch.finfo(values.dtype).eps * squares, 0)
+        # Coinciding rows have nearly equal squares, so one side's are enough to know the size of the rounding. The
+        # mask is made of floats, which a CPU compares and multiplies several times as fast as it fills by bools.
+        apart = torch.gt(values, NOISE * torch.finfo(values.dtype).eps * squares, out=torch.empty_like(values))
+        return values.mul_(apart)
 
 
 def _matrix(x: Tensor, y: Tensor, squared: bool) -> Tensor:
@@ -127,7 +141,7 @@ class _Distances(torch.autograd.Function):
         x, y, values = ctx.saved_tensors
         with torch.autocast(x.device.type, enabled=False):
             # d|x - y|/dx = (x - y) / |x - y|, and d|x - y|^2/dx = 2 (x - y).
-            weights = 2 * gradient if ctx.squared else (gradient / values).masked_fill_(values == 0, 0)
+            weights = 2 * gradient if ctx.squared else over(gradient.clone(), values, values.square())
             of_x = weights.sum(dim=1, keepdim=True) * x - weights @ y
             of_y = weights.sum(dim=0)[:, None] * y - weights.T @ x
         return of_x, of_y, None

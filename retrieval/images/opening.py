@@ -73,7 +73,7 @@ def open_image(data: bytes, limits: Limits, name: bytes = b"") -> tuple[Image.Im
     if pixels > limits.max_pixels:
         raise ImageError(
             Reason.TOO_MANY_PIXELS,
-            f"The image has {pixels / 1e6:.4g} megapixels, the limit is {limits.max_pixels / 1e6:.4g}.",
+            f"The image has {_mega(pixels)} megapixels, the limit is {_mega(limits.max_pixels)}.",
             "Set RETRIEVAL_MAX_MEGAPIXELS higher if you trust it and have the memory (about 4 MB a megapixel).",
         )
     if pixels <= 0:
@@ -142,6 +142,11 @@ def _plugin_for(prefix: bytes) -> str | None:
         if accept is None or accept(prefix) is True:
             return kind
     return None
+
+
+def _mega(pixels: int) -> str:
+    millions = pixels / 1e6
+    return f"{millions:,.0f}" if millions >= 1000 else f"{millions:.4g}"
 
 
 def _refused(kind: str) -> ImageError:

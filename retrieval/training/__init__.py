@@ -1,1 +1,1 @@
-"""The training loop: one readable loop on Lightning Fabric, checkpoints, resuming."""
+"""The training loop and what it is made of. Importing this package is cheap; ``loop`` brings torch and Fabric."""

@@ -75,11 +75,6 @@ class VectorStore:
         return self._rows
 
     @property
-    def bytes_on_disk(self) -> int:
-        """Size of both files."""
-        return sum(p.stat().st_size for p in (self._vector_file, self._row_file) if p.exists())
-
-    @property
     def _vector_file(self) -> Path:
         return self._folder / "vectors.f16"
 

@@ -9,13 +9,13 @@ import io
 import json
 import os
 import re
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_IMODE
 from typing import IO, Any
 
 from retrieval.catalog import Catalog
@@ -25,8 +25,12 @@ from retrieval.core.settings import Settings
 from retrieval.vectors import row_bytes
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.layout import Layout, finish_restore
+from retrieval.workflows.leftovers import sweep_working_folders, working_folder
 
 FORMAT = 1
+WORKING = ".retrieval-backup-"
+"""Prefix of the folders, beside the backup, that backups are made in."""
+
 _MANIFEST = "manifest.json"
 _BLOCK = 1 << 20
 
@@ -55,14 +59,12 @@ def backup(folder: Path, target: Path, settings: Settings | None = None) -> int:
         raise BadValue(f"{target} exists already.", "Give another name; a backup never overwrites anything.")
     if not target.parent.is_dir():
         raise NoSuchPath(f"There is no folder {target.parent}.", "Make it first.")
-    beside = target.with_name(f".{target.name}.tmp")
     with disk_full_is_said(str(target)), Gallery(folder, settings) as gallery:
-        try:
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as scratch:
-                _write(beside, list(_members(gallery, Path(scratch))))
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
+        sweep_working_folders(target.parent, WORKING)
+        with working_folder(target.parent, WORKING, mode=0o700) as scratch:
+            made = scratch.path / "backup.tar"
+            _write(made, list(_members(gallery, scratch.path)))
+            os.replace(made, target)
     sync_folder(target.parent)
     return target.stat().st_size
 
@@ -137,7 +139,8 @@ class _Hashing(io.RawIOBase):
 def restore(source: Path, folder: Path, settings: Settings | None = None) -> Path | None:
     """Make the gallery in ``folder`` what it was when the backup was made.
 
-    A gallery that is there already is moved aside, never deleted.
+    A gallery that is there already is moved aside, never deleted; until then its write lock is held, so that nobody
+    indexes into what is about to be moved.
 
     Returns:
         Where the former gallery went; None where there was none.
@@ -155,14 +158,19 @@ def restore(source: Path, folder: Path, settings: Settings | None = None) -> Pat
     folder = folder.absolute()
     _refuse_strangers(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with disk_full_is_said(str(folder)):
-        fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.restoring-"))
-        try:
-            _unpack(source, fresh)
-            _check(fresh, source, settings)
-            return _exchange(fresh, folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    with disk_full_is_said(str(folder)), ExitStack() as held:
+        present = folder.exists() and any(folder.iterdir())
+        mode = S_IMODE(folder.stat().st_mode) if folder.exists() else None
+        if present:
+            held.enter_context(Layout(folder).writing())
+        with working_folder(folder.parent, Layout(folder).restoring, mode) as fresh:
+            _unpack(source, fresh.path)
+            _check(fresh.path, source, settings)
+            fresh.unlock()
+            if present:
+                return _exchange(fresh.path, folder, held)
+            _put(fresh.path, folder)
+            return None
 
 
 def _refuse_strangers(folder: Path) -> None:
@@ -236,16 +244,20 @@ def _check(fresh: Path, source: Path, settings: Settings | None) -> None:
         gallery.catalog.seal()
 
 
-def _exchange(fresh: Path, folder: Path) -> Path | None:
-    if not folder.exists():
-        os.replace(fresh, folder)
-        sync_folder(folder.parent)
-        return None
-    with Layout(folder).writing():
-        pass
+def _put(fresh: Path, folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        folder.rmdir()
+    os.replace(fresh, folder)
+    sync_folder(folder.parent)
+
+
+def _exchange(fresh: Path, folder: Path, held: ExitStack) -> Path:
+    """``held`` has the write lock of the gallery in ``folder``."""
     aside, ready = _free_names(folder)
     # No system exchanges two folders at once: whoever opens the gallery finishes what a crash leaves from here on.
     os.replace(fresh, ready)
+    if os.name == "nt":
+        held.close()  # Windows renames no folder in which a file is open.
     try:
         os.replace(folder, aside)
     except OSError:

@@ -35,15 +35,20 @@ class GalleryEncoder:
         gallery: holds the encoder's folder.
         space: whose encoder.
         say: told when a library upgrade changed what the encoder gives.
+        remember: what is found out about this machine and its libraries is kept in the catalog. Only for the holder
+            of the write lock, who seals the catalog in the end: anybody else's write would leave the seal stale.
 
     Raises:
         ModelDamaged: the gallery's copy of the encoder is damaged or gone.
     """
 
-    def __init__(self, gallery: Gallery, space: EmbeddingSpace, say: "Say" = lambda _: None) -> None:
+    def __init__(
+        self, gallery: Gallery, space: EmbeddingSpace, say: "Say" = lambda _: None, *, remember: bool = False
+    ) -> None:
         self._gallery = gallery
         self._space = space
         self._say = say
+        self._remember = remember
         self._opening = threading.Lock()
         self.card = self.card_of(gallery, space)
 
@@ -92,7 +97,7 @@ class GalleryEncoder:
             encoder, card = load_encoder(folder)
         except RetrievalError as error:
             raise _copy_damaged(folder, error.message) from error
-        runtime = open_runtime(self._gallery, encoder, card)
+        runtime = open_runtime(self._gallery, encoder, card, remember=self._remember)
         self._compare_probes(runtime)
         return runtime
 
@@ -114,11 +119,18 @@ class GalleryEncoder:
                 "neighbours may be wrong. Go back to those versions, or index into a new gallery."
             )
             return
-        self._gallery.catalog.put(key, now)
+        if self._remember:
+            self._gallery.catalog.put(key, now)
 
 
-def open_runtime(gallery: Gallery, encoder: "Encoder", card: ModelCard) -> "EncoderRuntime":
-    """The fastest way to run an encoder on this machine; measured once a machine and remembered in the catalog."""
+def open_runtime(gallery: Gallery, encoder: "Encoder", card: ModelCard, *, remember: bool = False) -> "EncoderRuntime":
+    """The fastest way to run an encoder on this machine: as the catalog remembers it, or measured now.
+
+    Args:
+        gallery: whose catalog may know it.
+        encoder, card: what is to run.
+        remember: keep what was measured in the catalog; only for the holder of the write lock.
+    """
     from retrieval.models.choice import RuntimeChoice
     from retrieval.models.runtime import EncoderRuntime
 
@@ -129,7 +141,7 @@ def open_runtime(gallery: Gallery, encoder: "Encoder", card: ModelCard) -> "Enco
     with contextlib.suppress(BadValue):
         choice = None if known is None else RuntimeChoice.from_dict(known)
     runtime = EncoderRuntime(encoder, card.preprocessing, threads=gallery.settings.threads, choice=choice)
-    if runtime.choice != choice:
+    if remember and runtime.choice != choice:
         gallery.catalog.put(key, runtime.choice.to_dict())
     return runtime
 
@@ -204,7 +216,7 @@ def _copy_is_whole(gallery: Gallery, space: EmbeddingSpace) -> bool:
 def _new_space(gallery: Gallery, encoder: "Encoder", card: ModelCard) -> EmbeddingSpace:
     from retrieval.models.probes import probe_embeddings
 
-    runtime = open_runtime(gallery, encoder, card)
+    runtime = open_runtime(gallery, encoder, card, remember=True)
     gallery.catalog.put(f"libraries:{card.fingerprint[:16]}", {name: _version(name) for name in _LIBRARIES})
     return gallery.catalog.spaces.create(card.fingerprint, card.name, card.dimension, probe_embeddings(runtime))
 
@@ -214,7 +226,8 @@ def _refuse_other(gallery: Gallery, space: EmbeddingSpace, model: str, card: Mod
         raise ModelMismatch(
             f"The gallery {gallery.folder} was indexed with {space.model} ({space.fingerprint[:12]}); "
             f"{model} is another encoder ({card.fingerprint[:12]}), and their vectors cannot be compared.",
-            "Leave --model out to go on with the gallery's own, or index into a new gallery with --gallery DIR.",
+            "Leave --model out to go on with the gallery's own, change over with `retrieval switch MODEL`, or index into "
+            "a new gallery with --gallery DIR.",
         )
 
 

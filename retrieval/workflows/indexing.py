@@ -1,10 +1,10 @@
 """Index folders: scan, plan, read, decode, embed, commit a batch at a time, and account for every file."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,12 +16,13 @@ from retrieval.core.types import EmbeddingSpace
 from retrieval.embedding import Embedded, embed_files
 from retrieval.images.jobs import ReadFile
 from retrieval.images.pool import DecodePool
-from retrieval.workflows.encoders import GalleryEncoder, ensure_space
+from retrieval.workflows.birth import Birth
+from retrieval.workflows.encoders import GalleryEncoder, ensure_space, refuse_other_encoder
 from retrieval.workflows.gallery import Gallery, nothing_indexed, refuse_strangers
 from retrieval.workflows.layout import Layout
 from retrieval.workflows.live_index import LiveIndex, Say
 from retrieval.workflows.planning import Plan, Planner, Spool, Todo
-from retrieval.workflows.scopes import Scope, check_paths, look_at_roots, scopes_for
+from retrieval.workflows.scopes import Scope, check_paths, files_offline, look_at_roots, scopes_for
 
 _BATCH_FILES = 256
 _BATCH_SECONDS = 2.0
@@ -145,17 +146,21 @@ def index_paths(
     """
     settings, hooks = settings or load_settings(), hooks or Hooks()
     _check_new_gallery(folder, paths)
+    birth = Birth(folder)
     with (
         disk_full_is_said(str(folder)),
         Gallery(folder, settings, create=True) as gallery,
         gallery.writing(),
+        birth.of(gallery),
         Spool() as spool,
     ):
         started = monotonic()
-        scopes = scopes_for(gallery.catalog, paths)
+        # A path or a model that cannot be used is refused before anything is recorded.
+        scopes_for(gallery.catalog, look_at_roots(gallery.catalog, remember=False), paths, record=False)
         space = ensure_space(gallery, model, hooks.say)
+        scopes = scopes_for(gallery.catalog, look_at_roots(gallery.catalog, remember=True), paths, hooks.say)
         run = Run(gallery, space, workers, hooks, started)
-        planner = Planner(gallery.catalog, spool, hooks.say, write=True, stop=hooks.stop)
+        planner = Planner(gallery.catalog, spool, hooks.say, stop=hooks.stop)
         for scope in scopes:
             planner.scan(scope)
         hooks.estimated(run.estimate(planner.plan, _files_offline(gallery.catalog)))
@@ -173,19 +178,46 @@ def estimate_index(
     settings: Settings | None = None,
     hooks: Hooks | None = None,
 ) -> Estimate:
-    """What ``index_paths`` would do and cost. The gallery is not changed, and not made if there is none."""
+    """What ``index_paths`` would do and cost. The gallery is not changed, and not made if there is none.
+
+    It costs a scan of the folders, and a look into each file that is new. Where no earlier run has measured how fast
+    this machine is, the encoder is loaded and up to 16 files are read too. Nothing of a gallery is copied; for one that
+    does not exist yet the encoder is made in a temporary folder, and removed with it.
+    """
     settings, hooks = settings or load_settings(), hooks or Hooks()
     _check_new_gallery(folder, paths)
-    with tempfile.TemporaryDirectory(prefix="retrieval-") as scratch:
-        # The plan is made in a copy: neither new roots nor a new space may stay behind.
-        _copy_for_planning(folder, Path(scratch), settings)
-        with Gallery(Path(scratch), settings, create=True) as gallery, Spool() as spool:
-            scopes = scopes_for(gallery.catalog, paths)
-            run = Run(gallery, ensure_space(gallery, model, hooks.say), workers, hooks, monotonic())
-            planner = Planner(gallery.catalog, spool, hooks.say, write=False, stop=hooks.stop)
-            for scope in scopes:
-                planner.scan(scope)
-            return run.estimate(planner.plan, _files_offline(gallery.catalog))
+    with _gallery_to_plan_with(folder, model, settings, hooks) as (gallery, space, more), Spool() as spool:
+        catalog = gallery.catalog
+        roots = look_at_roots(catalog, remember=False)
+        planner = Planner(catalog, spool, hooks.say, stop=hooks.stop, dry=roots)
+        for scope in scopes_for(catalog, roots, paths, hooks.say, record=False):
+            planner.scan(scope)
+        run = Run(gallery, space, workers, hooks, monotonic(), dry=True)
+        estimate = run.estimate(planner.plan, files_offline(catalog, roots))
+        return replace(estimate, bytes=estimate.bytes + more)
+
+
+@contextmanager
+def _gallery_to_plan_with(
+    folder: Path, model: str | None, settings: Settings, hooks: Hooks
+) -> Iterator[tuple[Gallery, EmbeddingSpace, int]]:
+    """The gallery itself, which is only read, or an empty one in a temporary folder where there is none; its space; and
+    how many bytes making it will take."""
+    if Layout(folder).catalog.exists():
+        with Gallery(folder, settings) as gallery:
+            space = gallery.catalog.spaces.live()
+            if space is not None:
+                if model is not None:
+                    refuse_other_encoder(gallery, model, hooks.say)
+                yield gallery, space, 0
+                return
+    with (
+        tempfile.TemporaryDirectory(prefix="retrieval-") as scratch,
+        Gallery(Path(scratch), settings, create=True) as gallery,
+    ):
+        space = ensure_space(gallery, model, hooks.say)
+        files = gallery.layout.model(space.fingerprint).iterdir()
+        yield gallery, space, sum(file.stat().st_size for file in files)
 
 
 def _check_new_gallery(folder: Path, paths: Sequence[Path]) -> None:
@@ -196,18 +228,6 @@ def _check_new_gallery(folder: Path, paths: Sequence[Path]) -> None:
         raise nothing_indexed(folder)
     check_paths(os.path.abspath(os.fsencode(path)) for path in paths)
     refuse_strangers(folder)
-
-
-def _copy_for_planning(folder: Path, scratch: Path, settings: Settings) -> None:
-    if not Layout(folder).catalog.exists():
-        return
-    with Gallery(folder, settings) as gallery:
-        gallery.catalog.copy_to(Layout(scratch).catalog)
-        space = gallery.catalog.spaces.live()
-        if space is not None:
-            source, target = gallery.layout.model(space.fingerprint), Layout(scratch).model(space.fingerprint)
-            if source.exists():
-                shutil.copytree(source, target)
 
 
 def retry_failures(
@@ -235,10 +255,17 @@ def retry_failures(
 
 
 class Run:
-    """One indexing run; the caller holds the write lock."""
+    """One indexing run; the caller holds the write lock, except for a ``dry`` one, which only makes an estimate."""
 
     def __init__(
-        self, gallery: Gallery, space: EmbeddingSpace, workers: int | None, hooks: Hooks, started: float
+        self,
+        gallery: Gallery,
+        space: EmbeddingSpace,
+        workers: int | None,
+        hooks: Hooks,
+        started: float,
+        *,
+        dry: bool = False,
     ) -> None:
         self._gallery = gallery
         self._catalog = gallery.catalog
@@ -247,8 +274,9 @@ class Run:
         self._started = started
         self._workers = workers or available_cores()
         self._store = gallery.store(space)
-        self._store.cut_tail()
-        self._encoder = GalleryEncoder(gallery, space, hooks.say)
+        if not dry:
+            self._store.cut_tail()
+        self._encoder = GalleryEncoder(gallery, space, hooks.say, remember=not dry)
         self._counts = Counts()
         self._busy_seconds = 0.0
         self._operation: int | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from retrieval.core.errors import BadValue, EmptyGallery, RetrievalError
 from retrieval.core.settings import Settings
+from retrieval.core.types import EmbeddingSpace
 from retrieval.workflows.encoders import DEFAULT_MODEL, GalleryEncoder
 from retrieval.workflows.gallery import Gallery
 
@@ -34,20 +35,20 @@ def known_models(folder: Path, settings: Settings | None = None) -> list[KnownMo
 def _in_gallery(folder: Path, settings: Settings | None) -> list[KnownModel]:
     try:
         with Gallery(folder, settings) as gallery:
-            return [_described(gallery, space.fingerprint) for space in gallery.catalog.spaces.all()]
+            return [_described(gallery, space) for space in gallery.catalog.spaces.all()]
     except EmptyGallery:
         return []
 
 
-def _described(gallery: Gallery, fingerprint: str) -> KnownModel:
-    space = next(s for s in gallery.catalog.spaces.all() if s.fingerprint == fingerprint)
-    path = str(gallery.layout.model(fingerprint))
+def _described(gallery: Gallery, space: EmbeddingSpace) -> KnownModel:
+    path = str(gallery.layout.model(space.fingerprint))
     try:
         card = GalleryEncoder.card_of(gallery, space)
-        what = f"{card.name}: {card.origin}" + ("" if card.trained else " (UNTRAINED)")
+        name = "" if card.origin.startswith(card.name) else f"{card.name}: "
+        what = f"{name}{card.origin}" + ("" if card.trained else " (UNTRAINED)")
     except RetrievalError as error:
         what = f"{space.model}: {error.message}"
-    return KnownModel(path, what, space.dimension, "live" if space.live else "not live", fingerprint)
+    return KnownModel(path, what, space.dimension, "live" if space.live else "not live", space.fingerprint)
 
 
 def _by_name() -> list[KnownModel]:

@@ -8,16 +8,16 @@ import os
 import random
 import struct
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
 from typing import IO, Any
 
-from retrieval.catalog import Catalog, KnownFile
+from retrieval.catalog import Catalog, KnownFile, Root
 from retrieval.core.text import shown
 from retrieval.images.scan import ScannedFile, classify, scan
-from retrieval.workflows.scopes import Scope
+from retrieval.workflows.scopes import Scope, known_files
 
 _CHUNK = 900
 _SAMPLE = 16
@@ -106,17 +106,24 @@ class Planner:
         catalog: what is known.
         spool: receives what must be read.
         say: told about folders that cannot be listed.
-        write: False for a dry run, which changes nothing.
         stop: asked now and then; True ends the scan early.
+        dry: the roots of the catalog, for a dry run, which changes nothing: its scopes were not recorded. None for a
+            run that does what it plans.
     """
 
     def __init__(
-        self, catalog: Catalog, spool: Spool, say: Callable[[str], None], *, write: bool, stop: Callable[[], bool]
+        self,
+        catalog: Catalog,
+        spool: Spool,
+        say: Callable[[str], None],
+        *,
+        stop: Callable[[], bool],
+        dry: Sequence[Root] | None = None,
     ) -> None:
         self._catalog = catalog
         self._spool = spool
         self._say = say
-        self._write = write
+        self._dry = dry
         self._stop = stop
         self._random = random.Random(0)
         self.plan = Plan()
@@ -138,7 +145,7 @@ class Planner:
 
     def _compare(self, scope: Scope, chunk: list[ScannedFile]) -> None:
         relpaths = [scope.prefix + entry.relpath for entry in chunk]
-        known = self._catalog.files.known(scope.root.id, relpaths)
+        known = self._known(scope, relpaths)
         back = []
         for entry, relpath in zip(chunk, relpaths, strict=True):
             before = known.get(relpath)
@@ -156,8 +163,13 @@ class Planner:
             self.plan.unchanged += 1
             if before.state == "missing":
                 back.append(before.id)
-        if back and self._write:
+        if back and self._dry is None:
             self._catalog.ingest.restore_present(back)
+
+    def _known(self, scope: Scope, relpaths: Sequence[bytes]) -> dict[bytes, KnownFile]:
+        if self._dry is None:
+            return self._catalog.files.known(scope.root.id, relpaths)
+        return known_files(self._catalog, self._dry, scope, relpaths)
 
     def _must_read(self, scope: Scope, entry: ScannedFile, relpath: bytes, before: KnownFile | None) -> None:
         path = os.path.join(scope.root.path, relpath)

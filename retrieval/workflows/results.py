@@ -12,7 +12,8 @@ class Neighbour:
         rank: 1 for the nearest.
         id: the image's number in the gallery.
         score: cosine similarity in [-1, 1], rounded to 1e-6.
-        probability: chance in [0, 1] that it shows the same thing; None until a calibrated model fills it.
+        probability: chance in [0, 1] that it carries the query's label, rounded to 1e-6; None where the space is not
+            calibrated for this gallery.
         labels: in alphabetical order.
         paths: absolute, as ``os.fsdecode`` gives them; the page never shows these to those who may not see them.
         width, height: pixels, after EXIF orientation.
@@ -60,6 +61,8 @@ class SearchResult:
         timings: how long each part took.
         searched: how many images the search could have returned (those that pass the filters).
         width, height: of the query, in pixels; 0 for a query by id.
+        nothing_like_this: whether even the best match is below the score that queries with a match here reach; None
+            where that score is not known. ``min_score`` plays no part in it.
     """
 
     neighbours: tuple[Neighbour, ...]
@@ -67,6 +70,7 @@ class SearchResult:
     searched: int
     width: int = 0
     height: int = 0
+    nothing_like_this: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

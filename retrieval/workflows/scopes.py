@@ -1,13 +1,19 @@
 """What the user asked to index, as places below roots; and which roots can be reached."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.catalog import Catalog, Root, inside
+from retrieval.catalog import Catalog, KnownFile, Root, inside
 from retrieval.core.errors import EmptyGallery, NoSuchPath
 from retrieval.core.text import shown
+from retrieval.workflows.words import count, verb
+
+_SEPARATOR = os.fsencode(os.sep)
+_NO_ID = 0
+"""Of a root that the catalog does not have; its own begin at 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +38,19 @@ class Scope:
         return self.prefix + os.path.basename(self.path) if self.single else self.prefix
 
 
-def is_online(root: Root, known_files: int) -> bool:
-    """Whether the root can be reached. An empty folder where files are known is an unmounted drive's mount point."""
+def why_offline(root: Root, known_files: int) -> str:
+    """Why the root cannot be reached; nothing where it can.
+
+    An empty folder where files are known is an unmounted drive's mount point.
+    """
     try:
         with os.scandir(root.path) as entries:
-            return known_files == 0 or any(True for _ in entries)
-    except OSError:
-        return False
+            return _EMPTY if known_files and not any(True for _ in entries) else ""
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+
+
+_EMPTY = "the folder is there, but it is empty"
 
 
 def look_at_roots(catalog: Catalog, *, remember: bool) -> list[Root]:
@@ -46,38 +58,84 @@ def look_at_roots(catalog: Catalog, *, remember: bool) -> list[Root]:
     counts = catalog.roots.counts()
     roots = []
     for root in catalog.roots.all():
-        states = counts.get(root.id, {})
-        online = is_online(root, states.get("present", 0) + states.get("failed", 0))
+        online = not why_offline(root, expected_files(counts, root))
         if remember and online != root.online:
             catalog.roots.set_online(root.id, online)
         roots.append(Root(root.id, root.path, root.whole, online))
     return roots
 
 
-def scopes_for(catalog: Catalog, paths: Sequence[Path]) -> list[Scope]:
-    """The scopes of an index run; what lies in a root that is offline is left out.
+def expected_files(counts: Mapping[int, Mapping[str, int]], root: Root) -> int:
+    """How many files should lie in the root, by ``Roots.counts``."""
+    states = counts.get(root.id, {})
+    return states.get("present", 0) + states.get("failed", 0)
+
+
+def files_offline(catalog: Catalog, roots: Sequence[Root]) -> int:
+    """How many files are known in those of the roots that are offline."""
+    counts = catalog.roots.counts()
+    return sum(sum(counts.get(root.id, {}).values()) for root in roots if not root.online)
+
+
+def scopes_for(
+    catalog: Catalog,
+    roots: Sequence[Root],
+    paths: Sequence[Path],
+    say: Callable[[str], None] = lambda _: None,
+    *,
+    record: bool = True,
+) -> list[Scope]:
+    """The scopes of an index run; what lies in a root that is offline is said and left out.
 
     Args:
         catalog: gets a root for each path that lies in none.
+        roots: as ``look_at_roots`` has just found them.
         paths: folders and files; none means every root that was indexed as a folder.
+        say: told about each offline root that should have been looked at.
+        record: False leaves the catalog as it is: the scopes then have the roots that they would get.
 
     Raises:
         NoSuchPath: a path neither exists nor is a known root.
         EmptyGallery: no paths, and no folder is known.
     """
-    roots = look_at_roots(catalog, remember=True)
     wanted = [os.path.abspath(os.fsencode(path)) for path in paths] or [r.path for r in roots if r.whole]
     singles = [] if paths else [scope for root in roots for scope in _single_files(catalog, root)]
     if not wanted and not singles:
         raise EmptyGallery("Nothing was indexed into this gallery yet.", "Name a folder: `retrieval index FOLDER`.")
-    offline = [root.path for root in roots if not root.online]
-    reachable = [path for path in wanted if not any(inside(path, root) for root in offline)]
+    offline = {path: root for path in wanted if (root := _offline_root(roots, path)) is not None}
+    for path, root in offline.items():
+        say(_offline_words(root, path, expected_files(catalog.roots.counts(), root)))
+    reachable = [path for path in wanted if path not in offline]
     gone = [scope for path in reachable if (scope := _gone_file(catalog, roots, path)) is not None]
     there = [path for path in reachable if path not in {scope.path for scope in gone}]
     # All of them before the first is recorded: a typo leaves nothing behind.
     check_paths(there)
     # A path inside another one of the same run would be looked at twice.
-    return [_recorded(catalog, path) for path in _outermost(there)] + gone + singles
+    outermost = _outermost(there)
+    return [_recorded(catalog, path) if record else _unrecorded(roots, path) for path in outermost] + gone + singles
+
+
+def _offline_root(roots: Sequence[Root], path: bytes) -> Root | None:
+    return next((root for root in roots if not root.online and inside(path, root.path)), None)
+
+
+def _offline_words(root: Root, path: bytes, files: int) -> str:
+    why = why_offline(root, files)
+    start = f"{root.shown} is offline"
+    if path != root.path:
+        start = f"{shown(os.fsdecode(path))} was not looked at: it lies in {root.shown}, which is offline"
+    forget = f"`retrieval roots --remove {shlex.quote(root.shown)}`"
+    known = count(files, "file")
+    if why == _EMPTY:
+        return (
+            f"{start}: {why}, where {known} {verb(files, 'was', 'were')} indexed. A drive that is not mounted looks "
+            "like this, so nothing is forgotten, not even by `retrieval prune`. Mount it and index again; if you "
+            f"emptied the folder yourself, {forget} forgets its files."
+        )
+    return (
+        f"{start} ({why}). The {known} in it {verb(files, 'stays', 'stay')} in the gallery and can be found. Connect "
+        f"the drive and index again; if the folder is gone for good, {forget} forgets it."
+    )
 
 
 def _single_files(catalog: Catalog, root: Root) -> Iterator[Scope]:
@@ -120,10 +178,44 @@ def _recorded(catalog: Catalog, path: bytes) -> Scope:
     return _scope(catalog.roots.ensure(os.path.dirname(path), whole=False), path, single=True)
 
 
+def _unrecorded(roots: Sequence[Root], path: bytes) -> Scope:
+    """The scope as ``_recorded`` would make it: see ``Roots.ensure``."""
+    whole = os.path.isdir(path)
+    folder = path if whole else os.path.dirname(path)
+    root = _deepest(roots, folder)
+    if root is None or (whole and not root.whole):
+        root = Root(_NO_ID, folder, whole, True)
+    return _scope(root, path, single=not whole)
+
+
+def known_files(
+    catalog: Catalog, roots: Sequence[Root], scope: Scope, relpaths: Sequence[bytes]
+) -> dict[bytes, KnownFile]:
+    """What the catalog knows of these paths below a scope's root, whichever root has them.
+
+    For scopes that were not recorded: their files may be those of a root above or below.
+    """
+    asked: dict[int, dict[bytes, bytes]] = {}
+    for relpath in relpaths:
+        path = os.path.join(scope.root.path, relpath)
+        root = _deepest(roots, path)
+        if root is not None:
+            asked.setdefault(root.id, {})[path[len(root.path.rstrip(_SEPARATOR)) + 1 :]] = relpath
+    return {
+        names[name]: file
+        for root_id, names in asked.items()
+        for name, file in catalog.files.known(root_id, list(names)).items()
+    }
+
+
+def _deepest(roots: Sequence[Root], path: bytes) -> Root | None:
+    return max((root for root in roots if inside(path, root.path)), key=lambda root: len(root.path), default=None)
+
+
 def _scope(root: Root, path: bytes, *, single: bool) -> Scope:
     folder = os.path.dirname(path) if single else path
     relative = os.path.relpath(folder, root.path)
-    prefix = b"" if relative == b"." else relative + os.fsencode(os.sep)
+    prefix = b"" if relative == b"." else relative + _SEPARATOR
     return Scope(root, path, prefix, single)
 
 

@@ -2,11 +2,12 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,8 +21,10 @@ from retrieval.images.scan import classify, scan
 from retrieval.workflows.encoders import GalleryEncoder, refuse_other_encoder
 from retrieval.workflows.gallery import Gallery, nothing_indexed
 from retrieval.workflows.live_index import LiveIndex, Say
+from retrieval.workflows.opened import Calibrated, OpenedSpace
 from retrieval.workflows.results import Neighbour, SearchResult, Summary, Timings
 
+T = TypeVar("T")
 _QUERIES_AT_ONCE = 64
 
 
@@ -34,14 +37,15 @@ class Answer:
 
 
 class Searcher:
-    """A gallery opened for searching. Thread-safe; sees what other processes index.
+    """A gallery opened for searching. Thread-safe; sees what other processes index, and which space they make live.
 
     Args:
         gallery: opened.
         say: told about anything unusual, one line each.
         workers: decoding processes for queries.
 
-    The encoder is loaded by the first search that needs it; ``warm`` does so beforehand.
+    The encoder is loaded by the first search that needs it; ``warm`` does so beforehand. A search ends in the space in
+    which it began, though another process switches meanwhile: a vector never meets another encoder's.
     """
 
     def __init__(self, gallery: Gallery, say: Say = lambda _: None, workers: int = 1) -> None:
@@ -49,9 +53,8 @@ class Searcher:
         self._say = say
         self._pool = DecodePool(workers, gallery.settings.limits, gallery.settings.plugins)
         self._lock = threading.Lock()
-        self._index: LiveIndex | None = None
-        self._index_of = (0, "")
-        self._encoder: GalleryEncoder | None = None
+        self._opened: OpenedSpace | None = None
+        self._opened_as: tuple[int, int, str] | None = None
 
     # -- what is open ---------------------------------------------------------------------------------------------
 
@@ -63,31 +66,41 @@ class Searcher:
     @property
     def index(self) -> LiveIndex:
         """The live space's index. Raises EmptyGallery."""
-        space = self.space
-        # A restored gallery may have another space, or the same one with another past.
-        wanted = (self.gallery.catalog.generation, space.fingerprint)
-        with self._lock:
-            if self._index is None or self._index_of != wanted:
-                self._index, self._index_of = LiveIndex(self.gallery, space, self._say), wanted
-            return self._index
+        return self._live().index
 
     @property
     def encoder(self) -> GalleryEncoder:
         """The live space's encoder. Raises EmptyGallery, ModelDamaged."""
+        return self._live().encoder
+
+    def _live(self) -> OpenedSpace:
         space = self.space
+        # A restored gallery may have another space, or the same one with another past.
+        wanted = (self.gallery.catalog.generation, space.id, space.fingerprint)
         with self._lock:
-            if self._encoder is None or self._encoder.card.fingerprint != space.fingerprint:
-                self._encoder = GalleryEncoder(self.gallery, space, self._say)
-            return self._encoder
+            if self._opened is None or self._opened_as != wanted:
+                self._opened, self._opened_as = OpenedSpace(self.gallery, space, self._say), wanted
+            return self._opened
+
+    def _asked(self, ask: Callable[[OpenedSpace], T]) -> T:
+        """The live space's answer. Where the space is dropped while it is asked, that of the one that is live then."""
+        opened = self._live()
+        try:
+            return ask(opened)
+        except Exception:
+            now = self._live()
+            if now is opened:
+                raise
+        return ask(now)
 
     def warm(self) -> None:
         """Load the index and the encoder and start a decoder, so that the first search is as fast as the others."""
         if self.gallery.catalog.spaces.live() is None:
             return
-        _ = len(self.index)
+        live = self._live()
         self._pool.warm()
-        spec = self.encoder.spec
-        self.encoder.embed(np.zeros((1, spec.input_size, spec.input_size, 3), np.uint8))
+        spec = live.encoder.spec
+        live.encoder.embed(np.zeros((1, spec.input_size, spec.input_size, 3), np.uint8))
 
     def close(self) -> None:
         """Stop the decoders."""
@@ -113,14 +126,17 @@ class Searcher:
             ImageError: it is not an image or cannot be decoded.
             EmptyGallery: nothing is indexed.
         """
-        spec = self._spec()
+        return self._asked(lambda live: self._by_image(live, data, k, filters))
+
+    def _by_image(self, live: OpenedSpace, data: bytes, k: int, filters: Filters | None) -> SearchResult:
+        spec = self._spec(live)
         start = perf_counter()
         decoded = self._pool.run(DecodeBytes(data, spec))
         if decoded.error is not None:
             raise decoded.error
         assert decoded.pixels is not None
         assert decoded.facts is not None
-        return self._search_pixels([decoded.pixels], [decoded.facts], k, filters, perf_counter() - start)[0]
+        return self._search_pixels(live, [decoded.pixels], [decoded.facts], k, filters, perf_counter() - start)[0]
 
     def by_path(
         self, path: Path, k: int = 10, filters: Filters | None = None, *, model: str | None = None
@@ -155,7 +171,12 @@ class Searcher:
         self, paths: Sequence[bytes], k: int = 10, filters: Filters | None = None
     ) -> list[SearchResult | RetrievalError]:
         """The neighbours of image files, as one batch; an unusable file gives its error in its place."""
-        spec = self._spec()
+        return self._asked(lambda live: self._by_files(live, paths, k, filters))
+
+    def _by_files(
+        self, live: OpenedSpace, paths: Sequence[bytes], k: int, filters: Filters | None
+    ) -> list[SearchResult | RetrievalError]:
+        spec = self._spec(live)
         start = perf_counter()
         futures = [self._pool.submit(ReadFile(path, spec, None)) for path in paths]
         read = [future.result() for future in futures]
@@ -164,7 +185,7 @@ class Searcher:
         answers: list[SearchResult | RetrievalError | None] = [file.error for file in read]
         pixels = [p for n in good if (p := read[n].pixels) is not None]
         facts = [f for n in good if (f := read[n].facts) is not None]
-        for n, result in zip(good, self._search_pixels(pixels, facts, k, filters, seconds), strict=True):
+        for n, result in zip(good, self._search_pixels(live, pixels, facts, k, filters, seconds), strict=True):
             answers[n] = result
         return [answer for answer in answers if answer is not None]
 
@@ -174,29 +195,39 @@ class Searcher:
         Raises:
             NoSuchPath: no findable image has this id.
         """
+        return self._asked(lambda live: self._by_id(live, image_id, k, filters))
+
+    def _by_id(self, live: OpenedSpace, image_id: int, k: int, filters: Filters | None) -> SearchResult:
         start = perf_counter()
         record = self.record(image_id)
         if not any(file.state == "present" for file in record.files):
             raise _no_such_image(image_id)
+        live.index.refresh()
         try:
-            vector = self.index.store.read(np.array([image_id], np.int64))
+            vector = live.index.store.read(np.array([image_id], np.int64))
         except KeyError as error:
-            raise _no_such_image(image_id) from error
-        matches, searched = self._match(vector, k + 1, filters)
+            raise NoSuchPath(
+                f"Image {image_id} has no embedding in the live space.", "`retrieval index` embeds what is missing."
+            ) from error
+        matches, searched = self._match(live, vector, k + 1, filters)
         middle = perf_counter()
         found = [(i, s) for i, s in matches.row(0) if i != image_id][:k]
-        neighbours = self._neighbours([found])[0]
-        searched -= int(self._is_among(image_id, filters))
+        calibrated = live.calibrated()
+        neighbours = self._neighbours([found], calibrated)[0]
+        searched -= int(self._is_among(live, image_id, filters))
         timings = Timings(index=middle - start, catalog=perf_counter() - middle)
-        return SearchResult(_above(neighbours, filters), timings, searched, record.width, record.height)
+        nothing = calibrated.nothing_like_this(found)
+        return SearchResult(_above(neighbours, filters), timings, searched, record.width, record.height, nothing)
 
-    def _spec(self) -> Preprocessing:
-        if not len(self.index):
+    def _spec(self, live: OpenedSpace) -> Preprocessing:
+        live.index.refresh()
+        if not len(live.index):
             raise nothing_indexed(self.gallery.folder)
-        return self.encoder.spec
+        return live.encoder.spec
 
     def _search_pixels(
         self,
+        live: OpenedSpace,
         pixels: Sequence[Pixels],
         facts: Sequence[ImageFacts],
         k: int,
@@ -206,39 +237,49 @@ class Searcher:
         if not pixels:
             return []
         times = [perf_counter()]
-        vectors = self.encoder.embed(np.stack(pixels))
+        vectors = live.encoder.embed(np.stack(pixels))
         times.append(perf_counter())
-        matches, searched = self._match(vectors, k, filters)
+        matches, searched = self._match(live, vectors, k, filters)
         times.append(perf_counter())
-        rows = self._neighbours([matches.row(n) for n in range(len(pixels))])
+        calibrated = live.calibrated()
+        found = [matches.row(n) for n in range(len(pixels))]
+        rows = self._neighbours(found, calibrated)
         times.append(perf_counter())
         timings = Timings(decode_seconds, times[1] - times[0], times[2] - times[1], times[3] - times[2])
         return [
-            SearchResult(_above(row, filters), timings, searched, fact.width, fact.height)
-            for row, fact in zip(rows, facts, strict=True)
+            SearchResult(
+                _above(row, filters),
+                timings,
+                searched,
+                fact.width,
+                fact.height,
+                calibrated.nothing_like_this(scored),
+            )
+            for row, scored, fact in zip(rows, found, facts, strict=True)
         ]
 
-    def _match(self, vectors: Vectors, k: int, filters: Filters | None) -> tuple[Matches, int]:
-        allowed = self._allowed(filters)
-        index = self.index
-        matches = index.search(vectors, k, allowed)
-        return matches, len(index) if allowed is None else len(allowed)
+    def _match(self, live: OpenedSpace, vectors: Vectors, k: int, filters: Filters | None) -> tuple[Matches, int]:
+        allowed = self._allowed(live, filters)
+        matches = live.index.search(vectors, k, allowed)
+        return matches, len(live.index) if allowed is None else len(allowed)
 
-    def _allowed(self, filters: Filters | None) -> Ids | None:
+    def _allowed(self, live: OpenedSpace, filters: Filters | None) -> Ids | None:
         if filters is None or not filters.restricts:
             return None
-        return self.gallery.catalog.images.passing(self.space.id, filters)
+        return self.gallery.catalog.images.passing(live.space.id, filters)
 
-    def _is_among(self, image_id: int, filters: Filters | None) -> bool:
-        allowed = self._allowed(filters)
+    def _is_among(self, live: OpenedSpace, image_id: int, filters: Filters | None) -> bool:
+        allowed = self._allowed(live, filters)
         return allowed is None or image_id in allowed
 
-    def _neighbours(self, rows: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[Neighbour, ...]]:
+    def _neighbours(
+        self, rows: Sequence[Sequence[tuple[int, float]]], calibrated: Calibrated
+    ) -> list[tuple[Neighbour, ...]]:
         records = self.gallery.catalog.images.records(sorted({i for row in rows for i, _ in row}))
         # An image that was forgotten between the two look-ups has no record any more and is left out.
         return [
             tuple(
-                _neighbour(rank, score, records[i])
+                _neighbour(rank, score, calibrated.probability(score), records[i])
                 for rank, (i, score) in enumerate(((i, s) for i, s in row if i in records), start=1)
             )
             for row in rows
@@ -266,13 +307,14 @@ class Searcher:
 
     def summary(self) -> Summary:
         """What the gallery holds; never raises for an empty one."""
-        space = self.gallery.catalog.spaces.live()
-        if space is None:
+        if self.gallery.catalog.spaces.live() is None:
             return Summary(0, "", True, "", "")
-        index = self.index
-        index.refresh()
-        card = self.encoder.card if self._encoder is not None else GalleryEncoder.card_of(self.gallery, space)
-        return Summary(len(index), space.model, card.trained, space.fingerprint, index.kind)
+        return self._asked(self._summary)
+
+    def _summary(self, live: OpenedSpace) -> Summary:
+        live.index.refresh()
+        trained = GalleryEncoder.card_of(self.gallery, live.space).trained
+        return Summary(len(live.index), live.space.model, trained, live.space.fingerprint, live.index.kind)
 
 
 def _images_in(folder: bytes) -> Iterator[bytes]:
@@ -288,12 +330,12 @@ def _above(row: tuple[Neighbour, ...], filters: Filters | None) -> tuple[Neighbo
     return tuple(n for n in row if n.score >= filters.min_score)
 
 
-def _neighbour(rank: int, score: float, record: ImageRecord) -> Neighbour:
+def _neighbour(rank: int, score: float, probability: float | None, record: ImageRecord) -> Neighbour:
     return Neighbour(
         rank=rank,
         id=record.id,
         score=score,
-        probability=None,
+        probability=probability,
         labels=record.labels,
         paths=record.paths,
         width=record.width,

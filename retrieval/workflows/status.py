@@ -19,6 +19,7 @@ from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.scopes import look_at_roots
+from retrieval.workflows.words import count, verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,8 @@ def _disagreements(gallery: Gallery) -> Iterable[str]:
     for space in gallery.catalog.spaces.all():
         store = gallery.store(space)
         if store.rows < space.rows:
-            yield f"vectors: {space.rows - store.rows} of {space.rows} rows are missing at the end of the files"
+            lost = space.rows - store.rows
+            yield f"vectors: {lost:,} of {count(space.rows, 'row')} {verb(lost)} missing at the end of the files"
         try:
             GalleryEncoder.card_of(gallery, space)
         except RetrievalError as error:
@@ -228,7 +230,7 @@ def _index_disagrees(gallery: Gallery, space: EmbeddingSpace) -> Iterable[str]:
     if manifest.last_change > feed.last:
         yield "index: it has seen changes that the catalog does not know (the catalog is older than the index)"
     elif not len(feed.added) and not len(feed.removed) and manifest.count != findable:
-        yield f"index: it holds {manifest.count} vectors where the catalog has {findable}"
+        yield f"index: it holds {count(manifest.count, 'vector')} where the catalog has {findable:,}"
 
 
 def _problems(gallery: Gallery) -> Iterable[str]:
@@ -241,9 +243,9 @@ def _problems(gallery: Gallery) -> Iterable[str]:
         store = gallery.store(space)
         lost, damaged = _broken_vectors(gallery, space, store)
         if len(lost):
-            yield f"vectors: {len(lost)} are missing"
+            yield f"vectors: {len(lost)} {verb(len(lost))} missing"
         if len(damaged):
-            yield f"vectors: {len(damaged)} are damaged (their checksum differs)"
+            yield f"vectors: {len(damaged)} {verb(len(damaged))} damaged (the checksum differs)"
         try:
             card = verify_folder(gallery.layout.model(space.fingerprint))
             if card.fingerprint != space.fingerprint:
@@ -284,7 +286,8 @@ def _index_problems(gallery: Gallery, space: EmbeddingSpace, store: VectorStore)
         feed = gallery.catalog.spaces.changes_since(space.id, manifest.last_change)
     expected = np.union1d(np.setdiff1d(index.ids(), feed.removed), feed.added)
     if not np.array_equal(expected, findable):
-        yield f"index: {len(np.setxor1d(expected, findable))} ids differ from the catalog's"
+        differing = len(np.setxor1d(expected, findable))
+        yield f"index: {count(differing, 'id')} {verb(differing, 'differs', 'differ')} from the catalog's"
 
 
 def _repair_catalog(gallery: Gallery) -> tuple[list[str], list[str]]:
@@ -310,17 +313,18 @@ def _damage_in(found: list[str]) -> list[str]:
 
 def _repair(gallery: Gallery) -> Iterable[str]:
     catalog = gallery.catalog
+    given_up: dict[int, int] = {}
     for space in catalog.spaces.all():
         store = gallery.store(space)
         lost, damaged = _broken_vectors(gallery, space, store)
         if store.rows < space.rows:
             catalog.spaces.set_rows(space.id, store.rows)
         broken = np.concatenate([lost, damaged]).tolist()
-        given_up = catalog.spaces.drop_vectors(space.id, broken) if broken else 0
-        if given_up:
-            yield f"vectors: {given_up} were given up; `retrieval index` embeds their images again"
+        given_up[space.id] = catalog.spaces.drop_vectors(space.id, broken) if broken else 0
+        if given_up[space.id]:
+            yield f"vectors: {given_up[space.id]} given up; `retrieval index` makes them anew"
     live = catalog.spaces.live()
-    if live is not None and (list(_index_problems(gallery, live, gallery.store(live))) or given_up):
+    if live is not None and (given_up[live.id] or list(_index_problems(gallery, live, gallery.store(live)))):
         engines.discard(gallery.layout.index(live))
         LiveIndex(gallery, live).publish()
         yield "index: built again from the stored vectors"

@@ -1,25 +1,33 @@
 """Looking after a gallery: its roots, files that are gone, and files that failed. Only these ever forget anything."""
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.catalog import FailedFile, inside
+from retrieval.catalog import FailedFile, Root, inside
 from retrieval.core.errors import NoSuchPath
 from retrieval.core.settings import Settings
 from retrieval.core.text import shown
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.live_index import LiveIndex
-from retrieval.workflows.scopes import look_at_roots
+from retrieval.workflows.scopes import expected_files, look_at_roots, why_offline
 
 
 @dataclass(frozen=True, slots=True)
 class RootStatus:
-    """A root and what is in it. ``path`` is as ``os.fsdecode`` gives it."""
+    """A root and what is in it.
+
+    Attributes:
+        path: as ``os.fsdecode`` gives it.
+        online: it can be reached; otherwise ``why`` says why not.
+        whole: it was indexed as a folder, not only single files in it.
+        present, missing, failed: its files by state.
+    """
 
     path: str
     online: bool
+    why: str
     whole: bool
     present: int
     missing: int
@@ -28,18 +36,41 @@ class RootStatus:
 
 def list_roots(folder: Path, settings: Settings | None = None) -> list[RootStatus]:
     """Every root of a gallery, looked at just now."""
-
     with Gallery(folder, settings) as gallery:
         counts = gallery.catalog.roots.counts()
-        return [
-            RootStatus(
-                os.fsdecode(root.path),
-                root.online,
-                root.whole,
-                *(counts.get(root.id, {}).get(state, 0) for state in ("present", "missing", "failed")),
-            )
-            for root in look_at_roots(gallery.catalog, remember=False)
-        ]
+        return [_root_status(root, counts) for root in look_at_roots(gallery.catalog, remember=False)]
+
+
+def _root_status(root: Root, counts: Mapping[int, Mapping[str, int]]) -> RootStatus:
+    why = why_offline(root, expected_files(counts, root))
+    present, missing, failed = (counts.get(root.id, {}).get(state, 0) for state in ("present", "missing", "failed"))
+    return RootStatus(os.fsdecode(root.path), not why, why, root.whole, present, missing, failed)
+
+
+def left_behind(folder: Path, settings: Settings | None = None) -> list[RootStatus]:
+    """Roots that a drive has left for another place: nothing but failures, or nothing at all, is known of them.
+
+    Such a root is offline, and its failed files are all known at the same places below one root that is online.
+    """
+    with Gallery(folder, settings) as gallery:
+        counts = gallery.catalog.roots.counts()
+        return [_root_status(root, counts) for root in _left_behind(gallery)]
+
+
+def _left_behind(gallery: Gallery) -> list[Root]:
+    catalog = gallery.catalog
+    roots, counts = look_at_roots(catalog, remember=False), catalog.roots.counts()
+    failed: dict[int, list[bytes]] = {}
+    for file in catalog.files.failures():
+        failed.setdefault(file.root_id, []).append(file.relpath)
+    online = [root for root in roots if root.online]
+    empty = [root for root in roots if not root.online and set(counts.get(root.id, {})) <= {"failed"}]
+    return [root for root in empty if _are_known(gallery, failed.get(root.id, []), online)]
+
+
+def _are_known(gallery: Gallery, relpaths: Sequence[bytes], roots: Sequence[Root]) -> bool:
+    known = gallery.catalog.files.known
+    return not relpaths or any(len(known(root.id, relpaths)) == len(relpaths) for root in roots)
 
 
 def remove_root(folder: Path, path: Path, settings: Settings | None = None) -> int:
@@ -52,7 +83,6 @@ def remove_root(folder: Path, path: Path, settings: Settings | None = None) -> i
         NoSuchPath: no root has this path.
         GalleryBusy: another process is writing.
     """
-
     wanted = os.path.abspath(os.fsencode(path))
     with Gallery(folder, settings) as gallery, gallery.writing():
         root = next((r for r in gallery.catalog.roots.all() if r.path == wanted), None)
@@ -72,12 +102,16 @@ def missing_files(folder: Path, settings: Settings | None = None) -> list[str]:
 
 
 def prune(folder: Path, settings: Settings | None = None, *, only: Container[str] | None = None) -> int:
-    """Forget the files that are gone from roots that can be reached. Returns how many.
+    """Forget the files that are gone from roots that can be reached, and the roots that were ``left_behind``.
 
     Args:
         folder: the gallery's.
         settings: from the environment by default.
-        only: the paths that were agreed to; what went missing since then stays. None forgets all.
+        only: the paths, of files and of roots, that were agreed to; what went missing since then stays. None forgets
+            all.
+
+    Returns:
+        How many files were forgotten; failed ones in roots that were left behind are counted.
 
     Raises:
         GalleryBusy: another process is writing.
@@ -86,6 +120,9 @@ def prune(folder: Path, settings: Settings | None = None, *, only: Container[str
         look_at_roots(gallery.catalog, remember=True)
         gone = [file_id for file_id, path in _gone(gallery) if only is None or path in only]
         forgotten = gallery.catalog.files.forget(gone)
+        for root in _left_behind(gallery):
+            if only is None or os.fsdecode(root.path) in only:
+                forgotten += gallery.catalog.roots.remove(root.id)
         _publish(gallery)
     return forgotten
 

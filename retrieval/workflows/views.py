@@ -1,14 +1,16 @@
 """Pictures for a browser, by image id: thumbnails, screen-sized views and originals."""
 
 import os
+import secrets
 import threading
 from collections import OrderedDict
 from contextlib import suppress
 from typing import Literal
 
 from retrieval.core.errors import ImageError, NoSuchPath, Reason
+from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.types import ImageRecord
-from retrieval.images.jobs import MakeView
+from retrieval.images.jobs import FileResult, MakeView, ReadFile
 from retrieval.images.pool import DecodePool
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.results import View
@@ -16,6 +18,10 @@ from retrieval.workflows.results import View
 Kind = Literal["thumbnail", "full"]
 THUMBNAIL_SIDE = 320
 FULL_SIDE = 2048
+_SIDES: dict[Kind, int] = {"thumbnail": THUMBNAIL_SIDE, "full": FULL_SIDE}
+_VERSION = 2
+"""Of how views are made, beside their size: raised when the same file gives another picture than before."""
+
 _CACHE_BYTES = 64 * 1024 * 1024
 
 
@@ -74,23 +80,17 @@ class Views:
 
     def _make(self, record: ImageRecord, kind: Kind) -> View:
         path = self._reachable(record)
-        side = THUMBNAIL_SIDE if kind == "thumbnail" else FULL_SIDE
-        made = self._pool.run(MakeView(path, None, side, kind))
-        if made.error is not None:
-            if made.error.reason == Reason.UNREADABLE:
-                raise NoSuchPath(made.error.message, made.error.hint) from made.error
-            raise ImageError(made.error.reason, made.error.message, made.error.hint)
+        # What the file holds now, read by a process that can be killed, as the picture is made by one.
+        before = self._pool.run(ReadFile(path, Preprocessing(), decode=False))
+        made = self._pool.run(MakeView(path, None, _SIDES[kind], kind))
+        error = before.error or made.error
+        if error is not None:
+            if error.reason == Reason.UNREADABLE:
+                raise NoSuchPath(error.message, error.hint) from error
+            raise ImageError(error.reason, error.message, error.hint)
         assert made.content is not None
         assert made.mime is not None
-        return View(made.content, made.mime, self._etag_of_file(path, record, kind))
-
-    @staticmethod
-    def _etag_of_file(path: bytes, record: ImageRecord, kind: Kind) -> str:
-        with suppress(OSError):
-            status = os.stat(path)
-            if status.st_size != record.bytes:
-                return f'"{record.digest[:32]}-{kind}-1-{status.st_mtime_ns:x}"'
-        return _etag(record, kind)
+        return View(made.content, made.mime, _etag_of(path, before, kind))
 
     @staticmethod
     def _reachable(record: ImageRecord) -> bytes:
@@ -113,4 +113,19 @@ class Views:
 
 
 def _etag(record: ImageRecord, kind: Kind) -> str:
-    return f'"{record.digest[:32]}-{kind}-1"'
+    return _tag(record.digest, kind)
+
+
+def _etag_of(path: bytes, read: FileResult, kind: Kind) -> str:
+    """The tag of a view that was made just after the file was read."""
+    assert read.digest is not None
+    with suppress(OSError):
+        now = os.stat(path)
+        if (now.st_size, now.st_mtime_ns) == (read.size, read.mtime_ns):
+            return _tag(read.digest.hex(), kind)
+    # Written to meanwhile: nobody can say which of the two contents it shows.
+    return _tag(secrets.token_hex(32), kind)
+
+
+def _tag(digest: str, kind: Kind) -> str:
+    return f'"{digest[:32]}-{kind}-{_SIDES[kind]}-{_VERSION}"'

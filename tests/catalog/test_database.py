@@ -21,6 +21,8 @@ from retrieval.catalog.tables import metadata
 from retrieval.core.errors import DiskFull, GalleryBusy, GalleryDamaged, GalleryTooNew, RetrievalError
 
 MIGRATIONS = Path(database.__file__).parent / "migrations"
+NEXT = "9002"
+"""A revision of a future version."""
 
 
 @pytest.fixture
@@ -106,11 +108,13 @@ def test_what_alembic_does_not_compare_agrees_too(session: Session, path: Path, 
 
 def test_numbers_of_deleted_rows_are_never_given_again(session: Session) -> None:
     with session.write() as connection:
-        for table in ("roots", "images", "files", "operations", "labels", "spaces", "changes"):
+        counted = ("roots", "images", "files", "operations", "labels", "spaces", "changes")
+        for table in (*counted, "switches", "calibrations", "runs", "judgements"):
             sql = connection.exec_driver_sql(f"SELECT sql FROM sqlite_master WHERE name = '{table}'").scalar_one()
             assert "AUTOINCREMENT" in sql, table
-        sql = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'embedded'").scalar_one()
-        assert "WITHOUT ROWID" in sql
+        for table in ("embedded", "splits"):
+            sql = connection.exec_driver_sql(f"SELECT sql FROM sqlite_master WHERE name = '{table}'").scalar_one()
+            assert "WITHOUT ROWID" in sql
 
 
 def test_an_unknown_state_and_a_dangling_reference_are_refused(session: Session) -> None:
@@ -126,12 +130,12 @@ def test_an_unknown_state_and_a_dangling_reference_are_refused(session: Session)
 
 
 def scripts_with(folder: Path, body: str) -> Path:
-    """The package's own migrations and one more, ``0002``."""
+    """The package's own migrations and one more, ``9002``."""
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     lines = "\n".join(f"    {line}" for line in body.splitlines())
-    (folder / "versions" / "0002_more.py").write_text(
+    (folder / "versions" / "9002_more.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n\n"
-        'revision = "0002"\ndown_revision = "0001"\nbranch_labels = None\ndepends_on = None\n\n\n'
+        f'revision = "{NEXT}"\ndown_revision = "{HEAD}"\nbranch_labels = None\ndepends_on = None\n\n\n'
         f"def upgrade() -> None:\n{lines}\n"
     )
     return folder
@@ -162,11 +166,11 @@ def engine_on(path: Path) -> Engine:
 
 def test_a_migration_copies_the_file_first(older: Path, tmp_path: Path) -> None:
     before, engine = content(older), engine_on(older)
-    migrate(engine, older, scripts_with(tmp_path / "scripts", GOOD), "0002")
-    assert revision_of(engine) == "0002"
+    migrate(engine, older, scripts_with(tmp_path / "scripts", GOOD), NEXT)
+    assert revision_of(engine) == NEXT
     engine.dispose()
     assert content(older)["images"][0][-1] == 5
-    copy = older.with_name("catalog.sqlite3.before-0002")
+    copy = older.with_name(f"catalog.sqlite3.before-{NEXT}")
     assert content(copy) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == [older.name, copy.name, "scripts"]
 
@@ -175,8 +179,8 @@ def test_a_migration_that_fails_half_way_changes_nothing(older: Path, tmp_path: 
     before, tables, engine = content(older), schema(older), engine_on(older)
     scripts = scripts_with(tmp_path / "scripts", GOOD + '\nraise RuntimeError("power cut")')
     with pytest.raises(RuntimeError, match="power cut"):
-        migrate(engine, older, scripts, "0002")
-    assert revision_of(engine) == "0001"
+        migrate(engine, older, scripts, NEXT)
+    assert revision_of(engine) == HEAD
     engine.dispose()
     assert content(older) == before
     assert schema(older) == tables
@@ -189,9 +193,9 @@ def test_a_migration_that_fails_half_way_changes_nothing(older: Path, tmp_path: 
 def test_a_migration_that_fails_can_be_repeated(older: Path, tmp_path: Path) -> None:
     engine = engine_on(older)
     with pytest.raises(RuntimeError):
-        migrate(engine, older, scripts_with(tmp_path / "bad", GOOD + "\nraise RuntimeError"), "0002")
-    migrate(engine, older, scripts_with(tmp_path / "good", GOOD), "0002")
-    assert revision_of(engine) == "0002"
+        migrate(engine, older, scripts_with(tmp_path / "bad", GOOD + "\nraise RuntimeError"), NEXT)
+    migrate(engine, older, scripts_with(tmp_path / "good", GOOD), NEXT)
+    assert revision_of(engine) == NEXT
     engine.dispose()
 
 
@@ -206,15 +210,15 @@ def test_the_copy_before_a_migration_is_of_the_older_state_though_another_proces
     def look_and_be_overtaken(engine: Engine) -> str | None:
         found = look(engine)
         if engine is second:
-            migrate(first, older, scripts, "0002")
+            migrate(first, older, scripts, NEXT)
         return found
 
     monkeypatch.setattr(database, "revision_of", look_and_be_overtaken)
-    migrate(second, older, scripts, "0002")
-    assert look(second) == "0002"
+    migrate(second, older, scripts, NEXT)
+    assert look(second) == NEXT
     first.dispose()
     second.dispose()
-    assert content(older.with_name("catalog.sqlite3.before-0002")) == before
+    assert content(older.with_name(f"catalog.sqlite3.before-{NEXT}")) == before
 
 
 def test_a_new_gallery_needs_no_copy(path: Path, session: Session) -> None:
@@ -226,9 +230,9 @@ def test_a_migration_makes_a_seal_stale_not_wrong(older: Path, tmp_path: Path) -
     assert catalog.seal()
     catalog.close()
     engine = engine_on(older)
-    migrate(engine, older, scripts_with(tmp_path / "scripts", 'op.execute("UPDATE images SET bytes = 2")'), "0002")
+    migrate(engine, older, scripts_with(tmp_path / "scripts", 'op.execute("UPDATE images SET bytes = 2")'), NEXT)
     with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{HEAD}'")
     engine.dispose()
     catalog = Catalog(older)
     assert catalog.check() == []

@@ -196,7 +196,7 @@ def test_a_damaged_gallery_is_named_and_repaired(run: Run, indexed: tuple[Path, 
     content[100] ^= 1
     vectors.write_bytes(content)
     ran = run("status", "--check", "--gallery", gallery)
-    assert (ran.code, "1 are damaged" in ran.out) == (13, True)
+    assert (ran.code, "1 is damaged" in ran.out) == (13, True)
     assert run("status", "--repair", "--gallery", gallery).code == 0
     assert run("index", photos, "--gallery", gallery, "--json").json["embedded"] == 1
     assert run("status", "--check", "--gallery", gallery).code == 0

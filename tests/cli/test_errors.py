@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -97,6 +98,45 @@ def test_an_empty_gallery_is_5_and_looking_makes_none(retrieval: Command, folder
         assert "retrieval index" in done.error
     assert not nowhere.exists()
     assert not (tmp_path / "b.tar").exists()
+
+
+def test_serving_a_gallery_that_is_not_there_is_5_and_makes_none(
+    retrieval: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.cli.serve._serve", lambda *_: None)
+    for name, words in (("typo", at(tmp_path / "typo")), ("variable", ())):
+        monkeypatch.setenv("RETRIEVAL_GALLERY", str(tmp_path / "variable"))
+        done = retrieval("serve", "--port", "0", *words)
+        assert done.code == 5
+        assert f"There is no gallery in {tmp_path / name}. Check the spelling" in done.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_user_s_own_gallery_is_served_while_it_is_empty(
+    retrieval: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETRIEVAL_GALLERY")
+    monkeypatch.setattr("platformdirs.user_data_dir", lambda *_, **__: str(tmp_path / "data"))
+    served: list[Path] = []
+    monkeypatch.setattr("retrieval.cli.serve._serve", lambda gallery, place, auth: served.append(gallery.folder))
+    assert retrieval("serve", "--port", "0").code == 0
+    assert served == [tmp_path / "data" / "gallery"]
+    assert served[0].is_dir()
+
+
+def test_a_port_in_use_is_14_before_anything_is_opened(
+    retrieval: Command, six: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_nothing(*_: object, **__: object) -> None:
+        raise AssertionError("a gallery was opened")
+
+    monkeypatch.setattr("retrieval.workflows.gallery.Gallery.__init__", open_nothing)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        for command in ("serve", "demo"):
+            done = retrieval(command, "--port", str(port), *at(six[0]))
+            assert done.code == 14
+            assert done.error == f"Error: Port {port} is in use by another program. Give another one with --port."
 
 
 def test_a_gallery_without_images_is_5(retrieval: Command, gallery: Path, folder: Path) -> None:

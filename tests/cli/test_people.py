@@ -1,6 +1,7 @@
 """What people and scripts see when all goes well: questions, tables, JSON, CSV, notes."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -62,7 +63,7 @@ def test_a_yes_forgets_what_was_named(retrieval: Command, with_a_gap: tuple[Path
     done = retrieval("prune", *at(gallery), answers="y\n")
     assert done.code == 0
     assert str(photos / "red" / "0000.png") in done.err
-    assert "1 files forgotten" in done.out
+    assert "1 file forgotten" in done.out
     assert retrieval("prune", *at(gallery), "--json").json == {"forgotten": 0}
     assert retrieval("roots", "--remove", photos, *at(gallery), answers="y\n").code == 0
     assert searchable(gallery) == set()
@@ -90,7 +91,7 @@ def test_json_stands_alone_on_stdout_whatever_is_said_beside_it(
     assert list(done.json) == REPORT_KEYS
     assert (done.json["found"], done.json["failed"], done.json["skipped"]) == (9, 1, 1)
     assert "9 image files" in done.err
-    assert "1 files failed" in done.err
+    assert "1 file failed" in done.err
     drive.rename(tmp_path / "away")
     (folder / "red" / "0000.png").unlink()
     done = retrieval("index", "--json", *at(gallery))
@@ -158,6 +159,36 @@ def test_filters_reach_the_search(retrieval: Command, six: tuple[Path, Path]) ->
     assert labels("--label", "no such label") == []
 
 
+def test_a_filter_that_fits_nothing_is_said_in_one_line(
+    retrieval: Command, six: tuple[Path, Path], tmp_path: Path
+) -> None:
+    gallery, photos = six
+    (tmp_path / "empty").mkdir()
+
+    def notes(*more: str | Path) -> list[str]:
+        done = retrieval("search", photos / "red" / "0000.png", "--json", *more, *at(gallery))
+        assert done.code == 0
+        return [line.removeprefix("Note: ") for line in done.err.splitlines()]
+
+    assert notes("--label", "red", "--not-label", "blue", "--under", photos / "red") == []
+    assert notes("--label", "rde") == ["No image in the gallery has the label rde. Did you mean red?"]
+    assert notes("--not-label", "zebra") == ["No image in the gallery has the label zebra."]
+    typo = photos / "typo"
+    assert notes("--under", typo) == [f"No image in the gallery lies in {typo}, and there is no such folder."]
+    assert notes("--under", tmp_path / "empty") == [f"No image in the gallery lies in {tmp_path / 'empty'}."]
+
+
+def test_a_folder_that_is_offline_can_be_searched_under_without_a_word(
+    retrieval: Command, gallery: Path, folder: Path, tmp_path: Path
+) -> None:
+    query = save(tmp_path / "query.png", 0)
+    index(gallery, folder)
+    folder.rename(tmp_path / "unplugged")
+    done = retrieval("search", query, "--under", folder / "red", "--json", *at(gallery))
+    assert len(done.json[0]["neighbours"]) == 3
+    assert done.err == ""
+
+
 def test_csv_can_be_read_whatever_the_names(retrieval: Command, gallery: Path, tmp_path: Path) -> None:
     photos = tmp_path / 'a, "quoted"\nfolder'
     for seed, name in enumerate(("plain.png", "with, comma.png", 'with "quotes".png', "two\nlines.png")):
@@ -190,6 +221,65 @@ def test_a_search_without_an_answer_says_so(retrieval: Command, six: tuple[Path,
     done = retrieval("search", six[1] / "red" / "0000.png", "--label", "none", *at(six[0]))
     assert done.code == 0
     assert "Nothing found among 0 images" in done.out
+
+
+def test_one_is_one_and_two_are_two(retrieval: Command, gallery: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    save(photos / "red" / "a.png", 1)
+    (photos / "b.jpg").write_bytes(b"")
+    done = retrieval("index", photos, *at(gallery))
+    assert "2 image files: 2 to read" in done.err
+    assert re.search(r"1 image content embedded, [0-9.]+ a second; [0-9.]+ s in all\.", done.out)
+    assert "1 file failed" in done.err
+    assert "1 vector of 256 dimensions, 1 findable" in retrieval("status", *at(gallery)).out
+    (photos / "red" / "a.png").unlink()
+    assert "1 file is gone from its folder; `retrieval prune` forgets it" in retrieval("index", *at(gallery)).err
+    assert "Forget 1 file?" in retrieval("prune", *at(gallery), answers="n\n").err
+    assert "1 file forgotten" in retrieval("prune", "--yes", *at(gallery)).out
+    assert "0 files forgotten" in retrieval("prune", "--yes", *at(gallery)).out
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "nothing" / "note.txt").write_text("x")
+    assert (
+        "No image file was found; 1 other file skipped." in retrieval("index", tmp_path / "nothing", *at(gallery)).err
+    )
+
+
+def test_the_table_of_models_has_no_long_checksums(
+    retrieval: Command, tmp_path: Path, tiny_model: Path, six: tuple[Path, Path]
+) -> None:
+    weights = tmp_path / "weights.safetensors"
+    from safetensors.numpy import load_file, save_file
+
+    state = load_file(tiny_model / "model.safetensors")
+    save_file({n.removeprefix("backbone."): v for n, v in state.items() if n.startswith("backbone.")}, weights)
+    options = ("--backbone", "test_efficientnet", "--weights", weights, "--input-size", "32", "--out", tmp_path / "m")
+    assert retrieval("model", "create", *options).code == 0
+    index(tmp_path / "second", six[1], model=str(tmp_path / "m"))
+    done = retrieval("models", *at(tmp_path / "second"))
+    full = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert f"{full[:12]}…" in done.out
+    assert full[:13] not in done.out
+    assert full in retrieval("models", "--json", *at(tmp_path / "second")).json[0]["what"]
+
+
+def test_an_offline_folder_is_named_by_index_roots_and_prune(
+    retrieval: Command, gallery: Path, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "bad.jpg").write_bytes(b"")
+    index(gallery, folder)
+    away = folder.rename(tmp_path / "mounted elsewhere")
+    done = retrieval("index", folder / "red", *at(gallery))
+    assert f"in {folder}, which is offline" in done.err
+    assert f"{folder} is offline" in retrieval("prune", "--yes", *at(gallery)).err
+    assert "offline: no such file" in retrieval("roots", *at(gallery)).out
+    done = retrieval("index", away, *at(gallery))
+    assert f"All images of {folder} have moved elsewhere; `retrieval prune`" in done.err
+    assert "roots --remove" in retrieval("roots", *at(gallery)).err
+    done = retrieval("prune", *at(gallery), answers="y\n")
+    assert f"the folder {folder}, which is offline, and its 1 failure" in done.err
+    assert "Forget 1 folder?" in done.err
+    assert "1 file forgotten" in done.out
+    assert [root["path"] for root in retrieval("roots", "--json", *at(gallery)).json] == [str(away)]
 
 
 def test_the_option_goes_before_the_environment(

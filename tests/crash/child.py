@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _import_everything() -> None:
-    for name in ("embedding", "index", "models.resolve", "models.runtime", "workflows.backup", "workflows.indexing"):
+    for name in ("embedding", "index", "models.resolve", "models.runtime", "workflows.backup", "workflows.switching"):
         importlib.import_module(f"retrieval.{name}")
     for name in ("timm", "safetensors.torch", "alembic.command"):
         importlib.import_module(name)
@@ -134,12 +134,35 @@ def _repair(gallery: str) -> None:
     status(Path(gallery), repair=True)
 
 
+def _switch(gallery: str, model: str, force: str = "") -> None:
+    from retrieval.workflows import filling
+    from retrieval.workflows.switching import switch
+
+    filling._BATCH_IMAGES = BATCH_FILES
+    switch(Path(gallery), model, force=bool(force))
+
+
+def _rollback(gallery: str) -> None:
+    from retrieval.workflows.spaces import rollback
+
+    rollback(Path(gallery))
+
+
+def _drop(gallery: str, fingerprint: str) -> None:
+    from retrieval.workflows.spaces import drop_space
+
+    drop_space(Path(gallery), fingerprint)
+
+
 TASKS: dict[str, Callable[..., None]] = {
     "index": _index,
     "migrate": _migrate,
     "backup": _backup,
     "restore": _restore,
     "repair": _repair,
+    "switch": _switch,
+    "rollback": _rollback,
+    "drop": _drop,
 }
 
 

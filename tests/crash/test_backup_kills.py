@@ -67,6 +67,7 @@ def test_backup(point, launcher, gallery, small, tmp_path):
     assert file.exists() == (point == "in place")
     if not file.exists():
         backup(gallery, file)
+        assert not list(tmp_path.glob(".retrieval-backup-*"))
     assert restore(file, tmp_path / "again") is None
     assert_same(assert_sound(tmp_path / "again", small.second), small.second)
 
@@ -88,6 +89,7 @@ def test_restore(point, launcher, gallery, small, tmp_path):
         assert aside == []
         assert_same(assert_sound(gallery, small.second, small.second), small.second)
     restore(file, gallery)
+    assert not list(tmp_path.glob(".gallery.restoring-*"))
     assert_same(assert_sound(gallery, small.first, small.first), small.first)
 
 

@@ -46,7 +46,7 @@ def commands() -> set[str]:
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["english", "chinese"])
 def test_the_command_table_names_every_command_and_no_other(text: str) -> None:
-    listed = {re.match(r"retrieval ((?:model )?[a-z]+)", row).group(1) for row in command_table(text)}  # type: ignore[union-attr]
+    listed = {re.match(r"retrieval ((?:model |labels )?[a-z]+)", row).group(1) for row in command_table(text)}  # type: ignore[union-attr]
     assert listed == commands()
 
 
@@ -60,7 +60,7 @@ def test_both_languages_have_the_same_headings_commands_and_figures() -> None:
 def test_every_option_that_the_command_table_names_exists() -> None:
     root = typer.main.get_command(app)
     for line in re.findall(r"^\| `retrieval .*$", ENGLISH, flags=re.MULTILINE):
-        path = re.match(r"\| `retrieval ((?:model )?[a-z]+)", line).group(1).split()  # type: ignore[union-attr]
+        path = re.match(r"\| `retrieval ((?:model |labels )?[a-z]+)", line).group(1).split()  # type: ignore[union-attr]
         command = root
         for name in path:
             command = command.commands[name]  # type: ignore[attr-defined]

@@ -609,6 +609,12 @@ def test_the_pixel_cap_is_exact_and_says_both_numbers():
     assert "RETRIEVAL_MAX_MEGAPIXELS" in error.hint
 
 
+def test_very_many_pixels_are_counted_in_plain_digits():
+    header = b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 100_000, 100_000, 1, 24, 0, 0, 0, 0, 0, 0)
+    message = failure(header + bytes(100), limits=Limits(max_pixels=2_000_000_000)).message
+    assert "10,000 megapixels, the limit is 2,000" in message
+
+
 def test_the_cap_comes_before_the_decoder(monkeypatch):
     data = encode(flat((1, 2, 3), size=(300, 300)), "PNG")
     monkeypatch.setattr("retrieval.images.decode.draw", lambda *_: pytest.fail("decoded"))

@@ -8,16 +8,16 @@ import urllib.error
 import urllib.request
 
 import pytest
-from fastapi import FastAPI
 
 from retrieval.core.errors import BadValue
-from ui.server import is_loopback, serve
+from ui.server import Place, is_loopback
 
 _PROGRAM = """
 import sys
-from ui.app import create_app, serve
+from ui.app import Place, create_app, serve
 from tests.ui.twins import SearcherTwin, ViewsTwin
-serve(create_app(SearcherTwin(), ViewsTwin()), "127.0.0.1", 0, lambda url: print(url, flush=True))
+with Place("127.0.0.1", 0) as place:
+    serve(create_app(SearcherTwin(), ViewsTwin()), place, lambda url: print(url, flush=True))
 print("stopped cleanly", flush=True)
 """
 
@@ -46,7 +46,7 @@ def test_a_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(BadValue, match=rf"Port {port} is in use.*--port"):
-            serve(FastAPI(), "127.0.0.1", port, lambda _: None)
+            Place("127.0.0.1", port)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,20 @@ def test_a_port_in_use_is_named() -> None:
 )
 def test_a_place_that_cannot_be_bound(host: str, port: int, words: str) -> None:
     with pytest.raises(BadValue, match=words):
-        serve(FastAPI(), host, port, lambda _: None)
+        Place(host, port)
+
+
+def test_a_place_is_taken_until_it_is_given_back() -> None:
+    with Place("127.0.0.1", 0) as place:
+        port = int(place.url.rstrip("/").rpartition(":")[2])
+        assert place.url == f"http://127.0.0.1:{port}/"
+        assert place.is_local
+        with pytest.raises(BadValue, match="is in use"):
+            Place("127.0.0.1", port)
+    with Place("127.0.0.1", port):
+        pass
+    with Place("0.0.0.0", 0) as open_place:
+        assert not open_place.is_local
 
 
 def test_loopback_addresses() -> None:

@@ -32,11 +32,11 @@ class _Lasting(DecodePool):
 _RUNTIMES: dict[tuple[str, int], EncoderRuntime] = {}
 
 
-def _prepared_once(gallery: Gallery, encoder: Encoder, card: ModelCard) -> EncoderRuntime:
+def _prepared_once(gallery: Gallery, encoder: Encoder, card: ModelCard, *, remember: bool = False) -> EncoderRuntime:
     # The weights were read and verified by the caller; only folding and packing them is saved.
     key = (card.fingerprint, gallery.settings.threads)
     if key not in _RUNTIMES:
-        _RUNTIMES[key] = open_runtime(gallery, encoder, card)
+        _RUNTIMES[key] = open_runtime(gallery, encoder, card, remember=remember)
     return _RUNTIMES[key]
 
 

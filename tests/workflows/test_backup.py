@@ -4,7 +4,9 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sqlite3
+import stat
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,7 @@ from retrieval.core.errors import (
 )
 from retrieval.workflows.backup import backup, restore
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.layout import Layout
 from retrieval.workflows.searching import Searcher
 from retrieval.workflows.status import status
 
@@ -315,6 +318,115 @@ def test_restoring_waits_for_nobody_who_writes(saved: Path, six: tuple[Path, Pat
             restore(saved, six[0])
         assert sorted(six[0].parent.iterdir()) == beside
     assert {n: v for n, v in contents(six[0]).items() if "wal" not in n and "shm" not in n}.items() <= before.items()
+
+
+def on_rename_of(folder: Path, monkeypatch: pytest.MonkeyPatch, before: Callable, after: Callable) -> None:
+    """Call these two around the moment when a folder is moved away."""
+    replace = os.replace
+
+    def watched(source: Path, target: Path) -> None:
+        if Path(source) == folder:
+            before()
+        replace(source, target)
+        if Path(source) == folder:
+            after()
+
+    monkeypatch.setattr("os.replace", watched)
+
+
+def test_nobody_writes_to_a_gallery_that_is_about_to_be_moved(
+    saved: Path, six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def write() -> None:
+        try:
+            with Gallery(six[0]) as other, other.writing():
+                tried.append("written")
+        except GalleryBusy:
+            tried.append("busy")
+
+    on_rename_of(six[0], monkeypatch, write, lambda: None)
+    assert restore(saved, six[0]) is not None
+    assert tried == ["busy"]
+
+
+@pytest.mark.parametrize("opened", ["before", "in between"])
+def test_who_writes_between_the_renames_writes_to_the_restored_gallery(
+    saved: Path, six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, opened: str
+) -> None:
+    early = Gallery(six[0])
+
+    def write() -> None:
+        other = early if opened == "before" else Gallery(six[0])
+        with other, other.writing():
+            other.catalog.put("mark", "new")
+
+    on_rename_of(six[0], monkeypatch, lambda: None, write)
+    aside = restore(saved, six[0])
+    early.close()
+    assert aside is not None
+    for folder, mark in ((six[0], "new"), (aside, None)):
+        with Gallery(folder) as found:
+            assert found.catalog.get("mark") == mark
+        assert status(folder, check=True).agree
+    assert not list(six[0].parent.glob(".gallery.*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows moves no folder in which a file is open")
+def test_a_lock_that_was_taken_in_a_folder_that_has_moved_is_no_lock(
+    saved: Path, six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    flock, asides = fcntl.flock, []
+
+    def late(handle: int, operation: int) -> None:
+        if not asides:
+            asides.append(None)
+            # The lock's file is open; before it is locked a whole restore comes and goes.
+            asides[0] = restore(saved, six[0])
+        flock(handle, operation)
+
+    monkeypatch.setattr("fcntl.flock", late)
+    with Layout(six[0]).writing():
+        assert asides != [None]
+        with pytest.raises(GalleryBusy), Layout(six[0]).writing():
+            pass
+
+
+def test_a_folder_that_a_writer_made_between_the_renames_is_no_gallery(
+    six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(six[0])
+    shutil.copytree(six[0], layout.restored("20260101-120000"))
+    mkdir = Path.mkdir
+
+    def late(path: Path, *arguments: object, **options: object) -> None:
+        if path == six[0] and not layout.before_restore("20260101-120000").exists():
+            os.replace(six[0], layout.before_restore("20260101-120000"))
+        mkdir(path, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", late)
+    with layout.writing():
+        assert len(searchable(six[0])) == 6
+        with pytest.raises(GalleryBusy), Layout(six[0]).writing():
+            pass
+
+
+def test_a_restored_gallery_has_the_permissions_of_the_former_or_the_usual_ones(
+    saved: Path, six: tuple[Path, Path], tmp_path: Path
+) -> None:
+    six[0].chmod(0o750)
+    restore(saved, six[0])
+    assert stat.S_IMODE(six[0].stat().st_mode) == 0o750
+    (tmp_path / "usual").mkdir()
+    restore(saved, tmp_path / "other")
+    assert (tmp_path / "other").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    # An empty folder that waits for the gallery keeps its own.
+    (tmp_path / "usual").chmod(0o711)
+    assert restore(saved, tmp_path / "usual") is None
+    assert stat.S_IMODE((tmp_path / "usual").stat().st_mode) == 0o711
 
 
 def test_a_file_in_the_place_of_the_gallery_is_not_touched(saved: Path, tmp_path: Path) -> None:

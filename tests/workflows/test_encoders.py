@@ -19,8 +19,10 @@ from retrieval.core.errors import (
     RetrievalError,
 )
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.indexing import Hooks, index_paths
 from retrieval.workflows.models import create_model, known_models
 from retrieval.workflows.searching import Searcher
+from retrieval.workflows.status import status
 
 from .support import DIMENSION, contents, counts, fill, flip, index, searchable
 
@@ -80,9 +82,51 @@ def test_where_the_hub_is_out_of_reach_the_offline_choices_are_said(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for model in ("mobilenetv2_100", None):
         with pytest.raises(ModelUnavailable) as caught:
-            index(tmp_path / "gallery", photos, model=model)
+            index(tmp_path / "new" / "gallery", photos, model=model)
         assert "model create" in caught.value.hint
         assert "untrained" in caught.value.hint
+        # Nothing is left of a gallery that never came to be, nor of the folder it would have been in.
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
+
+
+def test_a_first_run_that_fails_leaves_what_was_there_before(tmp_path: Path, tiny_model: Path) -> None:
+    photos = fill(tmp_path / "photos", range(1))
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / "gallery" / ".mine").write_text("mine")
+    with pytest.raises(ModelUnavailable):
+        index(tmp_path / "gallery", photos, model="no_such_backbone_at_all")
+    assert [path.name for path in (tmp_path / "gallery").iterdir()] == [".mine"]
+    # Nor does a later run that fails take anything away.
+    index(tmp_path / "gallery", photos, model=str(tiny_model))
+    before = contents(tmp_path / "gallery")
+    with pytest.raises(ModelUnavailable):
+        index(tmp_path / "gallery", photos, model="no_such_backbone_at_all")
+    assert contents(tmp_path / "gallery") == before
+
+
+def test_a_first_run_that_is_late_leaves_the_gallery_of_the_other_one_alone(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, gallery = fill(tmp_path / "photos", range(1)), tmp_path / "gallery"
+
+    def late(*arguments: object, **options: object) -> Gallery:
+        monkeypatch.undo()
+        index(gallery, photos, model=str(tiny_model))
+        return Gallery(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("retrieval.workflows.indexing.Gallery", late)
+    with pytest.raises(ModelUnavailable):
+        index_paths(gallery, [photos], model="no_such_backbone_at_all")
+    assert len(searchable(gallery)) == 1
+
+
+def test_a_first_run_that_fails_leaves_an_empty_gallery_that_somebody_serves(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", range(1))
+    with Gallery(tmp_path / "gallery", create=True) as served:
+        with pytest.raises(ModelUnavailable):
+            index(tmp_path / "gallery", photos, model="no_such_backbone_at_all")
+        assert served.catalog.path.exists()
+        assert served.catalog.roots.all() == []
 
 
 def test_a_search_with_another_encoder_is_refused(six: tuple[Path, Path], tiny_model: Path, other_model: Path) -> None:
@@ -131,7 +175,7 @@ def test_a_damaged_copy_is_replaced_when_its_name_is_given_again(tmp_path: Path)
 
 
 def test_changed_libraries_that_change_the_embeddings_are_said(
-    six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     gallery, photos = six
     query = (photos / "red" / "0000.png").read_bytes()
@@ -139,7 +183,8 @@ def test_changed_libraries_that_change_the_embeddings_are_said(
     monkeypatch.setattr("retrieval.workflows.encoders._version", lambda package: f"{package} of tomorrow")
     with Gallery(gallery) as opened, Searcher(opened, said.append) as searcher:
         searcher.by_image(query)
-    # The same embeddings: nothing to say, and the versions are remembered.
+    # The same embeddings: nothing to say, and the next index run remembers the versions.
+    index(gallery, fill(tmp_path / "more", range(30, 31)), hooks=Hooks(say=said.append))
     assert said == []
     monkeypatch.setattr("retrieval.workflows.encoders._version", lambda package: f"{package} of next year")
     monkeypatch.setattr(
@@ -150,6 +195,29 @@ def test_changed_libraries_that_change_the_embeddings_are_said(
     assert len(said) == 1
     assert "other embeddings" in said[0]
     assert "torch of tomorrow → torch of next year" in said[0]
+
+
+def test_a_search_writes_nothing_on_a_new_machine_with_new_libraries(
+    six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, own_pools: None
+) -> None:
+    gallery, photos = six
+    monkeypatch.setattr("retrieval.workflows.encoders._version", lambda package: f"{package} of tomorrow")
+    monkeypatch.setattr("platform.node", lambda: "another-machine")
+    # Measured in memory: a write outside of the lock would leave the catalog's seal stale.
+    before = contents(gallery)
+    with Gallery(gallery) as opened, Searcher(opened) as searcher:
+        assert len(searcher.by_image((photos / "red" / "0000.png").read_bytes()).neighbours) == 6
+    assert contents(gallery) == before
+
+
+def test_an_index_run_remembers_what_it_measured(
+    six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_pools: None
+) -> None:
+    monkeypatch.setattr("platform.node", lambda: "another-machine")
+    report = index(six[0], fill(tmp_path / "more", range(30, 31)))
+    with Gallery(six[0]) as opened:
+        assert opened.catalog.get(f"runtime:another-machine:{report.space[:16]}")["batch"] >= 1
+    assert status(six[0], check=True).agree
 
 
 def test_models_lists_the_gallerys_own_and_what_can_be_given(six: tuple[Path, Path], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.indexing import Hooks, estimate_index
 from retrieval.workflows.searching import Searcher
 from retrieval.workflows.status import status
 from retrieval.workflows.upkeep import list_roots, missing_files, prune
@@ -54,6 +55,55 @@ def test_an_empty_mount_point_is_offline(two_roots: tuple[Path, Path, Path]) -> 
     drive.rmdir()
     away.rename(drive)
     assert counts(index(gallery)) == {"found": 8, "unchanged": 8}
+
+
+def said_by(gallery: Path, *paths: Path) -> str:
+    said: list[str] = []
+    index(gallery, *paths, hooks=Hooks(say=said.append))
+    return "\n".join(said)
+
+
+def test_what_lies_in_an_offline_folder_is_named_with_the_folder(two_roots: tuple[Path, Path, Path]) -> None:
+    gallery, drive, local = two_roots
+    drive.rename(drive.with_name("unplugged"))
+    for path in (drive / "red", drive / "red" / "0000.png", drive / "never seen"):
+        (line,) = said_by(gallery, path).splitlines()
+        assert f"{path} was not looked at" in line
+        assert f"in {drive}, which is offline (no such file or directory)" in line
+        assert "6 files" in line
+        assert f"retrieval roots --remove {drive}" in line
+    for paths in ((drive,), ()):
+        assert said_by(gallery, *paths).startswith(f"{drive} is offline (no such")
+    assert said_by(gallery, local) == ""
+
+
+def test_an_emptied_folder_is_said_to_be_empty_and_what_to_do(two_roots: tuple[Path, Path, Path]) -> None:
+    gallery, drive, _ = two_roots
+    drive.rename(drive.with_name("unplugged"))
+    drive.mkdir()
+    line = said_by(gallery, drive)
+    for words in (
+        f"{drive} is offline",
+        "it is empty",
+        "6 files were indexed",
+        "not mounted",
+        "not even by `retrieval prune`",
+        f"if you emptied the folder yourself, `retrieval roots --remove {drive}`",
+    ):
+        assert words in line
+    assert [(root.online, root.why) for root in list_roots(gallery) if root.path == str(drive)] == [
+        (False, "the folder is there, but it is empty")
+    ]
+    assert prune(gallery) == 0
+    assert len(searchable(gallery)) == 8
+
+
+def test_a_dry_run_names_offline_folders_too(two_roots: tuple[Path, Path, Path]) -> None:
+    gallery, drive, _ = two_roots
+    drive.rename(drive.with_name("unplugged"))
+    said: list[str] = []
+    assert estimate_index(gallery, [drive / "red"], hooks=Hooks(say=said.append)).offline == 6
+    assert "which is offline" in said[0]
 
 
 def test_prune_never_forgets_an_offline_folder(two_roots: tuple[Path, Path, Path]) -> None:

@@ -1,12 +1,13 @@
 """Roots and pruning: the only things that ever forget anything."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from retrieval.core.errors import EmptyGallery, GalleryBusy, NoSuchPath
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.upkeep import failures, list_roots, missing_files, prune, remove_root
+from retrieval.workflows.upkeep import failures, left_behind, list_roots, missing_files, prune, remove_root
 
 from .support import contents, counts, fill, index, names, searchable
 
@@ -94,6 +95,51 @@ def test_a_pruned_file_that_comes_back_is_new(gallery: Path, folder: Path) -> No
     assert counts(index(gallery, folder)) == {"found": 6, "new": 1, "unchanged": 5, "embedded": 1}
 
 
+@pytest.fixture
+def remounted(gallery: Path, folder: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """(gallery, old place, new place) of a drive with six pictures and a file that fails."""
+    (folder / "bad.jpg").write_bytes(b"")
+    index(gallery, folder)
+    away = folder.rename(tmp_path / "mounted elsewhere")
+    assert counts(index(gallery, away)) == {"found": 7, "moved": 6, "failed": 1, "offline": 1}
+    return gallery, folder, away
+
+
+def test_what_a_drive_left_at_its_old_place_can_be_pruned(remounted: tuple[Path, Path, Path]) -> None:
+    gallery, old, new = remounted
+    assert [(root.path, root.failed) for root in left_behind(gallery)] == [(str(old), 1)]
+    assert prune(gallery, only=set()) == 0
+    assert prune(gallery, only={str(old)}) == 1
+    assert [root.path for root in list_roots(gallery)] == [str(new)]
+    assert [file.path for file in failures(gallery)] == [str(new / "bad.jpg")]
+    assert len(searchable(gallery)) == 6
+
+
+def test_a_drive_that_failed_whole_and_is_away_is_not_left_behind(gallery: Path, folder: Path, tmp_path: Path) -> None:
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    (drive / "a.jpg").write_bytes(b"")
+    (drive / "b.jpg").write_bytes(b"")
+    index(gallery, folder, drive)
+    drive.rename(tmp_path / "unplugged")
+    # Another folder that has one of the names is no sign of a new place.
+    (folder / "a.jpg").write_bytes(b"")
+    index(gallery, folder)
+    assert left_behind(gallery) == []
+    assert prune(gallery) == 0
+    assert len(list_roots(gallery)) == 2
+
+
+def test_an_offline_folder_with_images_is_never_left_behind(gallery: Path, folder: Path, tmp_path: Path) -> None:
+    index(gallery, folder)
+    shutil.copytree(folder, tmp_path / "copy")
+    index(gallery, tmp_path / "copy")
+    folder.rename(tmp_path / "unplugged")
+    assert left_behind(gallery) == []
+    assert prune(gallery) == 0
+    assert len(list_roots(gallery)) == 2
+
+
 def test_what_writes_needs_the_lock_and_what_reads_does_not(six: tuple[Path, Path]) -> None:
     gallery, photos = six
     with Gallery(gallery) as opened, opened.layout.writing():
@@ -107,7 +153,7 @@ def test_what_writes_needs_the_lock_and_what_reads_does_not(six: tuple[Path, Pat
 
 
 def test_nothing_makes_a_gallery_by_looking_at_it(tmp_path: Path) -> None:
-    for look in (list_roots, missing_files, prune, failures):
+    for look in (list_roots, missing_files, left_behind, prune, failures):
         with pytest.raises(EmptyGallery):
             look(tmp_path / "gallery")
     with pytest.raises(EmptyGallery):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from retrieval.core.errors import ImageError, NoSuchPath, RetrievalError
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.views import Views
+from retrieval.workflows.views import _SIDES, Views
 
 from .support import index, save
 
@@ -112,6 +112,35 @@ def test_a_file_that_holds_another_picture_now_is_not_shown_as_the_old_one(shown
         return
     # Whatever is shown must not be remembered under the tag of the content that was indexed.
     assert view.etag != views.etag(image_id, "thumbnail")
+
+
+def test_an_edit_that_keeps_the_size_is_not_remembered_as_the_old_picture(gallery: Path, tmp_path: Path) -> None:
+    path = save(tmp_path / "photos" / "same.bmp", 1, format="BMP")
+    index(gallery, path.parent)
+    size = path.stat().st_size
+    with Gallery(gallery) as opened:
+        views = Views(opened, workers=1)
+        (image_id,) = opened.catalog.images.sample(opened.live_space().id, 5)
+        indexed = views.etag(image_id, "thumbnail")
+        save(path, 2, format="BMP")
+        assert path.stat().st_size == size
+        edited = views.view(image_id, "thumbnail")
+        assert edited.etag != indexed
+        assert views.view(image_id, "thumbnail").etag == edited.etag
+        save(path, 1, format="BMP")
+        again = views.view(image_id, "thumbnail")
+        assert again.etag == indexed
+        assert again.content != edited.content
+        views.close()
+
+
+def test_an_etag_changes_with_the_size_of_views(
+    shown: tuple[Views, Path, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views, _, image_id = shown
+    before = views.etag(image_id, "full")
+    monkeypatch.setitem(_SIDES, "full", 1024)
+    assert views.etag(image_id, "full") != before
 
 
 def test_memory_for_views_is_bounded(shown: tuple[Views, Path, int], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,165 @@
+"""``retrieval train`` and ``retrieval recipes``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from retrieval.cli.index import stopping
+from retrieval.cli.live import TrainingDisplay
+from retrieval.cli.options import GalleryOption, JsonOption, ModelOption, WorkersOption, gallery_folder
+from retrieval.cli.say import note, print_json, results, table, warn
+from retrieval.core.text import shown
+
+if TYPE_CHECKING:
+    from retrieval.workflows.training import TrainReport
+
+DatasetArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET",
+        help="A folder of class folders, a CSV with path,label[,split], or the word gallery: its labels.",
+    ),
+]
+
+
+def train(
+    dataset: DatasetArgument,
+    recipe: Annotated[
+        str, typer.Option("--recipe", metavar="NAME|FILE", help="A recipe, or a .toml or .py file with one.")
+    ] = "quick-head",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
+    ] = None,
+    model: ModelOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="RUN", help="The run's folder.", show_default="runs/NUMBER-RECIPE")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=0, metavar="N", help="The same as --set epochs=N.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="The same as --set seed=S.")] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            metavar="KIND",
+            help="How images are set aside: class-disjoint, grouped, given, or auto.",
+        ),
+    ] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    workers: WorkersOption = None,
+    gallery: GalleryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train an encoder on labelled images, and prove it on labels that were held out."""
+    from retrieval.workflows.recipes import load_recipe, parse_settings
+    from retrieval.workflows.training import Request, TrainingHooks
+    from retrieval.workflows.training import train as run
+
+    changes: dict[str, Any] = dict(parse_settings(settings or []))
+    changes |= {key: value for key, value in (("epochs", epochs), ("seed", seed)) if value is not None}
+    request = Request(
+        dataset=dataset,
+        recipe=load_recipe(recipe, changes),
+        out=_out(out, recipe, resume),
+        model=model,
+        gallery=gallery_folder(gallery),
+        split=split,
+        workers=workers,
+        resume=resume,
+    )
+    with stopping() as stop, TrainingDisplay().shown() as display:
+        hooks = TrainingHooks(
+            say=warn,
+            working=display.working,
+            begin=display.begin,
+            progress=display.progress,
+            validated=display.validated,
+            stop=stop.is_set,
+        )
+        report = run(request, hooks=hooks)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print(report)
+
+
+def _out(given: Path | None, recipe: str, resume: bool) -> Path:
+    from retrieval.core.errors import BadValue
+
+    if given is not None:
+        return given.expanduser().absolute()
+    if resume:
+        raise BadValue("--resume needs the run's folder.", "Give it with --out RUN.")
+    runs = Path("runs")
+    taken = [
+        int(path.name.partition("-")[0]) for path in runs.glob("[0-9]*-*") if path.name.partition("-")[0].isdigit()
+    ]
+    return (runs / f"{max(taken, default=0) + 1}-{Path(recipe).stem}").absolute()
+
+
+def _print(report: "TrainReport") -> None:
+    print_proof(report.metrics)
+    results.print(f"Report: {escape(shown(report.out))}/report.html")
+    if report.better:
+        note(f"Switch a gallery to it with: retrieval switch {report.out}")
+
+
+def print_proof(metrics: Mapping[str, Any]) -> None:
+    """Before and after with intervals, on what they rest, and the verdict."""
+    rows = table("", ">before", ">after", ">difference", "95 % interval")
+    for name in ("recall_at_1", "map_at_r", "recall_at_10", "r_precision"):
+        value = metrics["comparison"][name]
+        rows.add_row(
+            metric_name(name),
+            f"{value['before']['mean']:.3f}",
+            f"{value['after']['mean']:.3f}",
+            f"{value['mean']:+.3f}",
+            f"{value['low']:+.3f} to {value['high']:+.3f}",
+        )
+    results.print(rows)
+    queries = metrics["after"]
+    searched = f"{queries['queries']:,} held-out queries of {queries['classes']:,} classes"
+    results.print(f"{searched}, {metrics['way']}.")
+    verdicts = {
+        "better": "[bold green]Proven better:[/] both intervals lie above zero.",
+        "worse": "[bold red]Worse:[/] an interval lies below zero.",
+        "open": "[bold yellow]Not proven:[/] an interval touches zero; this could be chance.",
+    }
+    results.print(verdicts[metrics["verdict"]])
+
+
+def metric_name(key: str) -> str:
+    """A metric's key as people write it."""
+    names = {"map_at_r": "MAP@R", "r_precision": "R-precision", "precision_at_1": "precision@1"}
+    return names.get(key) or key.replace("map_at_", "mAP@").replace("recall_at_", "recall@")
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show every key of one recipe.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The recipes for training: what each is for, its cost, and what to expect."""
+    from retrieval.workflows.recipes import RECIPES, load_recipe
+
+    if name is not None:
+        recipe = load_recipe(name)
+        if as_json:
+            print_json(recipe.to_dict())
+            return
+        rows = table("key", "value")
+        for key, value in recipe.keys().items():
+            rows.add_row(escape(key), escape(str(value)))
+        results.print(rows)
+        return
+    if as_json:
+        print_json([recipe.to_dict() for recipe in RECIPES.values()])
+        return
+    rows = table("recipe", "for", "cost", "seen")
+    for recipe in RECIPES.values():
+        rows.add_row(recipe.name, recipe.summary, recipe.cost, recipe.expected)
+    results.print(rows)

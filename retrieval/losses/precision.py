@@ -1,0 +1,33 @@
+"""Losses compute in float32 whatever the autocast state: exponentials and small differences do not survive 8 bits."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+import torch
+from torch import Tensor
+
+from retrieval.functional.distances import widened
+
+P = ParamSpec("P")
+
+
+def full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Switch autocast off inside ``loss`` and widen half-precision tensors that it gets; float64 stays float64.
+
+    The first positional argument is a tensor, and says which device's autocast is meant.
+    """
+    call: Any = loss
+
+    @wraps(loss)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        first: Any = args[0]
+        with torch.autocast(first.device.type, enabled=False):
+            result: Tensor = call(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
+        return result
+
+    return inside
+
+
+def _wide(value: Any) -> Any:
+    return widened(value) if isinstance(value, Tensor) else value

@@ -1,0 +1,25 @@
+"""Where the loop's batches come from."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from torch import Tensor
+
+from retrieval.functional.batch import Batch
+
+
+class Source(Protocol):
+    """Gives the batches of an epoch, the same ones in the same order every time it is asked.
+
+    What is drawn for an example (its crop, its colours) may depend on nothing but seed, epoch and example. A source that
+    has something to log (a number by name, such as how old its hard examples are) offers ``logs()``.
+    """
+
+    def steps(self, epoch: int) -> int:
+        """How many batches the epoch (from 0) has."""
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        """The batches ``start``, ``start + 1``, ... of the epoch, on the CPU."""
+
+    def describe(self, ids: Tensor) -> list[str]:
+        """For people: which examples these are, e.g. their file names."""

@@ -1,0 +1,248 @@
+"""Measure an encoder on labelled images, alone or beside another one."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.core.errors import BadValue, RetrievalError
+from retrieval.core.labelled import Labelled, Split
+from retrieval.core.settings import Settings, load_settings
+from retrieval.core.types import Vectors
+from retrieval.datasets.splits import SplitStore
+from retrieval.evaluation.comparison import Comparison, compare
+from retrieval.evaluation.retrieval import RetrievalResult, retrieve
+from retrieval.evaluation.vectors import LabelledVectors
+from retrieval.models.card import ModelCard
+from retrieval.models.encoder import Encoder
+from retrieval.models.resolve import resolve_model
+from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, runtime_of
+from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_dataset
+from retrieval.workflows.proof import search_part
+
+PARTS = ("all", "train", "val", "test")
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """What to measure, with what.
+
+    Attributes:
+        dataset: a folder of class folders, a CSV, or ``gallery``; None where queries and database are given.
+        model: the encoder.
+        against: another one to compare it with: the start, so to speak.
+        queries, database: two labelled folders or CSVs: the images of the one search among those of the other.
+        part: one of ``PARTS``: all images, leave one out, or a part of the dataset's stored split.
+        gallery: the gallery's folder, for ``gallery``.
+        workers: decoding processes.
+        seed: of the intervals.
+    """
+
+    dataset: str | None
+    model: str
+    against: str | None = None
+    queries: str | None = None
+    database: str | None = None
+    part: str = "all"
+    gallery: Path | None = None
+    workers: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EvaluateReport:
+    """What was measured.
+
+    Attributes:
+        model, against: names of the encoders.
+        result: of ``model``.
+        comparison: ``against`` before, ``model`` after; None without ``against``.
+        images: in the database.
+        unreadable: images that could not be read.
+        way: how the queries searched, in words.
+    """
+
+    model: str
+    against: str | None
+    result: RetrievalResult
+    comparison: Comparison | None
+    images: int
+    unreadable: int
+    way: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {
+            "model": self.model,
+            "against": self.against,
+            "way": self.way,
+            "images": self.images,
+            "unreadable": self.unreadable,
+            **self.result.to_dict(),
+            "comparison": None if self.comparison is None else self.comparison.to_dict(),
+            "verdict": None if self.comparison is None else self.comparison.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How a run talks to whoever started it: lines, progress of what, and whether to stop."""
+
+    say: Callable[[str], None] = lambda _: None
+    working: Callable[[str, int, int], None] = lambda *_: None
+    stop: Callable[[], bool] = lambda: False
+
+
+def evaluate(
+    request: EvaluateRequest, *, settings: Settings | None = None, hooks: Hooks | None = None
+) -> EvaluateReport:
+    """Embed, search and measure.
+
+    Raises:
+        NoSuchPath, BadValue: the dataset or the values cannot be used.
+        ModelUnavailable, ModelDamaged, ModelUnsafe: see ``models.resolve_model``.
+    """
+    run = _Evaluation(request, settings or load_settings(), hooks or Hooks())
+    _check(request)
+    names = [request.model] + ([request.against] if request.against is not None else [])
+    measured = [run.measure(name) for name in names]
+    first = measured[0]
+    comparison = None
+    if len(measured) == 2:
+        if first.paths != measured[1].paths:
+            raise BadValue("Not the same images could be read with both encoders.", "Try again.")
+        comparison = compare(measured[1].result, first.result, seed=request.seed)
+    return EvaluateReport(
+        model=first.name,
+        against=measured[1].name if comparison is not None else None,
+        result=first.result,
+        comparison=comparison,
+        images=first.result.database,
+        unreadable=first.unreadable,
+        way=first.way,
+    )
+
+
+def _check(request: EvaluateRequest) -> None:
+    if (request.queries is None) != (request.database is None):
+        raise BadValue("Queries and database belong together.", "Give both --queries and --database, or neither.")
+    if (request.dataset is None) == (request.queries is None):
+        raise BadValue(
+            "There is no dataset to measure on, or two.", "Give a dataset, or both --queries and --database."
+        )
+    if request.part not in PARTS:
+        raise BadValue(f"There is no part {request.part!r}.", f"Use one of: {', '.join(PARTS)}.")
+    if request.queries is not None and request.part != "all":
+        raise BadValue("Queries and database have no parts.", "Leave --split out.")
+
+
+@dataclass(frozen=True)
+class _Measured:
+    name: str
+    result: RetrievalResult
+    unreadable: int
+    way: str
+    paths: list[bytes]
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    request: EvaluateRequest
+    settings: Settings
+    hooks: Hooks
+
+    def measure(self, model: str) -> _Measured:
+        """One encoder on the request's images."""
+        encoder, card = resolve_model(model, announce=self.hooks.say)
+        if self.request.dataset is None:
+            return self._apart(encoder, card)
+        data = self._embedded(encoder, card, self.request.dataset)
+        result, way = self._search(data.labelled, data.vectors)
+        return _Measured(card.name, result, len(data.failures), way, [image.path for image in data.labelled.images])
+
+    def _embedded(self, encoder: Encoder, card: ModelCard, dataset: str) -> EmbeddedSet:
+        if dataset == GALLERY:
+            if self.request.gallery is None:
+                raise BadValue("The dataset `gallery` needs a gallery.", "Give it with --gallery DIR.")
+            with Gallery(self.request.gallery, self.settings) as gallery:
+                kept = embedded_gallery(gallery, card)
+                labelled = open_dataset(GALLERY, gallery) if kept is None else kept.labelled
+            if kept is not None:
+                return kept
+        else:
+            labelled = open_dataset(dataset, note=self.hooks.say)
+        return self._embed(encoder, card, labelled)
+
+    def _embed(self, encoder: Encoder, card: ModelCard, labelled: Labelled) -> EmbeddedSet:
+        made = embed_labelled(
+            labelled,
+            runtime_of(encoder, card, self.settings),
+            card.preprocessing,
+            self.settings,
+            workers=self.request.workers,
+            what=f"Embedding with {card.name}",
+            progress=self.hooks.working,
+            stop=self.hooks.stop,
+        )
+        if made.failures:
+            self.hooks.say(f"{len(made.failures)} of {len(labelled)} images cannot be read and are left out.")
+        return made
+
+    def _search(self, labelled: Labelled, vectors: Vectors) -> tuple[RetrievalResult, str]:
+        if self.request.part == "all":
+            return _said(vectors, labelled, self.request.seed), "all images, leave one out"
+        split = replace(self._split(labelled), seed=self.request.seed)
+        part = getattr(split, self.request.part)
+        return search_part(labelled, vectors, split, part), f"the part {self.request.part} ({split.kind} split)"
+
+    def _split(self, labelled: Labelled) -> Split:
+        assert self.request.dataset is not None
+        return split_store(self.settings, self.request.dataset, self.request.gallery).split(labelled)
+
+    def _apart(self, encoder: Encoder, card: ModelCard) -> _Measured:
+        """Queries and database are two datasets; a label means the same in both."""
+        assert self.request.queries is not None
+        assert self.request.database is not None
+        queries, database = (
+            open_dataset(name, note=self.hooks.say, alone=False)
+            for name in (self.request.queries, self.request.database)
+        )
+        both = Labelled([*queries.images, *database.images], f"{queries.source} and {database.source}")
+        made = self._embed(encoder, card, both)
+        asks = {image.path for image in queries.images}
+        rows = np.array([image.path in asks for image in made.labelled.images], np.bool_)
+        ids = np.arange(len(rows), dtype=np.int64)
+        numbers = made.labelled.numbers
+        searched = ~rows
+        asked = LabelledVectors(made.vectors[rows], numbers[rows], ids[rows])
+        try:
+            result = retrieve(made.vectors[searched], numbers[searched], ids[searched], asked, seed=self.request.seed)
+        except RetrievalError as error:
+            raise BadValue(error.message, error.hint) from error
+        way = f"{len(queries):,} queries among {len(database):,} images"
+        return _Measured(card.name, result, len(made.failures), way, [image.path for image in made.labelled.images])
+
+
+def _said(vectors: Vectors, labelled: Labelled, seed: int) -> RetrievalResult:
+    try:
+        return retrieve(vectors, labelled.numbers, seed=seed)
+    except RetrievalError as error:
+        raise BadValue(error.message, error.hint) from error
+
+
+def split_store(settings: Settings, dataset: str, gallery: Path | None) -> SplitStore:
+    """Where the splits of a dataset or gallery are kept: they are made once and never redrawn.
+
+    Args:
+        settings: name the folder.
+        dataset: as the user named it.
+        gallery: the gallery's folder, for the dataset ``gallery``.
+    """
+    place = gallery if dataset == GALLERY and gallery is not None else Path(dataset)
+    name = hashlib.sha256(os.fsencode(place.expanduser().absolute())).hexdigest()
+    return SplitStore(settings.data / "splits" / f"{name[:24]}.json")

@@ -1,0 +1,245 @@
+"""The two parts of a training run: a projection on frozen features, then the whole encoder on augmented images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.core.errors import BadValue, Interrupted
+from retrieval.core.labelled import Labelled, Split
+from retrieval.core.settings import Settings, available_cores
+from retrieval.core.types import Ids, Vectors
+from retrieval.datasets.loader import FeatureSource, ImageSource
+from retrieval.datasets.prepared import Prepared, prepare, side_for
+from retrieval.images.pool import DecodePool
+from retrieval.methods.method import Method
+from retrieval.methods.metric_learning import MetricLearning
+from retrieval.mining.samplers import MPerClass
+from retrieval.models.augment import Augmentation
+from retrieval.models.card import ModelCard
+from retrieval.models.choice import RuntimeChoice
+from retrieval.models.encoder import Encoder, Projection
+from retrieval.models.runtime import EncoderRuntime
+from retrieval.training.config import LoopConfig
+from retrieval.training.hooks import TrainHooks
+from retrieval.training.loop import Fitted, Source, fit
+from retrieval.workflows.blending import best_blend
+from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled
+from retrieval.workflows.hard_mining import HardSource
+from retrieval.workflows.projecting import head_method, pca_projection, projected, start_losses
+from retrieval.workflows.proof import shares_classes, validation_score
+from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.train_request import Request, TrainingHooks
+
+HEAD = "The projection, on frozen features"
+WHOLE = "The whole encoder"
+_HEAD_FOLDER = "head"
+
+
+@dataclass
+class Fitting:
+    """Trains what a request asks for; the caller holds the run's lock."""
+
+    request: Request
+    run: RunFolder
+    settings: Settings
+    hooks: TrainingHooks
+
+    def head(self, data: EmbeddedSet, split: Split) -> tuple[Projection, MetricLearning, Fitted]:
+        """Train a projection on the embeddings of the start encoder.
+
+        Returns:
+            The projection, the method with what its losses have learned, and how it went.
+        """
+        trials = [self._trial(data, split, factor) for factor in self.request.recipe.trials]
+        best = max(trials, key=lambda trial: trial[2].best_value or 0.0)
+        if len(trials) > 1:
+            rate = self._head_loop(self.request.recipe.trials[trials.index(best)]).learning_rate
+            self.hooks.say(f"Of {len(trials)} learning rates validation likes {rate:g} best.")
+        return best
+
+    def _trial(self, data: EmbeddedSet, split: Split, factor: float) -> tuple[Projection, MetricLearning, Fitted]:
+        """``head`` with one factor on the learning rate."""
+        recipe, labelled = self.request.recipe, data.labelled
+        vectors, numbers = data.vectors[split.train], _numbered(labelled, split.train)
+        projection = pca_projection(vectors, recipe.dimension, recipe.loop.seed)
+        method = head_method(projection, recipe.terms, numbers, recipe.loop.seed)
+        start_losses(method, projection, vectors, numbers)
+        paths = [labelled.images[i].path for i in split.train.tolist()]
+        folder = self.run.folder / (_HEAD_FOLDER if len(recipe.trials) == 1 else f"{_HEAD_FOLDER}-{factor:g}")
+
+        def validate(_: Method) -> float:
+            return validation_score(labelled, projected(projection, data.vectors), split)
+
+        source = self._source(
+            lambda sampler: FeatureSource(vectors, numbers, sampler, lambda i: _text(paths[i])),
+            lambda: projected(projection, vectors),
+            numbers,
+            folder,
+        )
+        fitted = self._fit(HEAD, method, source, self._head_loop(factor), folder, validate)
+        return projection.cpu(), method.cpu(), fitted
+
+    def whole(
+        self, encoder: Encoder, card: ModelCard, data: EmbeddedSet, split: Split, before: MetricLearning
+    ) -> Fitted:
+        """Train the whole encoder, in place, on augmented pictures.
+
+        Args:
+            encoder: ends in the projection that ``head`` has trained.
+            card: of it.
+            data, split: as for ``head``.
+            before: what ``head`` gave: its losses go on with what they have learned.
+        """
+        recipe, labelled = self.request.recipe, data.labelled
+        prepared = self._prepared(labelled.subset(split.train), card)
+        numbers = _numbered(labelled, split.train)[prepared.kept]
+        augment = Augmentation(card.preprocessing, recipe.augment)
+        start = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+        seed = recipe.loop.seed
+        method = MetricLearning(encoder, recipe.terms, before.classes, examples=len(numbers), seed=seed)
+        if len(numbers) == before.examples:
+            method.states.load_state_dict(before.states.state_dict())
+        look = _Look(labelled, split, card, self.settings, self.request.workers, self.hooks)
+        trains = split.train[prepared.kept]
+        source = self._source(
+            lambda sampler: ImageSource(prepared, numbers, sampler, augment, seed, available_cores()),
+            lambda: look.embed(encoder, trains),
+            numbers,
+            self.run.folder,
+        )
+        fitted = self._fit(WHOLE, method, source, recipe.loop, self.run.folder, lambda _: look.score(encoder))
+        encoder.cpu().eval().requires_grad_(False)
+        if recipe.blend:
+            best_blend(encoder, start, lambda: look.score(encoder), self.hooks.say)
+        return fitted
+
+    def _head_loop(self, factor: float) -> LoopConfig:
+        recipe = self.request.recipe
+        if recipe.scope == "head":
+            return replace(recipe.loop, learning_rate=factor * recipe.loop.learning_rate)
+        return replace(
+            recipe.loop,
+            epochs=recipe.head_epochs,
+            learning_rate=factor * recipe.head_rate,
+            validate_every=max(1, recipe.head_epochs // 20),
+            average=None,
+            chunk=None,
+            accumulate=1,
+            head_first_epochs=0,
+            device="cpu",
+            precision="32-true",
+        )
+
+    def _source(
+        self,
+        make: Callable[[Any], FeatureSource | ImageSource],
+        embed: Callable[[], Vectors],
+        numbers: Ids,
+        folder: Path,
+    ) -> Source:
+        """Batches of M images a class, or of hard examples where the recipe mines them."""
+        recipe = self.request.recipe
+        sampler = self._sampler(numbers)
+        if not recipe.mine_every:
+            return make(sampler)
+        size = max(6, recipe.batch_size)
+        return HardSource(make, embed, numbers, size, recipe.mine_every, recipe.loop.seed, folder)
+
+    def _fit(
+        self,
+        what: str,
+        method: MetricLearning,
+        source: Source,
+        loop: LoopConfig,
+        folder: Path,
+        validate: Callable[[Method], float],
+    ) -> Fitted:
+        self.hooks.begin(what)
+        hooks = TrainHooks(self.hooks.progress, self.hooks.validated, self.hooks.say, self.hooks.stop)
+        fitted = fit(method, source, loop, folder=folder, resume=self.request.resume, validate=validate, hooks=hooks)
+        if fitted.stopped == "interrupted":
+            raise Interrupted(
+                f"Stopped after {fitted.steps} steps; everything is kept in {self.run.folder}.",
+                "The same command with --resume goes on from here.",
+            )
+        return fitted
+
+    def _sampler(self, numbers: Ids) -> MPerClass:
+        recipe = self.request.recipe
+        sizes = np.bincount(numbers)
+        usable = int(np.count_nonzero(sizes >= 2))
+        singletons = int(np.count_nonzero(sizes == 1))
+        if usable < 2:
+            raise BadValue(
+                f"Only {usable} of the classes that train have two images or more.",
+                "Label at least two images each of two classes.",
+            )
+        if singletons:
+            self.hooks.say(f"{singletons} classes that train have one image each; they teach nothing and are left out.")
+        batch = max(2 * recipe.per_class, min(recipe.batch_size, usable * recipe.per_class))
+        batch -= batch % recipe.per_class
+        return MPerClass(numbers, batch, recipe.per_class, recipe.loop.seed, singletons="drop")
+
+    def _prepared(self, labelled: Labelled, card: ModelCard) -> Prepared:
+        workers = self.request.workers or available_cores()
+        with DecodePool(workers, self.settings.limits, self.settings.plugins) as pool:
+            return prepare(
+                labelled,
+                pool,
+                self.settings.cache / "prepared",
+                side_for(card.preprocessing),
+                workers=workers,
+                progress=lambda done, total: self.hooks.working("Preparing pictures", done, total),
+            )
+
+
+@dataclass
+class _Look:
+    """Validation of a whole encoder on the files themselves, as a gallery would embed them."""
+
+    labelled: Labelled
+    split: Split
+    card: ModelCard
+    settings: Settings
+    workers: int | None
+    hooks: TrainingHooks
+    choice: RuntimeChoice | None = None
+
+    def score(self, encoder: Encoder) -> float:
+        """MAP@R of the validation part."""
+        labelled, split = self.labelled, self.split
+        needed = split.val
+        if shares_classes(labelled, split, split.val):
+            needed = np.sort(np.concatenate([split.train, split.val]))
+        vectors = np.zeros((len(labelled), encoder.dimension), np.float32)
+        vectors[needed] = self.embed(encoder, needed)
+        return validation_score(labelled, vectors, split)
+
+    def embed(self, encoder: Encoder, ids: Ids) -> Vectors:
+        """[n, D] embeddings of some images by the encoder as it is now. Raises BadValue where one cannot be read."""
+        runtime = EncoderRuntime(encoder, self.card.preprocessing, threads=self.settings.threads, choice=self.choice)
+        self.choice = runtime.choice
+        made = embed_labelled(
+            self.labelled.subset(ids),
+            runtime,
+            self.card.preprocessing,
+            self.settings,
+            workers=self.workers,
+            what="Embedding with the encoder as it is now",
+            progress=self.hooks.working,
+        )
+        if made.failures:
+            raise BadValue("Images of the dataset changed or vanished during the training.", "Train again.")
+        return made.vectors
+
+
+def _numbered(labelled: Labelled, ids: Ids) -> Ids:
+    """[n] class numbers 0 to C - 1 of some images, numbered among themselves."""
+    return np.unique(labelled.numbers[ids], return_inverse=True)[1].astype(np.int64)
+
+
+def _text(path: bytes) -> str:
+    return path.decode(errors="backslashreplace")

@@ -1,0 +1,131 @@
+"""The gate before a switch: what speaks against a model, and what to do about it."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from retrieval.core.errors import NotProven, RetrievalError
+from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.words import count, verb
+
+_METRICS = {"recall_at_1": "recall@1", "map_at_r": "MAP@R"}
+"""Both have to be better; see ``evaluation.comparison.Comparison.verdict``."""
+
+_SHOWN = 10
+
+_FORCE = "--force switches all the same."
+
+OFFLINE, GONE, CHANGED, UNREADABLE = "offline", "gone", "changed", "unreadable"
+
+_ADVICE = {
+    OFFLINE: "Connect the drive that holds them and run the same command again: it goes on where it stopped.",
+    GONE: "`retrieval index` looks where they have moved to, `retrieval prune` forgets those that are gone.",
+    CHANGED: "`retrieval index` reads the files that changed.",
+    UNREADABLE: "Look at these files, run `retrieval index`, then the same command again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One thing that speaks against a switch: what it is, and what to do next."""
+
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An image that could not be embedded.
+
+    Attributes:
+        image_id: its number.
+        path: where it was seen last, as ``os.fsdecode`` gives it.
+        reason: ``"offline"``, ``"gone"``, ``"changed"`` or ``"unreadable"``.
+        message: for people.
+    """
+
+    image_id: int
+    path: str
+    reason: str
+    message: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return asdict(self)
+
+
+def evidence_against(run: RunFolder) -> list[Refusal]:
+    """What the measurements of a training run have to say against its encoder; nothing where it is proven better.
+
+    Proven is: recall@1 and MAP@R were measured on held-out labels before and after, the 95 % interval of each gain lies
+    above zero, and no image stands on two sides of the split.
+    """
+    try:
+        metrics = run.read(run.metrics.name)
+    except RetrievalError as error:
+        return [Refusal(error.message, f"Train again, or measure it with `retrieval evaluate`; {_FORCE}")]
+    found = metrics if isinstance(metrics, Mapping) else {}
+    return [*_touches_zero(run, found.get("comparison")), *_leaks(run, found.get("split"))]
+
+
+def _touches_zero(run: RunFolder, comparison: object) -> list[Refusal]:
+    gains = comparison if isinstance(comparison, Mapping) else {}
+    refusals = []
+    for name, word in _METRICS.items():
+        gain = _bounds(gains.get(name))
+        if gain is None:
+            why = f"The run {run.folder} does not say what {word} has gained."
+            refusals.append(Refusal(why, f"Train again to the end; {_FORCE}"))
+            continue
+        mean, low, high = gain
+        if not low > 0:
+            touches = "is below zero" if high < 0 else "touches zero"
+            why = f"The gain in {word} is {mean:+.3f} on held-out labels, and its interval {low:+.3f} to {high:+.3f} "
+            hint = "Label more images or train longer (`retrieval recipes` lists the ways); "
+            refusals.append(Refusal(f"{why}{touches}.", hint + _FORCE))
+    return refusals
+
+
+def _leaks(run: RunFolder, split: object) -> list[Refusal]:
+    leaks = split.get("leaks") if isinstance(split, Mapping) else None
+    if not isinstance(leaks, int) or isinstance(leaks, bool):
+        why = f"The run {run.folder} does not say whether its split leaks."
+        return [Refusal(why, f"Train again to the end; {_FORCE}")]
+    if leaks:
+        has = verb(leaks, "stands", "stand")
+        why = f"The split leaks: {count(leaks, 'image')} {has} on both sides, in training and in the proof."
+        return [Refusal(why, f"Train again: the split is then made of whole near-duplicate groups; {_FORCE}")]
+    return []
+
+
+def _bounds(gain: object) -> tuple[float, float, float] | None:
+    """Mean, low and high of a gain; None where they are not there."""
+    if not isinstance(gain, Mapping):
+        return None
+    found = [gain.get(key) for key in ("mean", "low", "high")]
+    numbers = [float(v) for v in found if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
+    return (numbers[0], numbers[1], numbers[2]) if len(numbers) == len(found) else None
+
+
+def holes(covered: int, total: int, skipped: Sequence[Skipped]) -> list[Refusal]:
+    """The refusal of a coverage that is not whole; nothing where it is."""
+    if covered >= total:
+        return []
+    reasons = Counter(entry.reason for entry in skipped)
+    ids = ", ".join(str(entry.image_id) for entry in skipped[:_SHOWN])
+    more = f" and {len(skipped) - _SHOWN:,} more" if len(skipped) > _SHOWN else ""
+    kinds = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
+    why = f"The new space covers {covered:,} of {count(total, 'image')}; skipped: {kinds} (ids {ids}{more})."
+    advice = " ".join(_ADVICE[reason] for reason in sorted(reasons))
+    return [Refusal(why, f"{advice} {_FORCE}".strip())]
+
+
+def refused(refusals: Sequence[Refusal]) -> NotProven:
+    """The error that says all of them."""
+    hints = list(dict.fromkeys(refusal.hint for refusal in refusals))
+    if len(hints) > 1:
+        hints = [hint.removesuffix(_FORCE).rstrip("; ").rstrip(".") + "." for hint in hints]
+        hints.append(_FORCE)
+    return NotProven(" ".join(refusal.why for refusal in refusals), " ".join(hints))

@@ -1,0 +1,147 @@
+"""Batches of anchors with the hardest examples of the whole training set, searched anew every few steps.
+
+The search goes through the project's own index, over the embeddings that the encoder gives at that moment; they are
+kept in the run's folder until the next search, so that a resumed run goes on with the same ones.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from retrieval import index as engines
+from retrieval.core.files import write_atomically
+from retrieval.core.protocols import VectorIndex
+from retrieval.core.types import Ids, Vectors
+from retrieval.functional.batch import Batch
+from retrieval.mining.hard_batches import HardBatches
+from retrieval.mining.hard_examples import HardExamples
+from retrieval.workflows.arrays import load_arrays, saved_arrays
+
+
+class Given(Protocol):
+    """A source of batches that somebody else chose."""
+
+    def describe(self, ids: Tensor) -> list[str]:
+        """What these examples are called."""
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch."""
+
+
+class Fixed:
+    """A sampler that gives batches which were chosen already."""
+
+    def __init__(self, chosen: list[Ids]) -> None:
+        self._chosen = chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def batches(self, _epoch: int) -> list[Ids]:
+        """All of them."""
+        return self._chosen
+
+
+class HardSource:
+    """A ``training.loop.Source`` of hard batches.
+
+    Args:
+        make: a source of batches that a sampler chose.
+        embed: the embeddings of all training examples by the weights of now, [N, D].
+        numbers: [N] class numbers.
+        batch_size: a multiple of 3: anchors, each with a hard positive and a hard negative.
+        every: steps between two searches, at least 1.
+        seed: of the order of the anchors.
+        folder: of the run; keeps the embeddings of the last search.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Fixed], Given],
+        embed: Callable[[], Vectors],
+        numbers: Ids,
+        batch_size: int,
+        every: int,
+        seed: int,
+        folder: Path,
+    ) -> None:
+        self._make, self._embed, self._numbers = make, embed, numbers
+        self._every, self._folder = every, folder
+        self._examples = HardExamples(build_index, numbers)
+        # Farthest positives are often outliers or wrong labels: the nearest teach what a class looks like.
+        self._hard = HardBatches(self._examples, batch_size - batch_size % 3, seed, farthest=False)
+        sizes = np.bincount(numbers[numbers >= 0])
+        anchors = int(sizes[sizes > 1].sum())
+        self._steps = -(-anchors // (batch_size // 3))
+        self._step = 0
+
+    def steps(self, epoch: int) -> int:
+        """Every example that has a positive is an anchor once."""
+        return self._steps
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch; the whole set is embedded and searched before the first of every ``every`` steps."""
+        at = start
+        while at < self._steps:
+            step = epoch * self._steps + at
+            round_ = step // self._every
+            self._search(round_)
+            count = min((round_ + 1) * self._every - step, self._steps - at)
+            for batch in self._make(Fixed(self._hard.batches(epoch, at, count))).batches(epoch):
+                self._step = epoch * self._steps + at
+                at += 1
+                yield batch
+
+    def describe(self, ids: Tensor) -> list[str]:
+        """What these examples are called."""
+        return self._make(Fixed([])).describe(ids)
+
+    def logs(self) -> dict[str, float]:
+        """How many steps old the embeddings of the last search are."""
+        return {"staleness": float(self._examples.staleness(self._step))} if len(self._examples.ids) else {}
+
+    def _search(self, round_: int) -> None:
+        path = self._folder / f"hard-{round_}.npz"
+        kept = load_arrays(path)
+        if kept is not None and len(kept["vectors"]) == len(self._numbers):
+            self._examples.restore(kept)
+            return
+        vectors = self._embed()
+        self._examples.refresh(np.arange(len(vectors), dtype=np.int64), vectors, round_ * self._every)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, saved_arrays(self._examples.state()))
+        # The last but one stays: the last checkpoint may be older than this search.
+        for old in self._folder.glob("hard-*.npz"):
+            number = old.stem.partition("-")[2]
+            if number.isdigit() and int(number) < round_ - 1:
+                with suppress(OSError):
+                    old.unlink()
+
+
+def build_index(ids: Ids, vectors: Vectors) -> VectorIndex:
+    """The project's index over these embeddings, of the kind that suits their number."""
+    return engines.build(ids, _Vectors(ids, vectors))
+
+
+class _Vectors:
+    """A ``VectorSource`` in memory."""
+
+    def __init__(self, ids: Ids, vectors: Vectors) -> None:
+        order = np.argsort(ids)
+        self._ids, self._vectors = ids[order], np.asarray(vectors, np.float32)[order]
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return int(self._vectors.shape[1])
+
+    def read(self, ids: Ids) -> Vectors:
+        """[n, D] vectors. Raises KeyError for an unknown id."""
+        places = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        if np.any(self._ids[places] != ids):
+            raise KeyError("an id has no vector")
+        return self._vectors[places]

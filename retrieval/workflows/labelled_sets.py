@@ -1,0 +1,120 @@
+"""The labelled datasets that ``train`` and ``evaluate`` take: class folders, a CSV, or the gallery itself."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.core.errors import BadValue, NoSuchPath
+from retrieval.core.labelled import Labelled, LabelledImage
+from retrieval.core.types import EmbeddingSpace, Ids, Vectors
+from retrieval.datasets.checks import Note, no_notes
+from retrieval.datasets.folder import from_folder
+from retrieval.datasets.grouping import near_duplicate_groups
+from retrieval.datasets.table import from_csv
+from retrieval.models.card import ModelCard
+from retrieval.workflows.embedding_sets import EmbeddedSet
+from retrieval.workflows.gallery import Gallery
+
+GALLERY = "gallery"
+
+
+@dataclass(frozen=True)
+class GallerySet:
+    """The labelled images of a gallery.
+
+    Attributes:
+        labelled: with one label each: a person's before a CSV's before a folder's, the newest first.
+        ids: [N] their ids in the gallery.
+    """
+
+    labelled: Labelled
+    ids: Ids
+
+
+def open_dataset(name: str, gallery: Gallery | None = None, *, note: Note = no_notes, alone: bool = True) -> Labelled:
+    """The dataset that a user named.
+
+    Args:
+        name: a folder of class folders (or of parts ``train``, ``val``, ``test`` with class folders in them), a CSV
+            with the columns ``path,label[,split]``, or ``gallery``.
+        gallery: for ``gallery``.
+        note: told about what is left out.
+        alone: whether it must suffice to learn from; one half of queries and database need not.
+
+    Raises:
+        NoSuchPath: there is nothing at that path.
+        BadValue: it holds no labels, or only one class.
+        EmptyGallery: nothing is indexed.
+    """
+    if name == GALLERY and gallery is not None:
+        return gallery_set(gallery).labelled
+    path = Path(name).expanduser()
+    if not os.path.lexists(path):
+        hint = "Give a folder of class folders, a CSV with path,label, or the word gallery."
+        raise NoSuchPath(f"There is no dataset {path}.", hint)
+    return from_folder(path, note, alone=alone) if path.is_dir() else from_csv(path, note, alone=alone)
+
+
+def gallery_set(gallery: Gallery) -> GallerySet:
+    """The labelled images of a gallery.
+
+    Raises:
+        BadValue: fewer than two labels are in use.
+        EmptyGallery: nothing is indexed.
+    """
+    gallery.live_space()
+    label_of = gallery.catalog.labels.chosen()
+    ids = np.array(sorted(label_of), np.int64)
+    images = []
+    kept = []
+    for start in range(0, len(ids), 1000):
+        some = [int(i) for i in ids[start : start + 1000]]
+        records = gallery.catalog.images.records(some)
+        for image_id in some:
+            record = records.get(image_id)
+            if record is None or not record.paths:
+                continue
+            path = os.fsencode(record.paths[0])
+            images.append(LabelledImage(path, label_of[image_id], digest=bytes.fromhex(record.digest)))
+            kept.append(image_id)
+    labelled = Labelled(images, f"the labels of {gallery.folder}")
+    if len(labelled.classes) < 2:
+        raise BadValue(
+            f"The gallery {gallery.folder} has labels of {len(labelled.classes)} classes; training takes two or more.",
+            "Label images with `retrieval labels set`, or take them from folder names with `retrieval labels import`.",
+        )
+    return GallerySet(labelled, np.array(kept, np.int64))
+
+
+def stored_vectors(gallery: Gallery, space: EmbeddingSpace, ids: Ids) -> tuple[Vectors, Ids]:
+    """([n, D] vectors that the space holds, [n] places in ``ids`` of those): no image is decoded."""
+    store = gallery.store(space)
+    there = np.flatnonzero(~np.isin(ids, store.missing(ids)))
+    return store.read(ids[there]), there.astype(np.int64)
+
+
+def embedded_gallery(gallery: Gallery, card: ModelCard) -> EmbeddedSet | None:
+    """The labelled images of a gallery with the vectors that its spaces hold; None where no space is the encoder's.
+
+    Args:
+        gallery: opened.
+        card: of the encoder whose embeddings are wanted.
+    """
+    space = next((s for s in gallery.catalog.spaces.all() if s.fingerprint == card.fingerprint), None)
+    if space is None:
+        return None
+    found = gallery_set(gallery)
+    vectors, there = stored_vectors(gallery, space, found.ids)
+    images = [found.labelled.images[i] for i in there.tolist()]
+    phashes = gallery.catalog.images.phashes([int(i) for i in found.ids[there]])
+    groups = near_duplicate_groups(
+        np.array([phashes[int(i)] for i in found.ids[there]], np.int64), [image.digest for image in images]
+    )
+    sizes = np.bincount(groups, minlength=len(groups))
+    images = [
+        replace(image, group=int(group) if sizes[group] > 1 else None)
+        for image, group in zip(images, groups, strict=True)
+    ]
+    return EmbeddedSet(Labelled(images, found.labelled.source), vectors, [])

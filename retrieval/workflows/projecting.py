@@ -1,0 +1,78 @@
+"""A projection on embeddings that are there already: the fast path of training, and the start of the slow one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from retrieval.core.types import Ids, Vectors
+from retrieval.functional.pca import pca_start
+from retrieval.losses import exact_centres
+from retrieval.methods.metric_learning import MetricLearning, Term
+from retrieval.models.encoder import Encoder, Projection
+
+_BLOCK = 8192
+
+
+def pca_projection(vectors: Vectors, dimension: int, seed: int) -> Projection:
+    """A projection that starts at the principal components of some embeddings.
+
+    Args:
+        vectors: [N, F], unit norm.
+        dimension: D; at most F is made of it.
+        seed: of what PCA leaves open.
+    """
+    features = vectors.shape[1]
+    dimension = min(dimension, features)
+    start = pca_start(torch.from_numpy(vectors), dimension, seed=seed)
+    projection = Projection(features, dimension)
+    with torch.no_grad():
+        projection.weight.copy_(start.weight)
+        projection.bias.copy_(start.bias)
+    return projection
+
+
+def head_method(projection: Projection, terms: Sequence[Term], numbers: Ids, seed: int) -> MetricLearning:
+    """A method that trains nothing but a projection, on batches of embeddings.
+
+    Args:
+        projection: trained in place.
+        terms: the losses.
+        numbers: [N] class numbers of the training examples.
+        seed: of what the losses draw.
+    """
+    encoder = Encoder(nn.Identity(), nn.Identity(), projection.out_features, [projection])
+    return MetricLearning(encoder, terms, int(numbers.max()) + 1, examples=len(numbers), seed=seed)
+
+
+@torch.no_grad()
+def start_losses(method: MetricLearning, projection: Projection, vectors: Vectors, numbers: Ids) -> None:
+    """Let class weights and proxies begin as the mean direction of their class, and centres as its mean.
+
+    A random direction a class would first drag the projection around.
+
+    Args:
+        method: whose losses.
+        projection: as it is now.
+        vectors: [N, F] training embeddings.
+        numbers: [N] class numbers 0 to C - 1, each of which occurs.
+    """
+    raw, labels = projection(torch.from_numpy(vectors)), torch.from_numpy(numbers)
+    method.set_exact_centres(raw, labels)
+    directions = nn.functional.normalize(exact_centres(nn.functional.normalize(raw, dim=1), labels, method.classes))
+    for state in method.states:
+        for name, spec in getattr(state, "specs", {}).items():
+            if spec.kind == "parameter" and spec.initialisation == "sphere":
+                state.get_parameter(name).copy_(directions)
+
+
+@torch.inference_mode()
+def projected(projection: nn.Module, vectors: Vectors) -> Vectors:
+    """[N, D] unit vectors of [N, F], in blocks; on the device of the projection."""
+    device = next(projection.parameters()).device
+    blocks = [
+        nn.functional.normalize(projection(torch.from_numpy(vectors[at : at + _BLOCK]).to(device)), dim=1).cpu()
+        for at in range(0, len(vectors), _BLOCK)
+    ]
+    return np.asarray(torch.cat(blocks).numpy(), np.float32)

@@ -1,0 +1,218 @@
+"""``Recipe``: a typed training configuration, and the keys by which a file or a command line changes it."""
+
+import difflib
+import tomllib
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from retrieval.core.errors import BadValue
+from retrieval.methods.metric_learning import Term
+from retrieval.training.config import LoopConfig
+
+Scope = Literal["head", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides how an encoder is trained on labelled images.
+
+    Attributes:
+        name: by which ``--recipe`` finds it.
+        summary: what it is for, in one line.
+        cost: what it takes, in words.
+        expected: what it has been seen to bring, in words.
+        scope: ``"head"`` trains a projection on embeddings of the start encoder, which are computed once;
+            ``"full"`` first does the same, then trains the whole encoder on augmented images.
+        terms: the losses, weighted and summed.
+        dimension: D of the new embedding; at most that of the start encoder.
+        batch_size: examples a step.
+        per_class: examples of one class in a batch.
+        mine_every: steps between two searches of the whole training set for hard examples; batches are then made of
+            anchors, each with a hard positive and a hard negative. 0: batches of ``per_class`` images a class.
+        augment: preset of the augmentation (scope ``"full"``).
+        trials: factors on the projection's learning rate, all of which are tried; the one that validation likes best is
+            kept. On embeddings that are there already a trial takes seconds.
+        head_epochs: epochs of the projection alone, before the whole encoder (scope ``"full"``).
+        head_rate: learning rate of those.
+        blend: whether validation may choose a point on the straight line between the start's and the trained
+            weights in place of its end (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+        loop: everything else: epochs, rates, schedule, precision.
+    """
+
+    name: str
+    summary: str
+    cost: str
+    expected: str
+    scope: Scope
+    terms: tuple[Term, ...]
+    dimension: int = 256
+    batch_size: int = 128
+    per_class: int = 4
+    mine_every: int = 0
+    augment: str = "standard"
+    trials: tuple[float, ...] = (1.0,)
+    head_epochs: int = 40
+    head_rate: float = 1e-3
+    blend: bool = True
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a value out of range."""
+        for name, least in (
+            ("dimension", 1),
+            ("batch_size", 2),
+            ("per_class", 2),
+            ("mine_every", 0),
+            ("head_epochs", 0),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {least} or more, not {getattr(self, name)}.")
+        if not self.trials or not all(factor > 0 for factor in self.trials):
+            raise ValueError(f"trials are one or more factors above 0, not {list(self.trials)}.")
+        if self.head_rate <= 0:
+            raise ValueError(f"head_rate is above 0, not {self.head_rate}.")
+
+    def keys(self) -> dict[str, Any]:
+        """Every key that can be set, with its present value: own fields, the loop's, and ``LOSS.option``."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("terms", "loop")}
+        loop = {f.name: getattr(self.loop, f.name) for f in fields(self.loop)}
+        return own | loop | {key: value for term in self.terms for key, value in _term_keys(term).items()}
+
+    def with_values(self, values: Mapping[str, Any]) -> "Recipe":
+        """The recipe with some keys changed.
+
+        Args:
+            values: by key; texts are read as TOML values where they are some, else taken as they are.
+
+        Raises:
+            BadValue: an unknown key (the nearest one is named), or a value of the wrong type.
+        """
+        known = self.keys()
+        unknown = [key for key in values if key not in known]
+        if unknown:
+            raise BadValue(f"The recipe {self.name!r} has no key {unknown[0]!r}.", _nearest(unknown[0], known))
+        own_types, loop_types = get_type_hints(Recipe), get_type_hints(LoopConfig)
+        own = {k: _typed(k, v, own_types[k]) for k, v in values.items() if k in own_types}
+        loop = {k: _typed(k, v, loop_types[k]) for k, v in values.items() if k in loop_types and k not in own}
+        terms = tuple(_changed_term(term, values) for term in self.terms)
+        try:
+            return replace(self, **own, terms=terms, loop=replace(self.loop, **loop))
+        except ValueError as error:
+            raise BadValue(f"This recipe cannot be: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values, from which ``from_dict`` makes the same recipe."""
+        return asdict(self) | {"terms": [asdict(term) | {"options": dict(term.options)} for term in self.terms]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+        """The inverse of ``to_dict``. Raises BadValue for anything else."""
+        try:
+            terms = tuple(Term(**term) for term in values["terms"])
+            parts = {"terms": terms, "trials": tuple(values["trials"]), "loop": LoopConfig(**values["loop"])}
+            return cls(**{**values, **parts})
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadValue(f"This is no recipe of this version: {error}") from error
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, str]:
+    """``["epochs=3", "triplet.margin=0.1"]`` as a mapping. Raises BadValue for one that is not ``key=value``."""
+    parsed: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise BadValue(f"The setting {text!r} is not of the form key=value.", "Example: --set epochs=5.")
+        parsed[key.strip()] = value.strip()
+    return parsed
+
+
+def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as dotted keys: ``{"triplet": {"margin": 0.1}}`` → ``{"triplet.margin": 0.1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= flattened(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _term_keys(term: Term) -> dict[str, Any]:
+    options = {f"{term.loss}.{name}": value for name, value in _options(term).items()}
+    return {f"{term.loss}.weight": term.weight, f"{term.loss}.miner": term.miner} | options
+
+
+def _options(term: Term) -> dict[str, Any]:
+    from retrieval.losses import LOSSES
+
+    return {**LOSSES[term.loss].options, **term.options}
+
+
+def _changed_term(term: Term, values: Mapping[str, Any]) -> Term:
+    for key, value in values.items():
+        loss, _, name = key.partition(".")
+        if loss != term.loss or not name:
+            continue
+        if name == "weight":
+            term = replace(term, weight=_typed(key, value, float))
+        elif name == "miner":
+            term = replace(term, miner=_typed(key, value, str | None))
+        else:
+            kind = type(_options(term)[name])
+            term = replace(term, options={**term.options, name: _typed(key, value, kind)})
+    return term
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, list(known), n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(near)}?" if near else f"Its keys are: {', '.join(sorted(known))}."
+
+
+def _typed(key: str, value: Any, kind: Any) -> Any:
+    """``value`` as ``kind``, which may be a union or a literal."""
+    choices = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    for wanted in choices:
+        for candidate in _readings(value):
+            if _fits(candidate, wanted):
+                return _as(candidate, wanted)
+    names = " or ".join("none" if c is type(None) else _name(c) for c in choices)
+    raise BadValue(f"{key} takes {names}, not {value!r}.")
+
+
+def _readings(value: Any) -> list[Any]:
+    """What a text may stand for: a TOML value, none, or itself."""
+    if not isinstance(value, str):
+        return [value]
+    if value.lower() in ("none", "null"):
+        return [None]
+    try:
+        return [tomllib.loads(f"v = {value}")["v"], value]
+    except tomllib.TOMLDecodeError:
+        return [value]
+
+
+def _as(value: Any, kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        return tuple(float(item) for item in value)
+    return float(value) if kind is float else value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(item, float) for item in value)
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if kind is type(None):
+        return value is None
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind) if isinstance(kind, type) else False
+
+
+def _name(kind: Any) -> str:
+    if get_origin(kind) is tuple:
+        return "a list of numbers"
+    if get_origin(kind) is Literal:
+        return " or ".join(repr(choice) for choice in get_args(kind))
+    return {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(kind, str(kind))

@@ -1,0 +1,126 @@
+"""The recipes that come with the program, one explicit table."""
+
+import runpy
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from retrieval.core.errors import BadValue, NoSuchPath
+from retrieval.methods.metric_learning import Term
+from retrieval.training.config import LoopConfig
+from retrieval.workflows.recipes.recipe import Recipe, flattened
+
+_TRIALS = (0.3, 1.0, 3.0)
+_HEAD = LoopConfig(epochs=40, learning_rate=1e-3, weight_decay=1e-4, validate_every=2, patience=8)
+_FULL = LoopConfig(
+    epochs=12,
+    learning_rate=1e-3,
+    weight_decay=1e-4,
+    backbone_rate=0.02,
+    layer_decay=0.8,
+    batch_norm="frozen",
+    average=0.99,
+    clip=1.0,
+    validate_every=1,
+    patience=4,
+)
+
+
+def _full(name: str, summary: str, expected: str, *terms: Term) -> Recipe:
+    cost = "some 30 images a second on two cores: ten minutes for 1,500 images; a GPU helps"
+    return Recipe(name, summary, cost, expected, "full", terms, batch_size=64, per_class=4, trials=_TRIALS, loop=_FULL)
+
+
+_ALL = (
+    Recipe(
+        "quick-head",
+        "A projection on the embeddings you already have: the first thing to try.",
+        "seconds to a minute on a processor; no image is decoded again in a gallery",
+        "",
+        "head",
+        (Term("multi_similarity", 1.0, "multi_similarity"),),
+        trials=_TRIALS,
+        loop=_HEAD,
+    ),
+    _full(
+        "triplet-center",
+        "The default for fine-tuning the whole encoder: triplets pull apart, centres pull together.",
+        "",
+        Term("triplet", 1.0, None, {"margin": 0.2}),
+        Term("center", 0.003, None, {}),
+        Term("cosine_softmax", 0.1, None, {"kind": "normface"}),
+    ),
+    _full("contrastive", "Pairs: the oldest and plainest.", "", Term("contrastive", 1.0, None, {})),
+    _full("infonce", "Every positive against all negatives of the batch.", "", Term("info_nce", 1.0, None, {})),
+    _full("circle", "Every similarity is pulled at its own pace.", "", Term("circle", 1.0, None, {})),
+    _full(
+        "proxy-anchor",
+        "One learned proxy a class: strong with few images a class.",
+        "",
+        Term("proxy_anchor", 1.0, None, {}),
+    ),
+    _full(
+        "arcface",
+        "A classifier with an angular margin: for many classes.",
+        "",
+        Term("cosine_softmax", 1.0, None, {"kind": "arcface"}),
+    ),
+)
+
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
+DEFAULT_RECIPE = "quick-head"
+
+
+def load_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe by name or from a file, with some keys changed.
+
+    Args:
+        name: a name in ``RECIPES``; a ``.toml`` file of keys, with ``base`` naming the recipe it changes; or a
+            ``.py`` file that defines ``recipe``. A Python file is run: use your own.
+        settings: see ``Recipe.with_values``.
+
+    Raises:
+        NoSuchPath: it looks like a file and there is none.
+        BadValue: an unknown name, key or value; the nearest is named.
+    """
+    path = Path(name).expanduser()
+    if name in RECIPES:
+        recipe = RECIPES[name]
+    elif path.suffix in (".toml", ".py"):
+        if not path.is_file():
+            raise NoSuchPath(f"There is no recipe file {path}.", "Check the path, or see `retrieval recipes`.")
+        recipe = _from_toml(path) if path.suffix == ".toml" else _from_python(path)
+    else:
+        near = get_close_matches(name, RECIPES, n=1, cutoff=0.4)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(RECIPES)}."
+        raise BadValue(f"There is no recipe {name!r}.", hint)
+    return recipe.with_values(settings or {})
+
+
+def _from_toml(path: Path) -> Recipe:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadValue(f"{path} is not TOML: {error}") from error
+    base = table.pop("base", DEFAULT_RECIPE)
+    if not isinstance(base, str):
+        raise BadValue(f"{path}: `base` takes the name of a recipe.", f"There are: {', '.join(RECIPES)}.")
+    if base.endswith((".toml", ".py")):
+        raise BadValue(f"{path}: `base` takes the name of a recipe, not a file.", f"There are: {', '.join(RECIPES)}.")
+    return replace(load_recipe(base), name=path.stem).with_values(flattened(table))
+
+
+def _from_python(path: Path) -> Recipe:
+    try:
+        recipe = runpy.run_path(str(path)).get("recipe")
+    except Exception as error:
+        raise BadValue(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+    if not isinstance(recipe, Recipe):
+        raise BadValue(
+            f"{path} defines no `recipe`.",
+            "Write: from retrieval.workflows.recipes import RECIPES; recipe = RECIPES['quick-head'].with_values({...})",
+        )
+    return recipe

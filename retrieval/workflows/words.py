@@ -1,0 +1,11 @@
+"""Numbers in sentences."""
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number with its noun, e.g. ``"1 image"``, ``"12,480 images"``; ``many`` where an s does not make the plural."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def verb(number: int, one: str = "is", many: str = "are") -> str:
+    """The word that fits the number."""
+    return one if number == 1 else many

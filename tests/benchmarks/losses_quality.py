@@ -1,0 +1,261 @@
+"""What each loss brings on frozen features, beside the same loss of pytorch-metric-learning 2.9.
+
+Every loss trains a projection (256 dimensions, started from PCA) on embeddings of the shared MobileNetV2, on three
+tasks (``tests.benchmarks.tasks``). For both libraries alike: the same loop, optimiser, precision, batches in the same
+order, number of epochs; the learning rate is the best of ``RATES`` on the validation part with seed 0 (the same trials
+for both); then three seeds, and the test part is opened once, with the weights that validation chose.
+
+Figures are means over queries and seeds; intervals resample classes, then queries. The result of every run is kept in
+the cache, so that an interrupted benchmark goes on where it stopped; ``--fresh`` forgets them.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from retrieval.core.types import Vectors
+from retrieval.datasets.loader import FeatureSource
+from retrieval.evaluation.retrieval import RetrievalResult, retrieve
+from retrieval.evaluation.vectors import LabelledVectors
+from retrieval.functional.batch import Batch
+from retrieval.functional.metrics import bootstrap_difference, bootstrap_interval
+from retrieval.methods.method import Method, ParameterGroup, StepOutput
+from retrieval.methods.metric_learning import Term
+from retrieval.mining.samplers import MPerClass
+from retrieval.models.encoder import Projection
+from retrieval.training.config import LoopConfig
+from retrieval.training.loop import fit
+from retrieval.workflows.projecting import head_method, pca_projection, projected, start_losses
+from tests.benchmarks.support import CACHE, mobilenet, show
+from tests.benchmarks.tasks import Part, Task, tasks
+
+RATES = (3e-4, 1e-3, 3e-3)
+SEEDS = (0, 1, 2)
+BATCH, PER_CLASS, DIMENSION = 128, 4, 256
+LOOP = LoopConfig(epochs=40, weight_decay=1e-4, validate_every=2, patience=8, device="cpu", precision="32-true")
+
+Floats = NDArray[np.float64]
+Make = Callable[[Projection, Task, int], Method]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A loss as one of the two libraries has it.
+
+    Attributes:
+        loss: name of the row.
+        library: ``ours`` or ``pml``.
+        make: (projection, task, seed) to a method.
+    """
+
+    loss: str
+    library: str
+    make: Make
+
+
+def ours(*terms: Term, normalise: bool = True) -> Make:
+    """Our losses."""
+
+    def make(projection: Projection, task: Task, seed: int) -> Method:
+        method = head_method(projection, terms, task.train.numbers, seed)
+        method.normalise = normalise
+        start_losses(method, projection, task.train.vectors, task.train.numbers)
+        return method
+
+    return make
+
+
+class Peer(Method):
+    """A loss (and miner) of pytorch-metric-learning in our loop."""
+
+    def __init__(self, projection: Projection, loss: nn.Module, miner: nn.Module | None, rate: float) -> None:
+        super().__init__()
+        from retrieval.models.encoder import Encoder
+
+        self.encoder = Encoder(nn.Identity(), nn.Identity(), projection.out_features, [projection])
+        self.loss, self.miner, self.rate = loss, miner, rate
+
+    def training_step(self, batch: Batch) -> StepOutput:
+        """Embeddings are handed over with unit norm, as our losses get them."""
+        output = self.encoder(batch.inputs)
+        mined = None if self.miner is None else self.miner(output.normalised, batch.labels)
+        loss: Tensor = self.loss(output.normalised, batch.labels, mined)
+        return StepOutput(loss, {}, output.normalised.detach())
+
+    def groups(self) -> Any:
+        """The projection, and what the loss learns at a rate of its own."""
+        projection = self.encoder.projections[0]
+        yield ParameterGroup("head", [projection.weight], 1.0, True)
+        yield ParameterGroup("head", [projection.bias], 1.0, False)
+        learned = list(self.loss.parameters())
+        if learned:
+            yield ParameterGroup("loss", learned, self.rate, True)
+
+
+def peer(
+    loss: Callable[[int, int], nn.Module], miner: Callable[[], nn.Module] | None = None, rate: float = 1.0
+) -> Make:
+    """Their losses; ``loss`` gets the number of classes and the dimension."""
+
+    def make(projection: Projection, task: Task, seed: int) -> Method:
+        torch.manual_seed(seed)
+        classes = int(task.train.numbers.max()) + 1
+        return Peer(projection, loss(classes, projection.out_features), None if miner is None else miner(), rate)
+
+    return make
+
+
+def contestants() -> list[Contestant]:
+    """Every loss of ours, and theirs where they have it."""
+    from pytorch_metric_learning import losses, miners
+
+    return [
+        Contestant("contrastive", "ours", ours(Term("contrastive"))),
+        Contestant("contrastive", "pml", peer(lambda c, d: losses.ContrastiveLoss(0, 1))),
+        Contestant("triplet, semi-hard", "ours", ours(Term("triplet", options={"margin": 0.2}))),
+        Contestant(
+            "triplet, semi-hard",
+            "pml",
+            peer(lambda c, d: losses.TripletMarginLoss(0.2), lambda: miners.TripletMarginMiner(0.2, "semihard")),
+        ),
+        Contestant("triplet, batch-hard", "ours", ours(Term("triplet", miner="batch_hard", options={"margin": 0.2}))),
+        Contestant(
+            "triplet, batch-hard", "pml", peer(lambda c, d: losses.TripletMarginLoss(0.2), miners.BatchHardMiner)
+        ),
+        Contestant(
+            "triplet + center",
+            "ours",
+            ours(Term("triplet", options={"margin": 0.2}), Term("center", 0.003)),
+        ),
+        Contestant("softmax", "ours", ours(Term("softmax"))),
+        Contestant("cosine softmax", "ours", ours(Term("cosine_softmax", options={"kind": "normface"}))),
+        Contestant("cosine softmax", "pml", peer(lambda c, d: losses.NormalizedSoftmaxLoss(c, d, temperature=1 / 64))),
+        Contestant("CosFace", "ours", ours(Term("cosine_softmax", options={"kind": "cosface"}))),
+        Contestant("CosFace", "pml", peer(lambda c, d: losses.CosFaceLoss(c, d, margin=0.35, scale=64))),
+        Contestant("ArcFace", "ours", ours(Term("cosine_softmax", options={"kind": "arcface"}))),
+        Contestant("ArcFace", "pml", peer(lambda c, d: losses.ArcFaceLoss(c, d, margin=28.6, scale=64))),
+        Contestant("circle", "ours", ours(Term("circle"))),
+        Contestant("circle", "pml", peer(lambda c, d: losses.CircleLoss(0.4, 80))),
+        Contestant("multi-similarity", "ours", ours(Term("multi_similarity", miner="multi_similarity"))),
+        Contestant(
+            "multi-similarity",
+            "pml",
+            peer(lambda c, d: losses.MultiSimilarityLoss(2, 50, 0.5), lambda: miners.MultiSimilarityMiner(0.1)),
+        ),
+        Contestant("proxy-anchor", "ours", ours(Term("proxy_anchor"))),
+        Contestant("proxy-anchor", "pml", peer(lambda c, d: losses.ProxyAnchorLoss(c, d, 0.1, 32), rate=100.0)),
+        Contestant(
+            "supervised contrastive", "ours", ours(Term("supervised_contrastive", options={"temperature": 0.1}))
+        ),
+        Contestant("supervised contrastive", "pml", peer(lambda c, d: losses.SupConLoss(0.1))),
+        Contestant("InfoNCE", "ours", ours(Term("info_nce"))),
+        Contestant("InfoNCE", "pml", peer(lambda c, d: losses.NTXentLoss(0.1))),
+        *(
+            Contestant(f"{name}, not normalised", "ours", ours(term, normalise=False))
+            for name, term in (
+                ("contrastive", Term("contrastive")),
+                ("triplet, semi-hard", Term("triplet", options={"margin": 0.2})),
+                ("multi-similarity", Term("multi_similarity", miner="multi_similarity")),
+            )
+        ),
+    ]
+
+
+def run(quick: bool = False) -> None:
+    """Print one table a proof."""
+    seeds, rates, epochs = (SEEDS[:1], RATES[1:2], 2) if quick else (SEEDS, RATES, LOOP.epochs)
+    for task in tasks(mobilenet()):
+        found = {}
+        for one in contestants():
+            found[one.loss, one.library] = _measured(one, task, seeds, rates, epochs)
+        for proof in task.proofs:
+            _show(task, proof, found, seeds)
+
+
+def _measured(one: Contestant, task: Task, seeds: tuple[int, ...], rates: tuple[float, ...], epochs: int) -> Any:
+    trials = {rate: _trained(one, task, seeds[0], rate, epochs)["validation"] for rate in rates}
+    rate = max(trials, key=lambda r: trials[r])
+    return rate, [_trained(one, task, seed, rate, epochs) for seed in seeds]
+
+
+def _trained(one: Contestant, task: Task, seed: int, rate: float, epochs: int) -> dict[str, Any]:
+    """One run: validation, and every query's recall@1 and MAP@R for each proof; from the cache where it is there."""
+    loop = replace(LOOP, epochs=epochs, learning_rate=rate, seed=seed)
+    key = json.dumps([one.loss, one.library, task.name, asdict(loop), BATCH, PER_CLASS, DIMENSION, 2])
+    path = CACHE / "quality" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+    if path.exists():
+        return dict(json.loads(path.read_text()))
+    projection = pca_projection(task.train.vectors, DIMENSION, 0)
+    method = one.make(projection, task, seed)
+    sampler = MPerClass(task.train.numbers, BATCH, PER_CLASS, seed, singletons="drop")
+    source = FeatureSource(task.train.vectors, task.train.numbers, sampler)
+    folder = Path(tempfile.mkdtemp(prefix="quality-"))
+    try:
+        fitted = fit(method, source, loop, folder=folder, validate=lambda _: _validation(task, projection))
+    finally:
+        shutil.rmtree(folder)
+    result: dict[str, Any] = {"validation": fitted.best_value, "epoch": fitted.best_epoch}
+    for name, (queries, database) in task.proofs.items():
+        found = _searched(queries, database, lambda vectors: projected(projection, vectors))
+        result[name] = {m: found.values[m].tolist() for m in ("recall_at_1", "map_at_r")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result))
+    return result
+
+
+def _validation(task: Task, projection: Projection) -> float:
+    found = _searched(
+        task.val, task.train if task.val_in_train else None, lambda vectors: projected(projection, vectors), resamples=1
+    )
+    return float(np.nanmean(found.values["map_at_r"]))
+
+
+def _searched(
+    queries: Part, database: Part | None, embed: Callable[[Vectors], Vectors], resamples: int = 1
+) -> RetrievalResult:
+    if database is None:
+        return retrieve(embed(queries.vectors), queries.numbers, resamples=resamples)
+    asked = LabelledVectors(embed(queries.vectors), queries.numbers)
+    return retrieve(embed(database.vectors), database.numbers, queries=asked, resamples=resamples)
+
+
+def _show(task: Task, proof: str, found: dict[tuple[str, str], Any], seeds: tuple[int, ...]) -> None:
+    queries, database = task.proofs[proof]
+    start = _searched(queries, database, lambda vectors: vectors)
+    rows = [_row("before (the shared MobileNetV2)", "", start.values, None, queries)]
+    for (loss, library), (rate, runs) in found.items():
+        values = {m: np.mean([run[proof][m] for run in runs], axis=0) for m in ("recall_at_1", "map_at_r")}
+        theirs = found.get((loss, "pml"))
+        gap = ""
+        if library == "ours" and theirs is not None:
+            other = np.mean([run[proof]["map_at_r"] for run in theirs[1]], axis=0)
+            difference = bootstrap_difference(other, values["map_at_r"], queries.numbers, seed=0)
+            gap = f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+        rows.append([*_row(loss, library, values, start.values, queries)[:-1], f"{rate:g}", gap])
+    rows[0] = [*rows[0][:-1], "", ""]
+    show(
+        f"{proof}: a 256-dimensional projection on frozen features, {len(seeds)} seeds",
+        ["loss", "by", "recall@1", "MAP@R", "MAP@R gained", "rate", "ours - pml, MAP@R"],
+        rows,
+    )
+
+
+def _row(loss: str, library: str, values: Any, before: Any, queries: Part) -> list[str]:
+    cells = [loss, library]
+    for metric in ("recall_at_1", "map_at_r"):
+        interval = bootstrap_interval(np.asarray(values[metric]), queries.numbers, seed=0)
+        cells.append(f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]")
+    if before is None:
+        return [*cells, "", ""]
+    gain = bootstrap_difference(before["map_at_r"], np.asarray(values["map_at_r"]), queries.numbers, seed=0)
+    return [*cells, f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]", ""]

@@ -1,0 +1,157 @@
+"""Average, alarms, configuration, log, devices and random states."""
+
+import json
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from retrieval.core.errors import BadValue
+from retrieval.training import devices
+from retrieval.training.alarms import WINDOW, Reading, Watch
+from retrieval.training.averaging import Average
+from retrieval.training.config import LoopConfig
+from retrieval.training.log import RunLog
+from retrieval.training.randomness import random_states, random_states_kept, seed_everything, set_random_states
+
+
+def test_average_is_the_recursion() -> None:
+    """Against a loop in numbers, with batch-norm's running mean averaged and its counter copied."""
+    module = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
+    average = Average(module, 0.9)
+    weight, mean = float(average.values["0.weight"]), 0.0
+    for step in range(1, 200):
+        with torch.no_grad():
+            module[0].weight.fill_(math.sin(step))  # type: ignore[operator,union-attr]
+            module[1].running_mean.fill_(step)  # type: ignore[operator,union-attr]
+            module[1].num_batches_tracked.fill_(step)  # type: ignore[operator,union-attr]
+        average.update()
+        decay = min(0.9, step / (step + 9))
+        weight = decay * weight + (1 - decay) * math.sin(step)
+        mean = decay * mean + (1 - decay) * step
+    assert float(average.values["0.weight"]) == pytest.approx(weight, abs=1e-5)
+    assert float(average.values["1.running_mean"]) == pytest.approx(mean, rel=1e-5)
+    assert int(average.values["1.num_batches_tracked"]) == 199
+    with average.applied():
+        assert torch.equal(module[0].weight, average.values["0.weight"])  # type: ignore[arg-type]
+    assert float(module.state_dict()["0.weight"]) == pytest.approx(math.sin(199))
+    with pytest.raises(ValueError, match="another module"):
+        average.load_state_dict({"steps": 1, "values": {}})
+
+
+def test_an_average_of_what_stands_still_is_exact() -> None:
+    module = nn.Linear(7, 7)
+    average = Average(module, 0.99)
+    for _ in range(50):
+        average.update()
+    assert torch.equal(average.values["weight"], module.weight)
+
+
+def reading(step: int, loss: float = 1.0, spread: float | None = 1.0, margin: float = 0.2) -> Reading:
+    return Reading(step, {"loss": 1.0, "triplet": loss}, spread, {"triplet": margin})
+
+
+def test_loss_at_its_margin_rings_once() -> None:
+    watch = Watch()
+    rung = [watch.read(reading(step, 0.2003)) for step in range(3 * WINDOW)]
+    assert [len(alarms) for alarms in rung] == [0] * (WINDOW - 1) + [1] + [0] * 2 * WINDOW
+    assert rung[WINDOW - 1][0].name == "loss = margin"
+    assert watch.read(reading(0, 0.1)) == []
+    rung = [watch.read(reading(step, 0.2)) for step in range(WINDOW)]
+    assert [len(alarms) for alarms in rung] == [0] * (WINDOW - 1) + [1]
+
+
+def test_a_loss_that_passes_its_margin_does_not_ring() -> None:
+    watch = Watch()
+    assert all(not watch.read(reading(step, 0.25 - 0.001 * step)) for step in range(100))
+
+
+def test_one_point_rings_and_survives_a_checkpoint() -> None:
+    watch = Watch()
+    for step in range(WINDOW - 1):
+        assert watch.read(reading(step, spread=0.001)) == []
+    again = Watch()
+    again.load_state_dict(json.loads(json.dumps(watch.state_dict())))
+    assert [alarm.name for alarm in again.read(reading(99, spread=0.001))] == ["complete collapse"]
+    assert again.read(reading(100, spread=0.001)) == []
+    assert [a for step in range(50) for a in Watch().read(reading(step, spread=None))] == []
+
+
+WRONG = {
+    "epochs": -1, "learning_rate": 0.0, "weight_decay": -1.0, "optimiser": "adam", "warmup_share": 1.0,
+    "schedule": "step", "precision": "16", "accumulate": 0, "clip": 0.0, "average": 1.0, "chunk": 0,
+    "head_first_epochs": -1, "batch_norm": "eval", "backbone_rate": -0.1, "layer_decay": 0.0, "patience": 0,
+    "validate_every": 0, "log_every": 0, "save_seconds": -1.0, "device": "tpu", "devices": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_values_out_of_range(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is "):
+        LoopConfig(**{name: WRONG[name]})  # type: ignore[arg-type]
+
+
+def test_every_field_has_a_range() -> None:
+    assert set(WRONG) | {"seed"} == set(LoopConfig.__dataclass_fields__)
+
+
+def test_precision_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices.resolved_precision("auto", "cpu") == "32-true"
+    assert devices.resolved_precision("16-mixed", "cpu") == "16-mixed"
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert devices.resolved_precision("auto", "cuda") == "bf16-mixed"
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    assert devices.resolved_precision("auto", "cuda") == "16-mixed"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(BadValue, match="no device 'cuda'"):
+        devices.device_kind("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert devices.device_kind("auto") == "cuda"
+    with pytest.raises(BadValue, match="There are 1 GPUs, not 2"):
+        devices.start_fabric(LoopConfig(device="cuda", devices=2))
+
+
+def test_random_states_come_back() -> None:
+    seed_everything(4)
+    states = random_states()
+    drawn = [random.random(), np.random.rand(), torch.rand(1).item(), np.random.randn()]
+    set_random_states(states)
+    assert [random.random(), np.random.rand(), torch.rand(1).item(), np.random.randn()] == drawn
+    set_random_states(states)
+    with random_states_kept():
+        seed_everything(9)
+    assert [random.random(), np.random.rand(), torch.rand(1).item(), np.random.randn()] == drawn
+
+
+def test_log_lines_are_json_and_tensorboard_gets_scalars(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = RunLog(tmp_path, [{"kind": "step", "step": 1, "loss": 3.0}])
+    log.write({"kind": "step", "step": 2, "loss": 2.5, "active": None, "rate": math.inf})
+    log.close()
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == log.history
+    assert log.history[1] == {"kind": "step", "step": 2, "loss": 2.5, "active": None, "rate": None}
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("step/loss")] == [(2, 2.5)]
+
+
+def test_log_without_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    log = RunLog(tmp_path, [])
+    log.write({"kind": "step", "step": 1, "loss": 1.0})
+    log.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_other_processes_write_nothing(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, [], enabled=False)
+    log.write({"kind": "step", "step": 1, "loss": 1.0})
+    log.close()
+    assert list(tmp_path.iterdir()) == []
+    assert len(log.history) == 1

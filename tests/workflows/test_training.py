@@ -1,0 +1,240 @@
+"""Training from end to end, on drawn pictures: learned, proven, saved, resumed, refused."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from retrieval.core.errors import BadValue, Interrupted, NoSuchPath
+from retrieval.models.folder import load_encoder, verify_folder
+from retrieval.workflows.indexing import index_paths
+from retrieval.workflows.recipes import Recipe, load_recipe
+from retrieval.workflows.training import Request, TrainingHooks, TrainReport, train
+
+from ..conftest import draw
+
+QUICK = {"epochs": "4", "validate_every": "2", "dimension": "16", "batch_size": "16", "log_every": "1"}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve classes of six pictures: a class is a colour, the picture around it is chance."""
+    folder = tmp_path_factory.mktemp("dataset")
+    random = np.random.default_rng(0)
+    for number in range(12):
+        colour = random.integers(0, 256, 3)
+        for n in range(6):
+            pixels = np.clip(colour + random.normal(0, 40, (40, 40, 3)), 0, 255).astype(np.uint8)
+            path = folder / f"class{number:02d}" / f"{n}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    return folder
+
+
+def request(dataset: object, out: Path, model: Path | None, recipe: str = "quick-head", **changes: str) -> Request:
+    return Request(
+        dataset=str(dataset),
+        recipe=load_recipe(recipe, {**QUICK, **changes}),
+        out=out,
+        model=model and str(model),
+        workers=1,
+    )
+
+
+def tiny_full(**changes: str) -> Recipe:
+    values = {**QUICK, "head_epochs": "2", "epochs": "2", "validate_every": "1", **changes}
+    return load_recipe("triplet-center", values)
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainReport]:
+    out = tmp_path_factory.mktemp("runs") / "one"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETRIEVAL_DATA", str(out.parent / "data"))
+        return out, train(request(dataset, out, tiny_model))
+
+
+def test_a_run_leaves_an_encoder_its_proof_and_a_report(trained: tuple[Path, TrainReport]) -> None:
+    out, report = trained
+    card = verify_folder(out / "encoder")
+    assert card.fingerprint == report.fingerprint
+    assert (card.dimension, card.projections[1:], card.trained) == (16, (16,), True)
+    assert "quick-head" in card.origin
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics == json.loads(json.dumps(report.metrics))
+    for name in ("recall_at_1", "map_at_r"):
+        found = metrics["comparison"][name]
+        assert found["low"] <= found["mean"] <= found["high"]
+        assert found["mean"] == pytest.approx(found["after"]["mean"] - found["before"]["mean"])
+    assert metrics["split"]["leaks"] == 0
+    assert metrics["result"]["fingerprint"] == card.fingerprint
+    calibration = json.loads((out / "calibration.json").read_text())
+    assert calibration["kind"] in ("platt", "isotonic")
+    html = (out / "report.html").read_text(encoding="utf-8")
+    assert "<svg" in html
+    assert "data:image/jpeg;base64" in html
+    assert (report.images, report.classes, report.unreadable) == (72, 12, 0)
+    assert sum(report.parts.values()) + report.left_out == 72
+
+
+def test_what_proves_is_of_classes_that_neither_train_nor_choose(trained: tuple[Path, TrainReport]) -> None:
+    split = json.loads((trained[0] / "split.json").read_text())
+    classes = {part: {Path(path).parent.name for path in split[part]} for part in ("train", "val", "test")}
+    assert split["kind"] == "class-disjoint"
+    assert not classes["train"] & classes["test"]
+    assert not classes["train"] & classes["val"]
+    assert not classes["val"] & classes["test"]
+
+
+def test_the_encoder_in_the_folder_is_the_one_that_was_measured(
+    trained: tuple[Path, TrainReport], dataset: Path, tiny_model: Path
+) -> None:
+    from retrieval.workflows.evaluating import EvaluateRequest, evaluate
+
+    out, report = trained
+    table = out.parent / "test.csv"
+    split = json.loads((out / "split.json").read_text())
+    rows = [f"{path},{Path(path).parent.name}" for path in split["test"]]
+    table.write_text("path,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    found = evaluate(EvaluateRequest(str(table), str(out / "encoder"), against=str(tiny_model), workers=1))
+    assert found.comparison is not None
+    for name in ("recall_at_1", "map_at_r"):
+        expected = report.metrics["comparison"][name]
+        # bf16 may rank two nearly equal images the other way round.
+        assert found.comparison.changes[name].after.mean == pytest.approx(expected["after"]["mean"], abs=0.05)
+        assert found.comparison.changes[name].before.mean == pytest.approx(expected["before"]["mean"], abs=0.05)
+
+
+def from_the_same_features(out: Path, run: Path) -> Path:
+    """A folder in which a run finds the embeddings that another one made: a bf16 encoder's last digits depend on which
+    images happened to share a batch."""
+    run.mkdir()
+    shutil.copy(out / "start.npz", run)
+    return run
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    states = [load_encoder(folder / "encoder")[0].state_dict() for folder in (one, other)]
+    return states[0].keys() == states[1].keys() and all(bool((states[0][n] == states[1][n]).all()) for n in states[0])
+
+
+def test_the_same_embeddings_and_seed_give_the_same_encoder(
+    trained: tuple[Path, TrainReport], dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    out = from_the_same_features(trained[0], tmp_path / "again")
+    again = train(replace(request(dataset, out, tiny_model), resume=True))
+    assert again.fingerprint == trained[1].fingerprint
+    assert same_weights(trained[0], out)
+    out = from_the_same_features(trained[0], tmp_path / "other")
+    assert train(replace(request(dataset, out, tiny_model, seed="1"), resume=True)).fingerprint != again.fingerprint
+
+
+def test_a_run_that_is_stopped_goes_on_bit_for_bit(
+    trained: tuple[Path, TrainReport], dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    steps = 0
+
+    def count(_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    out = from_the_same_features(trained[0], tmp_path / "run")
+    asked = replace(request(dataset, out, tiny_model), resume=True)
+    with pytest.raises(Interrupted, match="Stopped after"):
+        train(asked, hooks=TrainingHooks(progress=count, stop=lambda: steps >= 6))
+    assert not (out / "encoder").exists()
+    assert train(asked).fingerprint == trained[1].fingerprint
+    assert same_weights(trained[0], out)
+
+
+def test_another_run_is_not_resumed(trained: tuple[Path, TrainReport], dataset: Path, other_model: Path) -> None:
+    out, _ = trained
+    before = sorted(path.name for path in out.iterdir())
+    with pytest.raises(BadValue, match="started with another"):
+        train(replace(request(dataset, out, other_model), resume=True))
+    assert sorted(path.name for path in out.iterdir()) == before
+
+
+def test_a_folder_with_other_things_is_not_written_to(dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(BadValue, match="holds other things"):
+        train(request(dataset, tmp_path / "run", tiny_model))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_the_whole_encoder_is_trained(dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
+    report = train(
+        Request(
+            str(dataset), tiny_full(learning_rate="1e-3", blend="false"), tmp_path / "run", str(tiny_model), workers=1
+        )
+    )
+    start, result = load_encoder(tiny_model)[0], load_encoder(tmp_path / "run" / "encoder")[0]
+    assert report.parts["train"] > 0
+    changed = [
+        name
+        for name, tensor in start.backbone.state_dict().items()
+        if not np.allclose(tensor.numpy(), result.backbone.state_dict()[name].numpy())
+    ]
+    best = {part["part"]: part["best_epoch"] for part in report.metrics["training"]}
+    # Where validation liked no later epoch than the start, the start is what is kept.
+    assert bool(changed) == (best["The whole encoder"] != 0)
+    assert not any("running" in name for name in changed), "frozen batch-norm keeps its statistics"
+
+
+def test_a_gallery_trains_on_its_own_vectors_without_reading_a_file(
+    dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    from retrieval.workflows.labels import import_folders
+
+    copy = tmp_path / "photos"
+    shutil.copytree(dataset, copy)
+    gallery = tmp_path / "gallery"
+    index_paths(gallery, [copy], model=str(tiny_model))
+    import_folders(gallery)
+    shutil.rmtree(copy)
+    recipe = load_recipe("quick-head", QUICK)
+    report = train(Request("gallery", recipe, tmp_path / "run", gallery=gallery, workers=1))
+    assert (report.images, report.classes) == (72, 12)
+    assert verify_folder(tmp_path / "run" / "encoder").dimension == 16
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda p: p / "nowhere", NoSuchPath, "no dataset"),
+        (lambda p: _classes(p, 1, 4), BadValue, "class"),
+        (lambda p: _classes(p, 0, 0), BadValue, "no class|no image|not one"),
+        (lambda p: _classes(p, 12, 1), BadValue, "one image"),
+    ],
+    ids=["nothing there", "one class", "no images", "one image a class"],
+)
+def test_a_dataset_that_cannot_teach_is_refused_in_one_line(
+    make: object, error: type[Exception], words: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = make(tmp_path)  # type: ignore[operator]
+    with pytest.raises(error, match=words) as caught:
+        train(request(folder, tmp_path / "run", tiny_model))
+    assert "\n" not in caught.value.message  # type: ignore[attr-defined]
+
+
+def _classes(folder: Path, classes: int, each: int) -> Path:
+    (folder / "set").mkdir()
+    for number in range(classes):
+        for n in range(each):
+            draw(folder / "set" / f"c{number}" / f"{n}.png", 100 * number + n)
+    return folder / "set"
+
+
+def test_unreadable_images_are_said_counted_and_left_out(dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "set"
+    shutil.copytree(dataset, copy)
+    (copy / "class00" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    said: list[str] = []
+    report = train(request(copy, tmp_path / "run", tiny_model), hooks=TrainingHooks(say=said.append))
+    assert (report.images, report.unreadable) == (71, 1)
+    assert any("1 of 72 images cannot be read" in line for line in said)
