@@ -116,8 +116,14 @@ def _results_head(result: SearchResult, addresses: Addresses, query_id: int | No
     return (
         f'<div class="results-head">{picture}<div><h2 tabindex="-1" role="status">{words}</h2>'
         f'<p class="fine">out of {count(result.searched, "image")} · {_timings(result.timings)}</p>'
-        "</div></div>"
+        f"{_doubt(result)}</div></div>"
     )
+
+
+def _doubt(result: SearchResult) -> str:
+    if not result.nothing_like_this:
+        return ""
+    return '<p class="fine">Probably nothing like this is here: not even the nearest reaches the usual score.</p>'
 
 
 def _timings(timings: Timings) -> str:
@@ -178,6 +184,7 @@ def _facts(neighbour: Neighbour) -> str:
     labels = "".join(f'<span class="label">{escape(label)}</span>' for label in neighbour.labels)
     rows: list[tuple[str, str, bool]] = [
         ("Score", f"{neighbour.score:.3f} <small>cosine</small>", False),
+        *_chance(neighbour),
         ("Rank", str(neighbour.rank), False),
         ("Labels", labels or "none", True),
         ("Size", f"{neighbour.width:,} × {neighbour.height:,} pixels", False),
@@ -188,6 +195,13 @@ def _facts(neighbour: Neighbour) -> str:
     ]
     offline = '<p class="offline-note">drive offline: the original cannot be reached now</p>'
     return (offline if neighbour.offline else "") + f"<dl>{''.join(_fact(*row) for row in rows)}</dl>"
+
+
+def _chance(neighbour: Neighbour) -> list[tuple[str, str, bool]]:
+    """How likely it shows the same thing; nothing before a space is calibrated."""
+    if neighbour.probability is None:
+        return []
+    return [("Same label", f"{neighbour.probability:.0%} <small>likely</small>", False)]
 
 
 def _fact(name: str, value: str, wide: bool) -> str:

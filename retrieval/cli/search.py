@@ -104,11 +104,12 @@ class _Json:
         self._rows: list[dict[str, Any]] = []
 
     def add(self, answer: "Answer") -> None:
-        row: dict[str, Any] = {"query": answer.path, "neighbours": [], "error": None}
+        row: dict[str, Any] = {"query": answer.path, "neighbours": [], "nothing_like_this": None, "error": None}
         if isinstance(answer.found, RetrievalError):
             row["error"] = str(answer.found)
         else:
             row["neighbours"] = [_fields(n) for n in answer.found.neighbours]
+            row["nothing_like_this"] = answer.found.nothing_like_this
         self._rows.append(row)
 
     def finish(self) -> None:
@@ -153,12 +154,17 @@ def print_neighbours(title: str, found: "SearchResult") -> None:
     if not found.neighbours:
         results.print(f"  Nothing found among {count(found.searched, 'image')}; loosen the filters or --min-score.\n")
         return
-    rows = table(">rank", ">score", ">id", "labels", "path")
+    if found.nothing_like_this:
+        results.print("  [yellow]Probably nothing like this is here:[/] not even the nearest reaches the usual score.")
+    calibrated = any(n.probability is not None for n in found.neighbours)
+    rows = table(">rank", ">score", *([">same label"] if calibrated else []), ">id", "labels", "path")
     for n in found.neighbours:
         path = escape(shown(n.paths[0])) if n.paths else ""
         more = f" [dim](+{count(len(n.paths) - 1, 'copy', 'copies')})[/]" if len(n.paths) > 1 else ""
         offline = " [yellow](offline)[/]" if n.offline else ""
-        rows.add_row(str(n.rank), f"{n.score:.4f}", str(n.id), escape(", ".join(n.labels)), path + more + offline)
+        chance = [] if not calibrated else ["" if n.probability is None else f"{n.probability:.0%}"]
+        labels = escape(", ".join(n.labels))
+        rows.add_row(str(n.rank), f"{n.score:.4f}", *chance, str(n.id), labels, path + more + offline)
     results.print(rows)
     results.print()
 

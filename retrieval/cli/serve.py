@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.panel import Panel
 
 from retrieval.cli.index import stopping
@@ -103,10 +104,29 @@ def _demo(folder: Path, place: "Place | None") -> None:
             query, found = sample_query(searcher)
             print_neighbours(f"Neighbours of {shown(query)}", found)
             trained = searcher.summary().trained
+            fingerprint = searcher.space.fingerprint
         if not trained:
             _say_untrained()
+        _lesson(folder, fingerprint)
+        if not trained:
+            note("An untrained encoder gives a lesson little to build on: with a pretrained one it does.")
         if place is not None:
             _serve(opened, place, None)
+
+
+def _lesson(folder: Path, fingerprint: str) -> None:
+    """Train on the samples' labels and show what it brought on held-out ones."""
+    from retrieval.cli.live import TrainingDisplay
+    from retrieval.cli.train import print_proof
+    from retrieval.workflows.demo import lesson
+    from retrieval.workflows.train_request import TrainingHooks
+
+    with stopping() as stop, TrainingDisplay().shown() as display:
+        hooks = TrainingHooks(working=display.working, progress=display.progress, stop=stop.is_set)
+        run, metrics = lesson(folder, fingerprint, hooks)
+    results.print("\nTaught with the samples' labels (recipe quick-head), measured on labels that were held out:")
+    print_proof(metrics)
+    results.print(f"Report: {escape(shown(str(run)))}/report.html\n")
 
 
 def _say_untrained() -> None:

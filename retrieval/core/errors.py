@@ -17,6 +17,8 @@ error                   exit  when
 ``GalleryBusy``           12  another process is writing to the gallery
 ``GalleryDamaged``        13  a file of the gallery is damaged
 ``BadValue``              14  a setting or an option has a value that cannot be used
+``TrainingFailed``        15  a training run cannot go on: its loss is not a number any more
+``NotProven``             16  the gate refuses: the new model is not proven better, or not whole
 ``Interrupted``          130  Ctrl-C
 ======================  ====  ==========================================================
 """

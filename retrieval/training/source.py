@@ -11,8 +11,8 @@ from retrieval.functional.batch import Batch
 class Source(Protocol):
     """Gives the batches of an epoch, the same ones in the same order every time it is asked.
 
-    What is drawn for an example (its crop, its colours) may depend on nothing but seed, epoch and example. A source that
-    has something to log (a number by name, such as how old its hard examples are) offers ``logs()``.
+    What is drawn for an example (its crop, its colours) may depend on nothing but seed, epoch and example. A source
+    that has something to log (a number by name, such as how old its hard examples are) offers ``logs()``.
     """
 
     def steps(self, epoch: int) -> int:

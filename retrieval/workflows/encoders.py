@@ -226,8 +226,8 @@ def _refuse_other(gallery: Gallery, space: EmbeddingSpace, model: str, card: Mod
         raise ModelMismatch(
             f"The gallery {gallery.folder} was indexed with {space.model} ({space.fingerprint[:12]}); "
             f"{model} is another encoder ({card.fingerprint[:12]}), and their vectors cannot be compared.",
-            "Leave --model out to go on with the gallery's own, change over with `retrieval switch MODEL`, or index into "
-            "a new gallery with --gallery DIR.",
+            "Leave --model out to go on with the gallery's own, change over with `retrieval switch MODEL`, or "
+            "index into a new gallery with --gallery DIR.",
         )
 
 

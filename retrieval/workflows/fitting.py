@@ -64,7 +64,7 @@ class Fitting:
         """``head`` with one factor on the learning rate."""
         recipe, labelled = self.request.recipe, data.labelled
         vectors, numbers = data.vectors[split.train], _numbered(labelled, split.train)
-        projection = pca_projection(vectors, recipe.dimension, recipe.loop.seed)
+        projection = pca_projection(vectors, recipe.dimension, recipe.loop.seed, recipe.whitening)
         method = head_method(projection, recipe.terms, numbers, recipe.loop.seed)
         start_losses(method, projection, vectors, numbers)
         paths = [labelled.images[i].path for i in split.train.tolist()]

@@ -16,6 +16,9 @@ from retrieval.core.files import sync_folder
 from retrieval.core.types import EmbeddingSpace
 from retrieval.workflows.leftovers import LOCK, is_older_than_a_day, sweep_encoders, sweep_working_folders
 
+_PATIENCE = 2.0
+"""Seconds to wait for the write lock: a switch that embeds holds it for a moment after every batch."""
+
 _ATTEMPTS = 5
 """To get a lock while restores exchange the gallery."""
 
@@ -91,7 +94,7 @@ class Layout:
             before = _identity(self.folder)
             lock = FileLock(self.folder / LOCK)
             try:
-                lock.acquire(timeout=0)
+                lock.acquire(timeout=_PATIENCE)
             except Timeout as error:
                 raise self._busy() from error
             # A restore may have put another gallery here since, or be about to: then this is the lock of another one.

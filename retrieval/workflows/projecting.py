@@ -15,21 +15,24 @@ from retrieval.models.encoder import Encoder, Projection
 _BLOCK = 8192
 
 
-def pca_projection(vectors: Vectors, dimension: int, seed: int) -> Projection:
+def pca_projection(vectors: Vectors, dimension: int, seed: int, whitening: float = 0.0) -> Projection:
     """A projection that starts at the principal components of some embeddings.
 
     Args:
         vectors: [N, F], unit norm.
         dimension: D; at most F is made of it.
         seed: of what PCA leaves open.
+        whitening: see ``functional.pca.pca_start``. The rows' mean norm is 1 whatever the power: a learning rate then
+            means the same.
     """
     features = vectors.shape[1]
     dimension = min(dimension, features)
-    start = pca_start(torch.from_numpy(vectors), dimension, seed=seed)
+    start = pca_start(torch.from_numpy(vectors), dimension, whitening=whitening, seed=seed)
+    scale = start.weight.norm(dim=1).mean()
     projection = Projection(features, dimension)
     with torch.no_grad():
-        projection.weight.copy_(start.weight)
-        projection.bias.copy_(start.bias)
+        projection.weight.copy_(start.weight / scale)
+        projection.bias.copy_(start.bias / scale)
     return projection
 
 

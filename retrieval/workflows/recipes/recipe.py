@@ -27,6 +27,7 @@ class Recipe:
             ``"full"`` first does the same, then trains the whole encoder on augmented images.
         terms: the losses, weighted and summed.
         dimension: D of the new embedding; at most that of the start encoder.
+        whitening: power in [0, 1] with which the projection's start, a PCA, evens out the variances.
         batch_size: examples a step.
         per_class: examples of one class in a batch.
         mine_every: steps between two searches of the whole training set for hard examples; batches are then made of
@@ -47,7 +48,8 @@ class Recipe:
     expected: str
     scope: Scope
     terms: tuple[Term, ...]
-    dimension: int = 256
+    dimension: int = 512
+    whitening: float = 0.5
     batch_size: int = 128
     per_class: int = 4
     mine_every: int = 0
@@ -69,6 +71,8 @@ class Recipe:
         ):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {least} or more, not {getattr(self, name)}.")
+        if not 0 <= self.whitening <= 1:
+            raise ValueError(f"whitening is 0 to 1, not {self.whitening}.")
         if not self.trials or not all(factor > 0 for factor in self.trials):
             raise ValueError(f"trials are one or more factors above 0, not {list(self.trials)}.")
         if self.head_rate <= 0:

@@ -29,8 +29,9 @@ _FULL = LoopConfig(
 )
 
 
-def _full(name: str, summary: str, expected: str, *terms: Term) -> Recipe:
+def _full(name: str, summary: str, *terms: Term) -> Recipe:
     cost = "some 30 images a second on two cores: ten minutes for 1,500 images; a GPU helps"
+    expected = "not less than quick-head, where it starts: validation keeps the best weights"
     return Recipe(name, summary, cost, expected, "full", terms, batch_size=64, per_class=4, trials=_TRIALS, loop=_FULL)
 
 
@@ -39,34 +40,31 @@ _ALL = (
         "quick-head",
         "A projection on the embeddings you already have: the first thing to try.",
         "seconds to a minute on a processor; no image is decoded again in a gallery",
-        "",
+        "with MobileNetV2: recall@1 0.83 to 0.86 on flowers never seen, 0.51 to 0.67 on groceries",
         "head",
-        (Term("multi_similarity", 1.0, "multi_similarity"),),
+        (Term("supervised_contrastive", 1.0, None, {"temperature": 0.05}),),
         trials=_TRIALS,
         loop=_HEAD,
     ),
     _full(
         "triplet-center",
         "The default for fine-tuning the whole encoder: triplets pull apart, centres pull together.",
-        "",
         Term("triplet", 1.0, None, {"margin": 0.2}),
         Term("center", 0.003, None, {}),
-        Term("cosine_softmax", 0.1, None, {"kind": "normface"}),
+        Term("cosine_softmax", 0.1, None, {"kind": "normface", "scale": 32.0}),
     ),
-    _full("contrastive", "Pairs: the oldest and plainest.", "", Term("contrastive", 1.0, None, {})),
-    _full("infonce", "Every positive against all negatives of the batch.", "", Term("info_nce", 1.0, None, {})),
-    _full("circle", "Every similarity is pulled at its own pace.", "", Term("circle", 1.0, None, {})),
+    _full("contrastive", "Pairs: the oldest and plainest.", Term("contrastive", 1.0, None, {})),
+    _full("infonce", "Every positive against all negatives of the batch.", Term("info_nce", 1.0, None, {})),
+    _full("circle", "Every similarity is pulled at its own pace.", Term("circle", 1.0, None, {})),
     _full(
         "proxy-anchor",
         "One learned proxy a class: strong with few images a class.",
-        "",
         Term("proxy_anchor", 1.0, None, {}),
     ),
     _full(
         "arcface",
         "A classifier with an angular margin: for many classes.",
-        "",
-        Term("cosine_softmax", 1.0, None, {"kind": "arcface"}),
+        Term("cosine_softmax", 1.0, None, {"kind": "arcface", "margin": 0.5, "scale": 32.0}),
     ),
 )
 
