@@ -1,7 +1,7 @@
 """The two parts of a training run: a projection on frozen features, then the whole encoder on augmented images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from retrieval.datasets.prepared import Prepared, prepare, side_for
 from retrieval.images.pool import DecodePool
 from retrieval.methods.method import Method
 from retrieval.methods.metric_learning import MetricLearning
-from retrieval.mining.samplers import MPerClass
+from retrieval.mining.memory import memory_estimate
+from retrieval.mining.samplers import ClassBalanced, MPerClass, Sampler
 from retrieval.models.augment import Augmentation
 from retrieval.models.card import ModelCard
 from retrieval.models.choice import RuntimeChoice
@@ -32,6 +33,7 @@ from retrieval.workflows.projecting import head_method, pca_projection, projecte
 from retrieval.workflows.proof import shares_classes, validation_score
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.train_request import Request, TrainingHooks
+from retrieval.workflows.words import count
 
 HEAD = "The projection, on frozen features"
 WHOLE = "The whole encoder"
@@ -46,6 +48,7 @@ class Fitting:
     run: RunFolder
     settings: Settings
     hooks: TrainingHooks
+    _told: set[str] = field(default_factory=set)
 
     def head(self, data: EmbeddedSet, split: Split) -> tuple[Projection, MetricLearning, Fitted]:
         """Train a projection on the embeddings of the start encoder.
@@ -167,7 +170,7 @@ class Fitting:
             )
         return fitted
 
-    def _sampler(self, numbers: Ids) -> MPerClass:
+    def _sampler(self, numbers: Ids) -> Sampler:
         recipe = self.request.recipe
         sizes = np.bincount(numbers)
         usable = int(np.count_nonzero(sizes >= 2))
@@ -177,11 +180,29 @@ class Fitting:
                 f"Only {usable} of the classes that train have two images or more.",
                 "Label at least two images each of two classes.",
             )
-        if singletons:
-            self.hooks.say(f"{singletons} classes that train have one image each; they teach nothing and are left out.")
+        if singletons and self._tells("singletons"):
+            alone = count(singletons, "class", "classes")
+            self.hooks.say(f"{alone} with one image among those that train: left out, they teach nothing.")
+        if recipe.sampler == "class_balanced":
+            return ClassBalanced(numbers, recipe.batch_size, recipe.loop.seed, singletons="drop")
         batch = max(2 * recipe.per_class, min(recipe.batch_size, usable * recipe.per_class))
         batch -= batch % recipe.per_class
+        self._say_memory(batch)
         return MPerClass(numbers, batch, recipe.per_class, recipe.loop.seed, singletons="drop")
+
+    def _say_memory(self, batch: int) -> None:
+        """What the miners of the recipe may take, before anything runs."""
+        recipe = self.request.recipe
+        miners = [term.miner for term in recipe.terms if term.miner is not None]
+        if miners and self._tells("memory"):
+            bytes_ = max(memory_estimate(name, batch, recipe.per_class, recipe.dimension) for name in miners)
+            self.hooks.say(f"Mining in batches of {batch} takes up to {bytes_ / 1e6:,.0f} MB beside the encoder.")
+
+    def _tells(self, what: str) -> bool:
+        """Whether something has not been said yet; every trial would say it again."""
+        fresh = what not in self._told
+        self._told.add(what)
+        return fresh
 
     def _prepared(self, labelled: Labelled, card: ModelCard) -> Prepared:
         workers = self.request.workers or available_cores()

@@ -1,6 +1,8 @@
 """Indexing, end to end, beside the bound of the cores, the plain way, and DeepImageSearch 3.0.3.
 
 - the bound: cores / (seconds to decode an image + seconds to encode one), each measured on one core alone;
+- the same with the cores busy at once: as many such processes as there are cores, side by side, which share caches and
+  memory, as every program must that uses them all;
 - ours: ``retrieval index`` into a new gallery, in a process of its own: the rate while it reads and embeds (the
   report's ``images_per_second``), and that of the whole command with start, scan, model and index;
 - plain: ImageFolder, a DataLoader with one worker a core, timm in eager fp32, FAISS flat;
@@ -11,6 +13,8 @@ Every competitor runs ``ROUNDS`` times in turn; the table shows medians.
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -36,10 +40,10 @@ PEER = "DeepImageSearch==3.0.3"
 
 def run(quick: bool = False) -> None:
     """Print the table for small photos and for 12-megapixel ones."""
-    small, big = (200, 40) if quick else (1500, 150)
+    small, big = (200, 40) if quick else (2485, 150)
     sets = {
         f"{small} grocery photos, short side 180": flat_copy(
-            f"small{small}", spread(unpacked("grocery") / "test", small)
+            f"small-{small}", spread(unpacked("grocery") / "test", small)
         ),
         f"{big} JPEGs of 12 megapixels": big_photos(big),
     }
@@ -54,10 +58,11 @@ def compare(title: str, folder: Path, rounds: int) -> None:
     # Once unmeasured: file cache, and the encoder's own measurement of this machine, which a gallery remembers.
     seed = fresh("bench-gallery-seed")
     retrieval("index", str(next(folder.iterdir())), "--model", str(model), "--gallery", str(seed))
-    rates: dict[str, list[float]] = {name: [] for name in ("bound", "reading", "whole", "plain", "peer")}
+    rates: dict[str, list[float]] = {name: [] for name in ("bound", "busy", "reading", "whole", "plain", "peer")}
     for _ in range(rounds):
         cost = child(["-m", "tests.benchmarks.indexing", "costs", str(folder)])
         rates["bound"].append(available_cores() / (cost["decode"] + cost["encode"]))
+        rates["busy"].append(_busy_bound(folder))
         gallery = fresh("bench-gallery")
         subprocess.run(["cp", "-r", str(seed), str(gallery)], check=True)
         start = perf_counter()
@@ -71,6 +76,7 @@ def compare(title: str, folder: Path, rounds: int) -> None:
     middle = {name: median(values) for name, values in rates.items()}
     names = {
         "bound": f"bound: {available_cores()} cores / (decode + encode)",
+        "busy": "the same, measured on all cores at once",
         "reading": "**retrieval**, while reading",
         "whole": "**retrieval**, whole command",
         "plain": "plain: ImageFolder, DataLoader, eager fp32, FAISS flat",
@@ -100,8 +106,17 @@ def peer_python() -> str:
     return str(python)
 
 
-def costs(folder: Path) -> dict[str, float]:
-    """Seconds on one core to decode an image of the folder, and to encode one."""
+def _busy_bound(folder: Path) -> float:
+    """Images a second of one such process a core, all at the same time."""
+    start = time.time() + 30
+    with ThreadPoolExecutor(available_cores()) as threads:
+        arguments = ["-m", "tests.benchmarks.indexing", "costs", str(folder), str(start)]
+        found = list(threads.map(lambda _: child(arguments), range(available_cores())))
+    return sum(1 / (cost["decode"] + cost["encode"]) for cost in found)
+
+
+def costs(folder: Path, start_at: float = 0.0) -> dict[str, float]:
+    """Seconds on one core to decode an image of the folder, and to encode one; begins no sooner than ``start_at``."""
     import numpy as np
 
     from retrieval.images.decode import decode
@@ -111,10 +126,11 @@ def costs(folder: Path) -> dict[str, float]:
     encoder, card = load_encoder(mobilenet())
     files = sorted(folder.iterdir())[:100]
     decode(files[0].read_bytes(), card.preprocessing, Limits())
+    runtime = EncoderRuntime(encoder, card.preprocessing, threads=1)
+    time.sleep(max(0.0, start_at - time.time()))
     start = perf_counter()
     pixels = [decode(file.read_bytes(), card.preprocessing, Limits())[1] for file in files]
     decoding = (perf_counter() - start) / len(files)
-    runtime = EncoderRuntime(encoder, card.preprocessing, threads=1)
     batch = np.resize(np.stack(pixels), (runtime.batch * max(1, 96 // runtime.batch), *pixels[0].shape))
     runtime.embed(batch)
     seconds = []
@@ -171,4 +187,4 @@ def plain(folder: Path) -> dict[str, float]:
 if __name__ == "__main__":
     import json
 
-    print(json.dumps({"costs": costs, "plain": plain}[sys.argv[1]](Path(sys.argv[2]))))
+    print(json.dumps({"costs": costs, "plain": plain}[sys.argv[1]](Path(sys.argv[2]), *map(float, sys.argv[3:]))))

@@ -238,3 +238,22 @@ def test_unreadable_images_are_said_counted_and_left_out(dataset: Path, tiny_mod
     report = train(request(copy, tmp_path / "run", tiny_model), hooks=TrainingHooks(say=said.append))
     assert (report.images, report.unreadable) == (71, 1)
     assert any("1 of 72 images cannot be read" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sampler": "class_balanced"}, {"mine_every": "2"}, {"supervised_contrastive.miner": "all_pairs"}],
+    ids=["class-balanced batches", "hard examples of the whole set", "a miner"],
+)
+def test_batches_may_be_made_in_other_ways(
+    trained: tuple[Path, TrainReport], dataset: Path, tiny_model: Path, tmp_path: Path, changes: dict[str, str]
+) -> None:
+    out = from_the_same_features(trained[0], tmp_path / "run")
+    said: list[str] = []
+    asked = replace(request(dataset, out, tiny_model, **changes), resume=True)
+    assert train(asked, hooks=TrainingHooks(say=said.append)).parts == trained[1].parts
+    log = [json.loads(line) for path in sorted(out.glob("head*/log.jsonl")) for line in path.read_text().splitlines()]
+    if "mine_every" in changes:
+        assert {line["staleness"] for line in log if line["kind"] == "step"} == {0.0, 1.0}
+    if "supervised_contrastive.miner" in changes:
+        assert sum("Mining in batches of" in line for line in said) == 1

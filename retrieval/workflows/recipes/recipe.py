@@ -29,7 +29,8 @@ class Recipe:
         dimension: D of the new embedding; at most that of the start encoder.
         whitening: power in [0, 1] with which the projection's start, a PCA, evens out the variances.
         batch_size: examples a step.
-        per_class: examples of one class in a batch.
+        per_class: examples of one class in a batch (``m_per_class``).
+        sampler: ``"m_per_class"``: every image every epoch; ``"class_balanced"``: every class equally often.
         mine_every: steps between two searches of the whole training set for hard examples; batches are then made of
             anchors, each with a hard positive and a hard negative. 0: batches of ``per_class`` images a class.
         augment: preset of the augmentation (scope ``"full"``).
@@ -52,6 +53,7 @@ class Recipe:
     whitening: float = 0.5
     batch_size: int = 128
     per_class: int = 4
+    sampler: Literal["m_per_class", "class_balanced"] = "m_per_class"
     mine_every: int = 0
     augment: str = "standard"
     trials: tuple[float, ...] = (1.0,)
