@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from retrieval.core.text import shown
 from retrieval.workflows.results import Neighbour, SearchResult, Summary, Timings
-from retrieval.workflows.words import count
+from retrieval.workflows.words import chance_in_words, count
 from ui.addresses import Addresses
 from ui.icons import ALERT, DRIVE, LOGO, STACK
 from ui.markup import escape, file_size, milliseconds, moment, prose
@@ -201,7 +201,7 @@ def _chance(neighbour: Neighbour) -> list[tuple[str, str, bool]]:
     """How likely it shows the same thing; nothing before a space is calibrated."""
     if neighbour.probability is None:
         return []
-    return [("Same label", f"{neighbour.probability:.0%} <small>likely</small>", False)]
+    return [("Same label", f"{escape(chance_in_words(neighbour.probability))} <small>likely</small>", False)]
 
 
 def _fact(name: str, value: str, wide: bool) -> str:

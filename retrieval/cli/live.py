@@ -8,6 +8,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 
 from retrieval.cli.say import duration, messages, note
+from retrieval.workflows.words import count
 
 if TYPE_CHECKING:
     from retrieval.training.hooks import Progress, Validated
@@ -55,7 +56,7 @@ class TrainingDisplay:
     def validated(self, found: "Validated") -> None:
         """After each validation."""
         best = " (best)" if found.epoch == found.best_epoch else f" (best: {found.best:.4f} after {found.best_epoch})"
-        note(f"  after {found.epoch} epochs: validation MAP@R {found.value:.4f}{best}")
+        note(f"  after {count(found.epoch, 'epoch')}: validation MAP@R {found.value:.4f}{best}")
 
     def _show(self, what: str, done: int, total: int, said: str) -> None:
         if self._task is None:

@@ -16,7 +16,7 @@ from retrieval.cli.say import print_json, results, table, warn
 from retrieval.core.errors import BadValue, ImageError, Reason, RetrievalError
 from retrieval.core.text import shown
 from retrieval.core.types import Filters
-from retrieval.workflows.words import count
+from retrieval.workflows.words import chance_in_words, count
 
 if TYPE_CHECKING:
     from retrieval.workflows.results import Neighbour, SearchResult
@@ -162,7 +162,7 @@ def print_neighbours(title: str, found: "SearchResult") -> None:
         path = escape(shown(n.paths[0])) if n.paths else ""
         more = f" [dim](+{count(len(n.paths) - 1, 'copy', 'copies')})[/]" if len(n.paths) > 1 else ""
         offline = " [yellow](offline)[/]" if n.offline else ""
-        chance = [] if not calibrated else ["" if n.probability is None else f"{n.probability:.0%}"]
+        chance = [] if not calibrated else ["" if n.probability is None else chance_in_words(n.probability)]
         labels = escape(", ".join(n.labels))
         rows.add_row(str(n.rank), f"{n.score:.4f}", *chance, str(n.id), labels, path + more + offline)
     results.print(rows)

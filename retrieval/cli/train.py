@@ -126,11 +126,19 @@ def print_proof(metrics: Mapping[str, Any]) -> None:
     searched = f"{queries['queries']:,} held-out queries of {queries['classes']:,} classes"
     results.print(f"{searched}, {metrics['way']}.")
     verdicts = {
-        "better": "[bold green]Proven better:[/] both intervals lie above zero.",
+        "better": "[bold green]Proven better:[/] the intervals lie above zero.",
         "worse": "[bold red]Worse:[/] an interval lies below zero.",
-        "open": "[bold yellow]Not proven:[/] an interval touches zero; this could be chance.",
+        "open": f"[bold yellow]Not proven:[/] {_doubtful(metrics)}",
     }
     results.print(verdicts[metrics["verdict"]])
+
+
+def _doubtful(metrics: Mapping[str, Any]) -> str:
+    """Which of the two metrics that decide is open."""
+    names = [name for name in ("recall_at_1", "map_at_r") if metrics["comparison"][name]["low"] <= 0]
+    both = [metric_name(name) for name in names]
+    of = "the interval of " + both[0] if len(both) == 1 else "the intervals of " + " and ".join(both)
+    return f"{of} {'touches' if len(both) == 1 else 'touch'} zero; this could be chance."
 
 
 def metric_name(key: str) -> str:

@@ -26,6 +26,11 @@ class Change:
     difference: Interval
 
     @property
+    def perfect(self) -> bool:
+        """Whether every query has the highest value, 1, with both models."""
+        return self.before.mean == 1.0 and self.after.mean == 1.0
+
+    @property
     def verdict(self) -> Verdict:
         """``"better"`` or ``"worse"`` where the interval of the difference excludes zero, else ``"open"``."""
         if self.difference.low > 0:
@@ -74,11 +79,18 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """``"better"`` if recall@1 and MAP@R both are, ``"worse"`` if either is, else ``"open"``."""
-        found = [self.changes[name].verdict for name in (RECALL_AT_1, MAP_AT_R)]
+        """``"better"`` if recall@1 and MAP@R both are, ``"worse"`` if either is, else ``"open"``. One of them that was
+        perfect before and still is has nothing left to gain: then the other one decides."""
+        found = [change.verdict for change in self.deciding.values()]
         if "worse" in found:
             return "worse"
-        return "better" if found == ["better", "better"] else "open"
+        return "better" if found and set(found) == {"better"} else "open"
+
+    @property
+    def deciding(self) -> dict[str, Change]:
+        """Recall@1 and MAP@R, without one that is perfect before and after."""
+        both = {name: self.changes[name] for name in (RECALL_AT_1, MAP_AT_R)}
+        return {name: change for name, change in both.items() if not change.perfect}
 
     def classes(self, metric: str = MAP_AT_R) -> list[ClassChange]:
         """Every class with a counted query: the greatest loss first, of equal ones the lowest number."""

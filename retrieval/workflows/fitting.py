@@ -82,7 +82,9 @@ class Fitting:
             numbers,
             folder,
         )
-        fitted = self._fit(HEAD, method, source, self._head_loop(factor), folder, validate)
+        loop = self._head_loop(factor)
+        title = HEAD if len(recipe.trials) == 1 else f"{HEAD}, learning rate {loop.learning_rate:g}"
+        fitted = self._fit(title, method, source, loop, folder, validate)
         return projection.cpu(), method.cpu(), fitted
 
     def whole(
@@ -115,7 +117,9 @@ class Fitting:
         )
         fitted = self._fit(WHOLE, method, source, recipe.loop, self.run.folder, lambda _: look.score(encoder))
         encoder.cpu().eval().requires_grad_(False)
-        if recipe.blend:
+        if fitted.best_epoch == 0:
+            self.hooks.say("No epoch of the whole encoder was better than its start: the start is kept.")
+        elif recipe.blend:
             best_blend(encoder, start, lambda: look.score(encoder), self.hooks.say)
         return fitted
 

@@ -67,7 +67,14 @@ def evidence_against(run: RunFolder) -> list[Refusal]:
     except RetrievalError as error:
         return [Refusal(error.message, f"Train again, or measure it with `retrieval evaluate`; {_FORCE}")]
     found = metrics if isinstance(metrics, Mapping) else {}
-    return [*_touches_zero(run, found.get("comparison")), *_leaks(run, found.get("split"))]
+    comparison = found.get("comparison")
+    perfect = isinstance(comparison, Mapping) and all(_is_perfect(comparison.get(name)) for name in _METRICS)
+    nothing = Refusal(
+        f"Both recall@1 and MAP@R were perfect before the run {run.folder}: it proves nothing.",
+        f"Measure on more or harder images; {_FORCE}",
+    )
+    against = [nothing] if perfect else _touches_zero(run, comparison)
+    return [*against, *_leaks(run, found.get("split"))]
 
 
 def _touches_zero(run: RunFolder, comparison: object) -> list[Refusal]:
@@ -79,6 +86,8 @@ def _touches_zero(run: RunFolder, comparison: object) -> list[Refusal]:
             why = f"The run {run.folder} does not say what {word} has gained."
             refusals.append(Refusal(why, f"Train again to the end; {_FORCE}"))
             continue
+        if _is_perfect(gains.get(name)):
+            continue
         mean, low, high = gain
         if not low > 0:
             touches = "is below zero" if high < 0 else "touches zero"
@@ -86,6 +95,12 @@ def _touches_zero(run: RunFolder, comparison: object) -> list[Refusal]:
             hint = "Label more images or train longer (`retrieval recipes` lists the ways); "
             refusals.append(Refusal(f"{why}{touches}.", hint + _FORCE))
     return refusals
+
+
+def _is_perfect(gain: object) -> bool:
+    """Whether a metric was 1 before and still is: it has nothing left to gain, and the other one decides."""
+    sides = [gain.get(side) for side in ("before", "after")] if isinstance(gain, Mapping) else []
+    return bool(sides) and all(isinstance(side, Mapping) and side.get("mean") == 1.0 for side in sides)
 
 
 def _leaks(run: RunFolder, split: object) -> list[Refusal]:

@@ -232,7 +232,11 @@ def undo(folder: Path, operation: int | None = None, settings: Settings | None =
         if operation is None:
             found = labels.last_in_effect()
             if found is None:
-                raise BadValue("No labels were taught that could be taken back.", "`retrieval labels list` shows them.")
+                raise BadValue(
+                    "No person or table has changed a label that could be taken back.",
+                    "`retrieval labels list --history` numbers all operations, those of indexing too; "
+                    "`retrieval labels undo NUMBER` takes back any of them.",
+                )
         else:
             found = next((one for one in labels.history() if one.id == operation), None)
             if found is None:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,18 @@ class RunFolder:
             raise BadValue(f"Another process trains into {self.folder}.", "Give another folder to --out.") from error
         try:
             yield
+        except BaseException:
+            self._leave_nothing()
+            raise
         finally:
             lock.release()
+
+    def _leave_nothing(self) -> None:
+        """A run that failed before it wrote anything leaves no folder behind."""
+        if [path.name for path in self.folder.iterdir()] == ["writing.lock"]:
+            with suppress(OSError):
+                (self.folder / "writing.lock").unlink()
+                self.folder.rmdir()
 
     def refuse_if_used(self) -> None:
         """Raises BadValue where the folder holds anything: a run never overwrites another one."""
@@ -109,6 +119,6 @@ class RunFolder:
             raise BadValue(f"{self.folder} is a file.", "Give a new folder to --out.")
         if any(name != "writing.lock" for name in there):
             raise BadValue(
-                f"{self.folder} holds other things.",
+                f"{self.folder} holds a run already, or other things.",
                 "Give a new folder to --out, or add --resume to go on with the run in it.",
             )

@@ -14,6 +14,7 @@ from retrieval.core.settings import Settings, load_settings
 from retrieval.core.types import Vectors
 from retrieval.datasets.checks import describe_split, require_measurable, require_usable
 from retrieval.datasets.leaks import leaks
+from retrieval.datasets.sides import KINDS
 from retrieval.models.card import ModelCard
 from retrieval.models.create import describe, with_projection
 from retrieval.models.encoder import Encoder
@@ -52,11 +53,15 @@ def train(request: Request, *, settings: Settings | None = None, hooks: Training
         Interrupted: ``hooks.stop`` said so; ``resume`` goes on from there.
         DiskFull: no space is left; the last checkpoint is whole.
     """
-    run = RunFolder(request.out)
+    if request.split not in (*KINDS, "auto"):
+        raise BadValue(f"There is no split {request.split!r}.", f"Use one of: {', '.join(KINDS)}, auto.")
+    run, hooks = RunFolder(request.out), hooks or TrainingHooks()
     if not request.resume:
         run.refuse_if_used()
+    elif not (run.folder / "recipe.json").exists():
+        hooks.say(f"There is no run in {run.folder} to go on with: a new one begins.")
     with run.writing():
-        return _Training(request, run, settings or load_settings(), hooks or TrainingHooks()).go()
+        return _Training(request, run, settings or load_settings(), hooks).go()
 
 
 @dataclass

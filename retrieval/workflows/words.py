@@ -9,3 +9,10 @@ def count(number: int, one: str, many: str = "") -> str:
 def verb(number: int, one: str = "is", many: str = "are") -> str:
     """The word that fits the number."""
     return one if number == 1 else many
+
+
+def chance_in_words(probability: float) -> str:
+    """A probability in percent that never claims to be certain: ``"<1%"``, ``"56%"``, ``">99%"``."""
+    if probability > 0.99:
+        return ">99%"
+    return "<1%" if probability < 0.01 else f"{probability:.0%}"

@@ -6,7 +6,7 @@ a quiet machine.
 
 import sys
 
-from tests.benchmarks import indexing, losses_quality, losses_speed, memory, precision, search
+from tests.benchmarks import indexing, losses_quality, losses_speed, memory, precision, search, throughput
 from tests.benchmarks.support import machine
 
 BENCHMARKS = {
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "memory": memory.run,
     "known": memory.run_known,
     "precision": precision.run,
+    "throughput": throughput.run,
     "losses_speed": losses_speed.run,
     "losses_quality": losses_quality.run,
 }

@@ -105,3 +105,22 @@ def test_other_queries_are_refused(results):
         compare(results[0.3], retrieve(vectors, numbers, resamples=5))
     with pytest.raises(ValueError, match="Other metrics"):
         compare(results[0.3], retrieve(*clusters(0.3), recall_at=(1,), resamples=5))
+
+
+def on_a_line(places, numbers):
+    """Vectors on a quarter circle: near on the line is near by cosine."""
+    angles = np.array(places) / 10
+    return retrieve(np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32), numbers, resamples=200)
+
+
+def test_what_is_perfect_before_and_after_leaves_the_decision_to_the_other_metric():
+    numbers = np.repeat(np.arange(8), 4)
+    pairs = np.array([0, 0.1, 1.0, 1.1])  # every image has a twin beside it; the class's other twins lie further off
+    apart = np.concatenate([pairs + 0.5 * n for n in range(8)])
+    together = np.concatenate([np.array([0, 0.01, 0.02, 0.03]) + 0.5 * n for n in range(8)])
+    before, after = on_a_line(apart, numbers), on_a_line(together, numbers)
+    comparison = compare(before, after, resamples=200)
+    assert comparison.changes["recall_at_1"].perfect
+    assert list(comparison.deciding) == ["map_at_r"]
+    assert comparison.verdict == "better"
+    assert compare(after, after, resamples=200).verdict == "open"

@@ -47,3 +47,14 @@ def test_a_folder_that_is_used_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BadValue, match="is a file"):
         RunFolder(tmp_path / "file").refuse_if_used()
+
+
+def test_a_run_that_fails_before_it_wrote_anything_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), RunFolder(tmp_path / "run").writing():
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "run").mkdir()
+    RunFolder(tmp_path / "run").write("recipe.json", {})
+    with pytest.raises(RuntimeError), RunFolder(tmp_path / "run").writing():
+        raise RuntimeError
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["recipe.json", "writing.lock"]

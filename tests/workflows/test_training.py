@@ -162,7 +162,7 @@ def test_another_run_is_not_resumed(trained: tuple[Path, TrainReport], dataset: 
 def test_a_folder_with_other_things_is_not_written_to(dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
-    with pytest.raises(BadValue, match="holds other things"):
+    with pytest.raises(BadValue, match="or other things"):
         train(request(dataset, tmp_path / "run", tiny_model))
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
 
@@ -257,3 +257,20 @@ def test_batches_may_be_made_in_other_ways(
         assert {line["staleness"] for line in log if line["kind"] == "step"} == {0.0, 1.0}
     if "supervised_contrastive.miner" in changes:
         assert sum("Mining in batches of" in line for line in said) == 1
+
+
+def test_resuming_where_there_is_no_run_is_said_and_begins_one(
+    trained: tuple[Path, TrainReport], dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    out = from_the_same_features(trained[0], tmp_path / "run")
+    train(replace(request(dataset, out, tiny_model), resume=True), hooks=TrainingHooks(say=said.append))
+    assert any("no run in" in line for line in said)
+
+
+def test_a_split_that_does_not_exist_is_refused_before_anything_is_made(
+    dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BadValue, match="no split"):
+        train(replace(request(dataset, tmp_path / "run", tiny_model), split="nope"))
+    assert list(tmp_path.iterdir()) == []
