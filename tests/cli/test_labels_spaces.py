@@ -100,7 +100,7 @@ def test_what_labels_cannot_do_is_one_line(retrieval: Command, tmp_path: Path, s
         (14, "one of the two", ("import",)),
         (14, "one of the two", ("import", tmp_path / "bad.csv", "--folders")),
         (14, "exists already", ("export", tmp_path / "bad.csv")),
-        (14, "No labels were taught", ("undo",)),
+        (14, "changed a label", ("undo",)),
         (14, "no operation 99", ("undo", "99")),
         (14, "labelled images", ("auto",)),
         (14, "learned from", ("auto", "--from", "magic")),

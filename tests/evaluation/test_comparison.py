@@ -115,9 +115,9 @@ def on_a_line(places, numbers):
 
 def test_what_is_perfect_before_and_after_leaves_the_decision_to_the_other_metric():
     numbers = np.repeat(np.arange(8), 4)
-    pairs = np.array([0, 0.1, 1.0, 1.1])  # every image has a twin beside it; the class's other twins lie further off
-    apart = np.concatenate([pairs + 0.5 * n for n in range(8)])
-    together = np.concatenate([np.array([0, 0.01, 0.02, 0.03]) + 0.5 * n for n in range(8)])
+    # Every image has its twin beside it; the class's other two lie elsewhere, between images of other classes.
+    apart = np.concatenate([[n, n + 0.01, (3 * n) % 8 + 0.5, (3 * n) % 8 + 0.51] for n in range(8)])
+    together = np.concatenate([np.array([0, 0.01, 0.02, 0.03]) + n for n in range(8)])
     before, after = on_a_line(apart, numbers), on_a_line(together, numbers)
     comparison = compare(before, after, resamples=200)
     assert comparison.changes["recall_at_1"].perfect
