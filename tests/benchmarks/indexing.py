@@ -40,10 +40,10 @@ PEER = "DeepImageSearch==3.0.3"
 
 def run(quick: bool = False) -> None:
     """Print the table for small photos and for 12-megapixel ones."""
-    small, big = (200, 40) if quick else (2485, 150)
+    small, big = (200, 40) if quick else (1500, 150)
     sets = {
         f"{small} grocery photos, short side 180": flat_copy(
-            f"small-{small}", spread(unpacked("grocery") / "test", small)
+            f"small{small}", spread(unpacked("grocery") / "test", small)
         ),
         f"{big} JPEGs of 12 megapixels": big_photos(big),
     }
