@@ -1,6 +1,5 @@
 """Looking after a gallery: ``status``, ``failures``, ``roots``, ``prune``, ``backup``, ``restore``."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +9,8 @@ from rich.markup import escape
 
 from retrieval.cli.index import quiet_hooks, show_report, stopping
 from retrieval.cli.options import GalleryOption, JsonOption, WorkersOption, YesOption, gallery_folder
-from retrieval.cli.say import Bar, messages, note, print_json, results, size, table
-from retrieval.core.errors import BadValue, GalleryDamaged
+from retrieval.cli.say import Bar, ask, note, print_json, results, size, table
+from retrieval.core.errors import GalleryDamaged
 from retrieval.core.text import shown
 from retrieval.workflows.words import count
 
@@ -110,7 +109,7 @@ def roots(
 
     folder = gallery_folder(gallery)
     if remove is not None:
-        _ask(f"Forget {shown(str(remove.absolute()))} and all its files in the gallery? The files stay on disk.", yes)
+        ask(f"Forget {shown(str(remove.absolute()))} and all its files in the gallery? The files stay on disk.", yes)
         forgotten = upkeep.remove_root(folder, remove)
         if as_json:
             print_json({"forgotten": forgotten})
@@ -147,7 +146,7 @@ def prune(gallery: GalleryOption = None, yes: YesOption = False, as_json: JsonOp
             note(f"  the folder {shown(root.path)}, which is offline, {failed}")
         what = [count(len(gone), "file")] if gone else []
         what += [count(len(left), "folder")] if left else []
-        _ask(f"Forget {' and '.join(what)}? What is on your disks stays there.", yes)
+        ask(f"Forget {' and '.join(what)}? What is on your disks stays there.", yes)
         forgotten = upkeep.prune(folder, only={*gone, *(root.path for root in left)})
     if as_json:
         print_json({"forgotten": forgotten})
@@ -184,7 +183,7 @@ def restore(
 
     folder = gallery_folder(gallery)
     if folder.is_dir() and any(folder.iterdir()):
-        _ask(f"Replace the gallery {shown(str(folder))}? It is moved aside, not deleted.", yes)
+        ask(f"Replace the gallery {shown(str(folder))}? It is moved aside, not deleted.", yes)
     aside = put_back(file, folder)
     if as_json:
         print_json({"gallery": str(folder), "moved_aside": None if aside is None else str(aside)})
@@ -192,13 +191,3 @@ def restore(
     results.print(f"Restored {escape(shown(str(folder)))}.")
     if aside is not None:
         note(f"The former gallery is in {shown(str(aside))}.")
-
-
-def _ask(question: str, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise BadValue("This needs a yes, and there is nobody to ask.", "Add --yes.")
-    if not typer.confirm(question, err=True):
-        messages.print("Nothing was changed.")
-        raise typer.Exit(0)

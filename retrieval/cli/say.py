@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from retrieval.core.errors import RetrievalError
+from retrieval.core.errors import BadValue, RetrievalError
 from retrieval.core.text import shown
 
 if TYPE_CHECKING:
@@ -105,3 +106,14 @@ class Bar:
         """Show the bar while the block runs."""
         with self._progress:
             yield self
+
+
+def ask(question: str, yes: bool) -> None:
+    """Go on only after a yes. Raises BadValue where there is nobody to ask; a no ends the command with code 0."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadValue("This needs a yes, and there is nobody to ask.", "Add --yes.")
+    if not typer.confirm(question, err=True):
+        messages.print("Nothing was changed.")
+        raise typer.Exit(0)

@@ -1,6 +1,5 @@
 """``retrieval spaces``, ``retrieval switch`` and ``retrieval rollback``."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from rich.markup import escape
 
 from retrieval.cli.index import stopping
 from retrieval.cli.options import GalleryOption, JsonOption, WorkersOption, YesOption, gallery_folder
-from retrieval.cli.say import duration, messages, note, print_json, results, size, table, warn
+from retrieval.cli.say import ask, duration, messages, note, print_json, results, size, table, warn
 from retrieval.core.errors import BadValue, Interrupted
 from retrieval.core.text import shown
 from retrieval.workflows.words import count
@@ -72,7 +71,7 @@ def _drop(folder: Path, fingerprint: str, yes: bool, as_json: bool) -> None:
 
     listed = [space for space in workflow.spaces(folder) if space.fingerprint.startswith(fingerprint.strip().lower())]
     if len(listed) == 1 and not listed[0].live:
-        _ask(_drop_question(listed[0]), yes)
+        ask(_drop_question(listed[0]), yes)
     dropped = workflow.drop_space(folder, fingerprint)
     if as_json:
         print_json(dropped.to_dict())
@@ -145,7 +144,8 @@ def _print_report(report: "SwitchReport") -> None:
     for why in report.refusals:
         warn(f"{'Forced' if report.forced else 'The gate would refuse'}: {why}")
     if not report.switched:
-        results.print(f"{name} would be switched to; {covers} are embedded by now.")
+        outcome = "would be refused" if report.refusals and not report.forced else "would be switched to"
+        results.print(f"{name} {outcome}; {covers} are embedded by now.")
         return
     results.print(f"{name} is live; it covers {covers}, {report.embedded:,} of them embedded in this run.")
     note("`retrieval rollback` goes back; `retrieval spaces --drop` frees the old space when it is not needed.")
@@ -202,13 +202,3 @@ def _bar() -> Iterator[Any]:
 
     with bar:
         yield report
-
-
-def _ask(question: str, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise BadValue("This needs a yes, and there is nobody to ask.", "Add --yes.")
-    if not typer.confirm(question, err=True):
-        messages.print("Nothing was changed.")
-        raise typer.Exit(0)

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from retrieval.functional.distances import widened
 
 
 class EncoderOutput(NamedTuple):
@@ -18,11 +19,6 @@ class EncoderOutput(NamedTuple):
 
     raw: Tensor
     normalised: Tensor
-
-
-def widened(values: Tensor) -> Tensor:
-    """``values`` in float32 if they came in half precision, otherwise as they are."""
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 def unit_norm(raw: Tensor) -> Tensor:

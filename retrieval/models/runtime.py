@@ -12,8 +12,9 @@ from retrieval.core.errors import BadValue
 from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.settings import available_cores
 from retrieval.core.types import Pixels, Vectors
+from retrieval.functional.distances import widened
 from retrieval.models.choice import PRECISIONS, RuntimeChoice, machine_name
-from retrieval.models.encoder import Encoder, unit_norm, widened
+from retrieval.models.encoder import Encoder, unit_norm
 from retrieval.models.folding import folded
 from retrieval.models.measure import DTYPES, agrees, build_body, fastest
 from retrieval.models.probes import probe_pixels

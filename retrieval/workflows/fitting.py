@@ -77,7 +77,7 @@ class Fitting:
             return validation_score(labelled, projected(projection, data.vectors), split)
 
         source = self._source(
-            lambda sampler: FeatureSource(vectors, numbers, sampler, lambda i: _text(paths[i])),
+            lambda sampler: FeatureSource(vectors, numbers, sampler, lambda i: path_text(paths[i])),
             lambda: projected(projection, vectors),
             numbers,
             folder,
@@ -266,5 +266,6 @@ def _numbered(labelled: Labelled, ids: Ids) -> Ids:
     return np.unique(labelled.numbers[ids], return_inverse=True)[1].astype(np.int64)
 
 
-def _text(path: bytes) -> str:
+def path_text(path: bytes) -> str:
+    """A path for people and for JSON; undecodable bytes as escapes."""
     return path.decode(errors="backslashreplace")

@@ -30,7 +30,7 @@ from retrieval.workflows.embedding_sets import (
 )
 from retrieval.workflows.encoders import DEFAULT_MODEL
 from retrieval.workflows.evaluating import split_store
-from retrieval.workflows.fitting import HEAD, WHOLE, Fitting
+from retrieval.workflows.fitting import HEAD, WHOLE, Fitting, path_text
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_dataset
 from retrieval.workflows.projecting import projected
@@ -162,7 +162,7 @@ class _Training:
                 )
         self.run.write("recipe.json", said)
         names = {
-            part: [_text(labelled.images[i].path) for i in getattr(split, part).tolist()]
+            part: [path_text(labelled.images[i].path) for i in getattr(split, part).tolist()]
             for part in ("train", "val", "test")
         }
         self.run.write("split.json", {"kind": split.kind, "seed": split.seed, **names})
@@ -268,7 +268,3 @@ class _Training:
 
     def _pictures(self) -> Callable[[list[bytes]], dict[bytes, bytes]]:
         return lambda paths: small_pictures(paths, self.settings, self.request.workers)
-
-
-def _text(path: bytes) -> str:
-    return path.decode(errors="backslashreplace")

@@ -30,8 +30,8 @@ _FULL = LoopConfig(
 
 
 def _full(name: str, summary: str, *terms: Term) -> Recipe:
-    cost = "some 30 images a second on two cores: ten minutes for 1,500 images; a GPU helps"
-    expected = "not less than quick-head, where it starts: validation keeps the best weights"
+    cost = "every image decoded and trained on in every epoch: minutes to hours on a processor; a GPU helps"
+    expected = "not measured yet; validation keeps the start where no epoch is better"
     return Recipe(name, summary, cost, expected, "full", terms, batch_size=64, per_class=4, trials=_TRIALS, loop=_FULL)
 
 
