@@ -9,6 +9,7 @@ variable                      default      meaning
 ``RETRIEVAL_MAX_UPLOAD_MB``   64           larger uploads are refused
 ``RETRIEVAL_DECODE_SECONDS``  30           a file that takes longer to decode is a failure
 ``RETRIEVAL_THREADS``         (cores)      processor threads for the encoder and the index
+``RETRIEVAL_PRECISION``       auto         numbers the encoder computes in: auto (measured), fp32, bf16 or fp16
 ``RETRIEVAL_PLUGINS``         (none)       modules with further Pillow formats, imported by the decoders
 ``RETRIEVAL_DATA``            (user data)  what is remembered of datasets: their splits
 ``RETRIEVAL_CACHE``           (user cache) pictures prepared for training; may be deleted at any time
@@ -23,6 +24,8 @@ from pathlib import Path
 from retrieval.core.errors import BadValue
 
 Environment = Mapping[str, str]
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Settings:
     limits: Limits
     max_upload_bytes: int
     threads: int
+    precision: str
     plugins: tuple[str, ...]
     data: Path
     cache: Path
@@ -68,7 +72,8 @@ def load_settings(environment: Environment | None = None) -> Settings:
     """Settings from the environment.
 
     Raises:
-        BadValue: a variable holds something other than a positive number, or names a home folder of nobody.
+        BadValue: a variable holds something other than a positive number or one of its words, or names a home folder
+            of nobody.
     """
     import platformdirs
 
@@ -86,6 +91,7 @@ def load_settings(environment: Environment | None = None) -> Settings:
         ),
         max_upload_bytes=max(1, int(_positive(env, "RETRIEVAL_MAX_UPLOAD_MB", 64) * 1024 * 1024)),
         threads=max(1, int(_positive(env, "RETRIEVAL_THREADS", available_cores()))),
+        precision=_one_of(env, "RETRIEVAL_PRECISION", PRECISIONS),
         plugins=tuple(name.strip() for name in env.get("RETRIEVAL_PLUGINS", "").split(",") if name.strip()),
     )
 
@@ -109,3 +115,11 @@ def _positive(env: Environment, name: str, default: float) -> float:
     if not 0 < value < float("inf"):
         raise BadValue(f"{name}={text!r} is not a positive number.", f"Unset it to get the default, {default:g}.")
     return value
+
+
+def _one_of(env: Environment, name: str, words: tuple[str, ...]) -> str:
+    """The variable's word; the first of ``words`` where it is not set."""
+    text = env.get(name) or words[0]
+    if text not in words:
+        raise BadValue(f"{name}={text!r} is not known.", f"Use one of: {', '.join(words)}.")
+    return text

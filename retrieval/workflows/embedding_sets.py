@@ -148,7 +148,7 @@ def runtime_of(encoder: "Encoder", card: "ModelCard", settings: Settings) -> Emb
     """The fastest way to run an encoder here."""
     from retrieval.models.runtime import EncoderRuntime
 
-    return EncoderRuntime(encoder, card.preprocessing, threads=settings.threads)
+    return EncoderRuntime(encoder, card.preprocessing, threads=settings.threads, precision=settings.precision)
 
 
 def save_vectors(path: Path, embedded: EmbeddedSet, fingerprint: str) -> None:

@@ -140,7 +140,10 @@ def open_runtime(gallery: Gallery, encoder: "Encoder", card: ModelCard, *, remem
     # What cannot be read is measured again.
     with contextlib.suppress(BadValue):
         choice = None if known is None else RuntimeChoice.from_dict(known)
-    runtime = EncoderRuntime(encoder, card.preprocessing, threads=gallery.settings.threads, choice=choice)
+    settings = gallery.settings
+    runtime = EncoderRuntime(
+        encoder, card.preprocessing, threads=settings.threads, precision=settings.precision, choice=choice
+    )
     if remember and runtime.choice != choice:
         gallery.catalog.put(key, runtime.choice.to_dict())
     return runtime

@@ -245,7 +245,13 @@ class _Look:
 
     def embed(self, encoder: Encoder, ids: Ids) -> Vectors:
         """[n, D] embeddings of some images by the encoder as it is now. Raises BadValue where one cannot be read."""
-        runtime = EncoderRuntime(encoder, self.card.preprocessing, threads=self.settings.threads, choice=self.choice)
+        runtime = EncoderRuntime(
+            encoder,
+            self.card.preprocessing,
+            threads=self.settings.threads,
+            precision=self.settings.precision,
+            choice=self.choice,
+        )
         self.choice = runtime.choice
         made = embed_labelled(
             self.labelled.subset(ids),

@@ -9,6 +9,7 @@ import pytest
 from retrieval.core import settings
 from retrieval.core.errors import BadValue
 from retrieval.core.settings import available_cores, load_settings
+from retrieval.models.choice import PRECISIONS
 
 NUMBERS = {
     "RETRIEVAL_MAX_MEGAPIXELS": (lambda s: s.limits.max_pixels, 150_000_000, "0.5", 500_000),
@@ -43,6 +44,16 @@ def test_what_is_no_positive_number_is_refused_by_name(name: str, text: str) -> 
 @pytest.mark.parametrize("name", sorted(set(NUMBERS) - {"RETRIEVAL_DECODE_SECONDS"}))
 def test_a_tiny_number_does_not_become_zero(name: str) -> None:
     assert NUMBERS[name][0](load_settings({name: "1e-9"})) == 1
+
+
+def test_the_precision_is_one_of_its_words() -> None:
+    assert load_settings({}).precision == load_settings({"RETRIEVAL_PRECISION": ""}).precision == "auto"
+    assert load_settings({"RETRIEVAL_PRECISION": "bf16"}).precision == "bf16"
+    with pytest.raises(BadValue, match="RETRIEVAL_PRECISION='int8'") as refused:
+        load_settings({"RETRIEVAL_PRECISION": "int8"})
+    assert "auto, fp32, bf16, fp16" in refused.value.hint
+    # What the runtime knows and what may be asked for must stay the same words.
+    assert settings.PRECISIONS == ("auto", *PRECISIONS)
 
 
 def test_the_gallery_is_a_folder_of_the_user() -> None:

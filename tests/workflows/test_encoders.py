@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import platform
 import shutil
 from pathlib import Path
 
@@ -218,6 +219,21 @@ def test_an_index_run_remembers_what_it_measured(
     with Gallery(six[0]) as opened:
         assert opened.catalog.get(f"runtime:another-machine:{report.space[:16]}")["batch"] >= 1
     assert status(six[0], check=True).agree
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
+def test_the_precision_that_is_set_is_the_one_that_is_used(
+    precision: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, own_pools: None
+) -> None:
+    monkeypatch.setenv("RETRIEVAL_PRECISION", precision)
+    photos = fill(tmp_path / "photos", range(6))
+    report = index(tmp_path / "gallery", photos, model=str(tiny_model))
+    with Gallery(tmp_path / "gallery") as opened, Searcher(opened) as searcher:
+        chosen = opened.catalog.get(f"runtime:{platform.node()}:{report.space[:16]}")
+        assert chosen["precision"] in (("fp32", "bf16") if precision == "auto" else (precision,))
+        best = searcher.by_image(next(photos.rglob("*.png")).read_bytes()).neighbours[0]
+    # Eight bits of mantissa, and an untrained encoder.
+    assert best.score == pytest.approx(1, abs=1e-2)
 
 
 def test_models_lists_the_gallerys_own_and_what_can_be_given(six: tuple[Path, Path], tmp_path: Path) -> None:

@@ -27,8 +27,7 @@ def part(gallery: Path, pattern: str) -> Path:
 def answers(gallery: Path) -> dict[str, float]:
     """What a search gives, by path: comparable across galleries whose ids differ.
 
-    Compare with `near`: an image that is embedded again shares its batch with fewer others, and a bf16 encoder's last
-    digits depend on that.
+    Compare with `near`: an image that is embedded again shares its batch with fewer others.
     """
     said: list[str] = []
     with Gallery(gallery) as opened:
@@ -41,7 +40,7 @@ def answers(gallery: Path) -> dict[str, float]:
 
 
 def near(expected: dict[str, float]) -> object:
-    """Equal to the same paths with the same scores, up to what rounding in bf16 may change."""
+    """Equal to the same paths with the same scores, up to rounding."""
     return pytest.approx(expected, abs=1e-3)
 
 
