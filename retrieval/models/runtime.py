@@ -116,7 +116,9 @@ class EncoderRuntime:
                 part = slice(start, start + self.batch)
                 found[part] = self._embed(pixels[part]).cpu().numpy()
         if not np.isfinite(found).all():
-            raise BadValue("The encoder gives values that are not numbers.", "Set RETRIEVAL_PRECISION=fp32, or take another model.")
+            raise BadValue(
+                "The encoder gives values that are not numbers.", "Set RETRIEVAL_PRECISION=fp32, or take another model."
+            )
         return found
 
     def _embed(self, pixels: Pixels) -> Tensor:

@@ -53,7 +53,7 @@ def test_the_precision_is_one_of_its_words() -> None:
         load_settings({"RETRIEVAL_PRECISION": "int8"})
     assert "auto, fp32, bf16, fp16" in refused.value.hint
     # What the runtime knows and what may be asked for must stay the same words.
-    assert settings.PRECISIONS == ("auto", *PRECISIONS)
+    assert ("auto", *PRECISIONS) == settings.PRECISIONS
 
 
 def test_the_gallery_is_a_folder_of_the_user() -> None:
