@@ -5,7 +5,7 @@ from retrieval.catalog.coverage import Lacking, Place, Vector
 from retrieval.catalog.files import FailedFile, KnownFile
 from retrieval.catalog.ingest import Counts, Indexed
 from retrieval.catalog.labels import AUTOMATIC, CSV, FOLDER, PERSON, TRUSTED, Change, Entry, LabelEvent, Operation
-from retrieval.catalog.roots import Root, inside
+from retrieval.catalog.roots import Root, deepest, inside
 from retrieval.catalog.runs import TrainedRun
 from retrieval.catalog.spaces import Feed
 from retrieval.catalog.switches import Switch
@@ -32,5 +32,6 @@ __all__ = [
     "Switch",
     "TrainedRun",
     "Vector",
+    "deepest",
     "inside",
 ]

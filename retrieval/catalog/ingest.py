@@ -94,12 +94,6 @@ class Ingest:
         with self._session.write() as connection:
             return _Batch(connection, space_id, batch, operation_id).commit(append)
 
-    def touch(self, file_stats: Sequence[tuple[int, int, int]]) -> None:
-        """(file id, size, mtime_ns): files whose content is as before though their time is not."""
-        with self._session.write() as connection:
-            for file_id, size, mtime_ns in file_stats:
-                connection.execute(update(files).where(files.c.id == file_id).values(size=size, mtime_ns=mtime_ns))
-
     def restore_present(self, ids: Sequence[int]) -> None:
         """Missing files that are back, unchanged: present, or failed as they were before."""
         with self._session.write() as connection:

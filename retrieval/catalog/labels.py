@@ -151,7 +151,8 @@ class Labels:
             return [
                 Operation(row.id, row.kind, row.at, *added.get(row.id, (0, 0)), removed.get(row.id, 0))
                 for row in connection.execute(select(operations).order_by(operations.c.id.desc()))
-                if row.id in added or row.id in removed
+                # An undoing that was undone itself has no events left, and is shown all the same.
+                if row.id in added or row.id in removed or row.kind == UNDO
             ]
 
     def last_in_effect(self) -> Operation | None:

@@ -61,10 +61,6 @@ class Roots:
                 found.setdefault(root_id, {})[state] = count
         return found
 
-    def covering(self, path: bytes) -> Root | None:
-        """The root that is ``path`` or holds it, the deepest of several."""
-        return _deepest(self.all(), path)
-
     def ensure(self, path: bytes, *, whole: bool) -> Root:
         """The root for a folder that is about to be indexed.
 
@@ -75,7 +71,7 @@ class Roots:
         """
         with self._session.write() as connection:
             known = _all(connection)
-            holder = _deepest(known, path)
+            holder = deepest(known, path)
             if holder is not None and (holder.whole or not whole):
                 if whole and holder.path == path:
                     _take_in_below(connection, known, holder)
@@ -116,7 +112,8 @@ def inside(path: bytes, folder: bytes) -> bool:
     return path == folder or path.startswith(_with_separator(folder))
 
 
-def _deepest(known: Sequence[Root], path: bytes) -> Root | None:
+def deepest(known: Sequence[Root], path: bytes) -> Root | None:
+    """The root that is ``path`` or holds it; of several the deepest."""
     return max((root for root in known if inside(path, root.path)), key=lambda root: len(root.path), default=None)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from retrieval.catalog.session import Session, chunks, now
-from retrieval.catalog.tables import changes, embedded, files, images, spaces
+from retrieval.catalog.tables import changes, embedded, files, spaces
 from retrieval.core.types import EmbeddingSpace, Ids
 
 
@@ -146,13 +146,6 @@ class Spaces:
         """The vector store holds fewer rows than was committed (it was cut short)."""
         with self._session.write() as connection:
             connection.execute(update(spaces).where(spaces.c.id == space_id).values(rows=rows))
-
-    def images_without_vector(self, space_id: int) -> int:
-        """Images known to the catalog that the space does not cover."""
-        covered = select(embedded.c.image_id).where(embedded.c.space_id == space_id)
-        query = select(func.count()).select_from(images).where(images.c.id.not_in(covered))
-        with self._session.read() as connection:
-            return int(connection.execute(query).scalar_one())
 
 
 def _read_files_again(connection: Connection, image_ids: Sequence[int]) -> None:

@@ -168,6 +168,8 @@ def auto_labels(
         rows.add_row(str(image_id), escape(shown(label)), f"{confidence:.3f}")
     if report.shown:
         results.print(rows)
+        if report.proposed > len(report.shown):
+            note(f"  and {report.proposed - len(report.shown):,} more")
     results.print(
         f"{count(report.proposed, 'image')} labelled automatically, {report.unsure:,} left alone as not sure enough. "
         f"Learned from {count(report.learned_from, 'image')}, which label each other right in {report.accuracy:.1%}."
@@ -206,6 +208,8 @@ def resaved_labels(
 def _show(report: "LabelReport", as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
+    elif not any((report.added, report.removed, report.unchanged, report.split)):
+        results.print("Nothing was changed: no label was there to take away, and none to give.")
     else:
         done = [count(report.added, "label") + " given"]
         done += [f"{report.removed:,} taken away"] if report.removed else []

@@ -176,25 +176,29 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def disk_full_is_said(where: str) -> Iterator[None]:
+def disk_full_is_said(where: str, again: str | None = None) -> Iterator[None]:
     """Turn "no space left" from whatever library met it into ``DiskFull``.
 
     Args:
         where: what was being written, for the message.
+        again: how to go on once there is space; by default with the same command. What an inner block said of it gives
+            way to this.
 
     Raises:
         DiskFull: the block ran out of space.
     """
+    hint = f"Free some space and {again or 'run the same command again'}: it goes on where it stopped."
     try:
         yield
+    except DiskFull as error:
+        if again is None:
+            raise
+        raise DiskFull(error.message, hint) from error
     except RetrievalError:
         raise
     except Exception as error:
         if is_disk_full(error):
-            raise DiskFull(
-                f"No space is left on the disk while writing {where}.",
-                "Free some space and run the same command again: it goes on where it stopped.",
-            ) from error
+            raise DiskFull(f"No space is left on the disk while writing {where}.", hint) from error
         raise
 
 

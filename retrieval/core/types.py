@@ -1,6 +1,6 @@
 """Values that travel between layers. Nothing here knows torch, FAISS or the database."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
@@ -135,7 +135,6 @@ class Filters:
     not_labels: tuple[str, ...] = ()
     under: tuple[str, ...] = ()
     min_score: float | None = None
-    exclude: tuple[int, ...] = field(default=())
 
     @property
     def restricts(self) -> bool:

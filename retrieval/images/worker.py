@@ -208,9 +208,13 @@ def _too_large(size: int, limits: Limits) -> ImageError:
     megabyte = 1024 * 1024
     return ImageError(
         Reason.TOO_LARGE,
-        f"The file has {size / megabyte:.4g} MB, the limit is {limits.max_bytes / megabyte:.4g}.",
+        f"The file has {_short(size / megabyte)} MB, the limit is {_short(limits.max_bytes / megabyte)}.",
         "Set RETRIEVAL_MAX_FILE_MB higher if you trust it and have the memory.",
     )
+
+
+def _short(megabytes: float) -> str:
+    return f"{megabytes:,.0f}" if megabytes >= 100 else f"{megabytes:.3g}"
 
 
 _JOBS: dict[str, Callable[[_Pool, dict[str, Any], bytes], None]] = {

@@ -22,8 +22,8 @@ class LoopConfig:
         optimiser: AdamW (betas 0.9, 0.999), or SGD with Nesterov momentum 0.9.
         warmup_share: share of all steps in which the rate rises linearly from 0, in [0, 1).
         schedule: after it the rate falls to 0 along half a cosine, or stays.
-        precision: of forward and backward; ``"auto"`` is bf16 on an accelerator that has it, fp16 on another GPU and
-            fp32 on a CPU. Losses compute in fp32 in any case.
+        precision: of forward and backward; ``"auto"`` is bf16 on a GPU or processor that computes it fast, fp16 on
+            another GPU, else fp32. Weights, optimiser and losses are fp32 in any case.
         accumulate: batches whose gradients are averaged for one step. For losses that compare examples this is *not*
             the larger batch: no example of one batch is ever compared with one of the next. For that, use a larger
             batch with ``chunk``.

@@ -288,6 +288,8 @@ class _Run:
         kept = self.best if self.best is not None else self.average.values if self.average is not None else None
         if kept is not None:
             self.method.encoder.load_state_dict(kept)
+        # As they came: what writes weights to a file wants them so.
+        self.method.encoder.to(memory_format=torch.contiguous_format)
         self.method.eval()
         place = self.place
         return Fitted(
@@ -316,6 +318,7 @@ class _Run:
     def _prepare(self, stored: dict[str, Any] | None) -> None:
         seed_everything(self.config.seed + self.fabric.global_rank)
         self.fabric.to_device(self.method)
+        devices.laid_out(self.fabric, self.method.encoder)
         devices.same_everywhere(self.fabric, self.method)
         apply_policies(self.method, self.config, 0)
         self.optimiser = make_optimiser(self.method, self.config)
@@ -385,7 +388,8 @@ class _Run:
         batch = next(batches, None)
         if batch is None:
             raise ValueError(f"The source ended after {self.place.batch} batches, before the epoch did.")
-        return batch.to(str(self.fabric.device))
+        moved = batch.to(str(self.fabric.device))
+        return moved._replace(inputs=devices.laid_out(self.fabric, moved.inputs))
 
 
 @contextlib.contextmanager

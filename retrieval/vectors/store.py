@@ -37,7 +37,7 @@ class DamagedRows(GalleryDamaged):
 
     def __init__(self, ids: Ids) -> None:
         super().__init__(
-            f"{len(ids)} stored vectors are damaged.",
+            f"{len(ids):,} stored {'vector is' if len(ids) == 1 else 'vectors are'} damaged.",
             "Run `retrieval status --check --repair`, then `retrieval index` to embed those images again.",
         )
         self.ids = ids

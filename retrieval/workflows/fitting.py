@@ -23,7 +23,7 @@ from retrieval.models.card import ModelCard
 from retrieval.models.choice import RuntimeChoice
 from retrieval.models.encoder import Encoder, Projection
 from retrieval.models.runtime import EncoderRuntime
-from retrieval.training.config import LoopConfig
+from retrieval.training.config import LoopConfig, Precision
 from retrieval.training.hooks import TrainHooks
 from retrieval.training.loop import Fitted, Source, fit
 from retrieval.workflows.blending import best_blend
@@ -115,7 +115,8 @@ class Fitting:
             numbers,
             self.run.folder,
         )
-        fitted = self._fit(WHOLE, method, source, recipe.loop, self.run.folder, lambda _: look.score(encoder))
+        loop = self._in_precision(recipe.loop)
+        fitted = self._fit(WHOLE, method, source, loop, self.run.folder, lambda _: look.score(encoder))
         encoder.cpu().eval().requires_grad_(False)
         if fitted.best_epoch == 0:
             self.hooks.say("No epoch of the whole encoder was better than its start: the start is kept.")
@@ -139,6 +140,12 @@ class Fitting:
             device="cpu",
             precision="32-true",
         )
+
+    def _in_precision(self, loop: LoopConfig) -> LoopConfig:
+        """With the precision that the user's settings fix, where the recipe leaves it open."""
+        fixed: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+        precision = fixed.get(self.settings.precision, "auto")
+        return replace(loop, precision=precision) if loop.precision == "auto" else loop
 
     def _source(
         self,

@@ -9,7 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.catalog import AUTOMATIC, CSV, FOLDER, PERSON, TRUSTED, Catalog, Change, Entry, Operation, Root, inside
+from retrieval.catalog import (
+    AUTOMATIC,
+    CSV,
+    FOLDER,
+    PERSON,
+    TRUSTED,
+    Catalog,
+    Change,
+    Entry,
+    Operation,
+    deepest,
+    inside,
+)
 from retrieval.catalog.membership import folder_label
 from retrieval.core.errors import BadValue, NoSuchPath, disk_full_is_said
 from retrieval.core.settings import Settings
@@ -205,7 +217,7 @@ def image_ids(catalog: Catalog, paths: Iterable[bytes]) -> dict[bytes, int]:
     roots = catalog.roots.all()
     by_root: dict[int, dict[bytes, bytes]] = defaultdict(dict)
     for path in paths:
-        root = _deepest(roots, path)
+        root = deepest(roots, path)
         if root is not None and path != root.path:
             by_root[root.id][os.path.relpath(path, root.path)] = path
     return {
@@ -214,10 +226,6 @@ def image_ids(catalog: Catalog, paths: Iterable[bytes]) -> dict[bytes, int]:
         for relpath, file in catalog.files.known(root_id, list(asked)).items()
         if file.image_id is not None
     }
-
-
-def _deepest(roots: Sequence[Root], path: bytes) -> Root | None:
-    return max((root for root in roots if inside(path, root.path)), key=lambda root: len(root.path), default=None)
 
 
 def undo(folder: Path, operation: int | None = None, settings: Settings | None = None) -> tuple[Operation, LabelReport]:

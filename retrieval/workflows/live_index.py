@@ -15,6 +15,7 @@ from retrieval.core.protocols import VectorIndex
 from retrieval.core.types import EmbeddingSpace, Ids, Matches, Vectors
 from retrieval.vectors import DamagedRows, VectorStore
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.words import count, verb
 
 Say = Callable[[str], None]
 _BLOCK = 16_384
@@ -112,7 +113,7 @@ class LiveIndex:
             self._say(f"The index snapshot cannot be used ({error}); it is built again from the stored vectors.")
             return self._build()
         except DamagedRows as error:
-            self._say(f"{len(error.ids)} stored vectors are damaged; the index is built again without them.")
+            self._say(f"{_stored(error.ids)} damaged; the index is built again without what is lost.")
             return self._build()
         self.manifest = manifest
         return index, manifest.last_change
@@ -124,8 +125,8 @@ class LiveIndex:
         damaged = np.concatenate([np.empty(0, np.int64), lost, *self.store.damaged(np.setdiff1d(ids, lost))])
         if len(damaged):
             self._say(
-                f"{len(damaged)} vectors are damaged or lost and are left out; "
-                "`retrieval status --check --repair` and `retrieval index` bring them back."
+                f"{_stored(damaged)} damaged or lost, and left out; "
+                "`retrieval status --check --repair` and `retrieval index` bring back what is lost."
             )
             ids = np.setdiff1d(ids, damaged)
         self.manifest = None
@@ -138,14 +139,14 @@ class LiveIndex:
             try:
                 self._index.add(some, self.store.read(some))
             except DamagedRows as error:
-                self._say(f"{len(error.ids)} stored vectors are damaged and are left out.")
+                self._say(f"{_stored(error.ids)} damaged and left out.")
                 rest = np.setdiff1d(some, error.ids)
                 self._index.add(rest, self.store.read(rest))
 
     def _leave_out(self, ids: Ids) -> None:
         self._say(
-            f"{len(ids)} stored vectors are damaged and are left out; "
-            "`retrieval status --check --repair` and `retrieval index` bring them back."
+            f"{_stored(ids)} damaged and left out; "
+            "`retrieval status --check --repair` and `retrieval index` bring back what is lost."
         )
         if not self._index.remove(ids):
             # Not in the index, yet it was asked for: it cannot happen twice, so do not loop for ever.
@@ -167,3 +168,7 @@ class LiveIndex:
         if engines.needs_rebuild(index) is None:
             self._index, self.manifest, self._seen = index, manifest, manifest.last_change
             self.refresh()
+
+
+def _stored(ids: Ids) -> str:
+    return f"{count(len(ids), 'stored vector')} {verb(len(ids))}"

@@ -1,7 +1,6 @@
 """What a training run leaves on disk, and the lock that keeps two of them apart."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +10,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from retrieval.core.errors import BadValue, NoSuchPath, disk_full_is_said
-from retrieval.core.files import sync_folder
+from retrieval.core.files import write_atomically
+
+AGAIN = "run the same command with --resume"
+"""How a run goes on that was stopped, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +76,8 @@ class RunFolder:
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file: all of it or nothing. Raises DiskFull."""
         path = self.folder / name
-        temporary = self.folder / f".{name}.tmp"
-        with disk_full_is_said(str(path)):
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            sync_folder(self.folder)
+        with disk_full_is_said(str(path), AGAIN):
+            write_atomically(path, content)
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -146,9 +146,11 @@ def rollback(folder: Path, settings: Settings | None = None) -> RollbackReport:
         last = gallery.catalog.switches.last()
         if last is None or last.previous_id is None:
             why = "was never switched to" if last is None else "replaced one that was dropped since"
+            others = [space for space in gallery.catalog.spaces.all() if space.id != live.id]
+            back = "".join(f" `retrieval switch {one.fingerprint[:_SHORT]}` goes to {one.model}." for one in others[:3])
             raise BadValue(
                 f"There is nothing to roll back to: the live space {live.fingerprint[:_SHORT]} ({live.model}) {why}.",
-                "`retrieval spaces` lists the spaces; `retrieval switch FINGERPRINT` makes another one live.",
+                f"`retrieval spaces` lists the spaces.{back}",
             )
         before = next(space for space in gallery.catalog.spaces.all() if space.id == last.previous_id)
         _refuse_unusable(gallery, before)

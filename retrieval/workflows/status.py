@@ -171,9 +171,11 @@ def _index_status(gallery: Gallery, space: EmbeddingSpace) -> IndexStatus | None
     except (engines.SnapshotMissing, engines.SnapshotDamaged):
         return None
     behind = gallery.catalog.spaces.changes_since(space.id, manifest.last_change)
+    # The reason was written when the index was built; while the kind is still right, it is told with today's size.
+    today = engines.choose(manifest.count, space.dimension)
     return IndexStatus(
         kind=manifest.kind,
-        reason=manifest.reason,
+        reason=today.reason if today.kind == manifest.kind else manifest.reason,
         recall=1.0 if manifest.recall is None else manifest.recall,
         vectors=manifest.count,
         behind=len(behind.added) + len(behind.removed),

@@ -38,7 +38,7 @@ class Request:
         dataset: a folder of class folders, a CSV, or ``gallery``.
         recipe: how.
         out: the run's folder.
-        model: the encoder to start from; None takes the gallery's own for ``gallery``, else the default.
+        model: the encoder to start from; None takes that of the gallery, or the default where there is none.
         gallery: the gallery's folder, for ``gallery``.
         split: one of ``datasets.splits.KINDS`` or ``auto``.
         workers: decoding processes.

@@ -1,5 +1,6 @@
 """Train an encoder on labelled images, prove it on held-out ones, and leave a run folder that says how."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from retrieval.core.errors import BadValue
+from retrieval.core.errors import BadValue, EmptyGallery, disk_full_is_said
 from retrieval.core.labelled import Labelled, Split
 from retrieval.core.settings import Settings, load_settings
 from retrieval.core.types import Vectors
@@ -35,7 +36,7 @@ from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_dataset
 from retrieval.workflows.projecting import projected
 from retrieval.workflows.proof import Proof, prove
-from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.run_folder import AGAIN, RunFolder
 from retrieval.workflows.run_report import small_pictures, write_run_report
 from retrieval.workflows.train_request import Request, TrainingHooks, TrainReport
 
@@ -60,7 +61,7 @@ def train(request: Request, *, settings: Settings | None = None, hooks: Training
         run.refuse_if_used()
     elif not (run.folder / "recipe.json").exists():
         hooks.say(f"There is no run in {run.folder} to go on with: a new one begins.")
-    with run.writing():
+    with disk_full_is_said(str(request.out), AGAIN), run.writing():
         return _Training(request, run, settings or load_settings(), hooks).go()
 
 
@@ -106,9 +107,18 @@ class _Training:
                 labelled = open_dataset(request.dataset, gallery)
         else:
             labelled = open_dataset(request.dataset, note=self.hooks.say)
-            encoder, card = resolve_model(request.model or DEFAULT_MODEL, announce=self.hooks.say)
+            encoder, card = resolve_model(request.model or self._own_model(), announce=self.hooks.say)
         require_usable(labelled)
         return encoder, card, self._embedded(encoder, card, labelled)
+
+    def _own_model(self) -> str:
+        """The encoder of the user's gallery, which a better one would replace; without a gallery the default."""
+        if self.request.gallery is not None:
+            with contextlib.suppress(EmptyGallery), Gallery(self.request.gallery, self.settings) as gallery:
+                space = gallery.live_space()
+                self.hooks.say(f"The start is the gallery's encoder {space.model}; --model takes another one.")
+                return str(gallery.layout.model(space.fingerprint))
+        return DEFAULT_MODEL
 
     def _embedded(self, encoder: Encoder, card: ModelCard, labelled: Labelled) -> EmbeddedSet:
         path = self.run.folder / "start.npz"

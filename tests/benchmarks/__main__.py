@@ -6,11 +6,12 @@ a quiet machine.
 
 import sys
 
-from tests.benchmarks import indexing, losses_quality, losses_speed, memory, precision, search, throughput
+from tests.benchmarks import fine_tuning, indexing, losses_quality, losses_speed, memory, precision, search, throughput
 from tests.benchmarks.support import machine
 
 BENCHMARKS = {
     "indexing": indexing.run,
+    "indexing_large": indexing.run_large,
     "search": search.run,
     "memory": memory.run,
     "known": memory.run_known,
@@ -18,6 +19,7 @@ BENCHMARKS = {
     "throughput": throughput.run,
     "losses_speed": losses_speed.run,
     "losses_quality": losses_quality.run,
+    "fine_tuning": fine_tuning.run,
 }
 
 

@@ -129,14 +129,6 @@ def test_a_touched_file_is_unchanged_and_is_not_read_again_next_time(world: Worl
     assert known.mtime_ns == (photos / "a").stat().st_mtime_ns
 
 
-def test_touch_takes_sizes_and_times_over(world: World, root: Root) -> None:
-    world.commit(outcome(root.id, b"a", b"1"))
-    (known,) = world.catalog.files.known(root.id, [b"a"]).values()
-    world.catalog.ingest.touch([(known.id, 7, 8)])
-    (known,) = world.catalog.files.known(root.id, [b"a"]).values()
-    assert (known.size, known.mtime_ns) == (7, 8)
-
-
 def test_two_files_that_swap_names_are_changed_and_both_stay_findable(world: World, root: Root, photos: Path) -> None:
     write(photos / "a", b"1")
     write(photos / "b", b"2")

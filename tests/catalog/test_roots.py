@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.catalog import inside
+from retrieval.catalog import deepest, inside
 from retrieval.catalog.roots import SEPARATOR
 
 from .support import World, outcome
@@ -62,8 +62,8 @@ def test_a_child_belongs_to_its_whole_parent(world: World) -> None:
     for whole in (True, False):
         assert world.catalog.roots.ensure(b"/photos/2024/summer", whole=whole) == root
     assert world.catalog.roots.ensure(b"/photos2", whole=True) != root
-    assert world.catalog.roots.covering(b"/photos/x/y.jpg") == root
-    assert world.catalog.roots.covering(b"/phot") is None
+    assert deepest(world.catalog.roots.all(), b"/photos/x/y.jpg") == root
+    assert deepest(world.catalog.roots.all(), b"/phot") is None
 
 
 @pytest.mark.parametrize("parent", [b"/photos", b"/", b"/photos/\xff\n"])
@@ -92,8 +92,8 @@ def test_a_parent_of_which_single_files_are_wanted_leaves_whole_children_whole(w
     world.commit(outcome(parent.id, b"y", b"y"))
     assert paths(world) == {b"/photos": False, b"/photos/a": True}
     assert world.catalog.roots.ensure(b"/photos/a", whole=False) == child
-    assert world.catalog.roots.covering(b"/photos/a/x") == child
-    assert world.catalog.roots.covering(b"/photos/ab") == parent
+    assert deepest(world.catalog.roots.all(), b"/photos/a/x") == child
+    assert deepest(world.catalog.roots.all(), b"/photos/ab") == parent
 
 
 def test_a_folder_below_single_files_becomes_whole_and_takes_what_lies_in_it(world: World) -> None:
@@ -157,7 +157,7 @@ def test_roots_in_any_order_keep_every_file_and_what_is_whole(
     assert not [(a, b) for a in found for b in found if a.whole and a != b and inside(b.path, a.path)]
     # Each file belongs to the deepest root that holds it.
     for path in expected:
-        root = world.catalog.roots.covering(path)
+        root = deepest(world.catalog.roots.all(), path)
         assert root is not None
         assert os.path.relpath(path, root.path) in world.catalog.files.known(
             root.id, [os.path.relpath(path, root.path)]

@@ -45,8 +45,6 @@ def test_spaces_do_not_see_each_others_vectors_and_changes(world: World, root: R
     world.commit(outcome(root.id, b"a", b"1"))
     assert world.catalog.spaces.count(other.id) == (0, 0)
     assert world.catalog.spaces.last_change(other.id) == 0
-    assert world.catalog.spaces.images_without_vector(other.id) == 1
-    assert world.catalog.spaces.images_without_vector(world.space.id) == 0
     with world.catalog.images.known_contents(other.id) as known:
         assert digest_of(b"1") not in known
     operation = world.catalog.ingest.start()
@@ -92,7 +90,6 @@ def test_dropped_vectors_are_embedded_again_by_the_next_index(world: World, tmp_
     assert world.catalog.spaces.drop_vectors(world.space.id, lost) == 0
     assert world.findable() == [world.image(b"b")]
     assert world.replay(start, before) == {world.image(b"b")}
-    assert world.catalog.spaces.images_without_vector(world.space.id) == 2
     counts, missing = world.index(root)
     assert (counts.unchanged, counts.embedded, missing) == (3, 2, 0)
     assert world.findable() == before

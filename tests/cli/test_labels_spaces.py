@@ -60,6 +60,7 @@ def test_labels_are_set_listed_and_undone(retrieval: Command, six: tuple[Path, P
     assert len(found[0]["neighbours"]) == 2
     assert len(retrieval("search", first, "--not-label", "fruit", "--json").json[0]["neighbours"]) == 4
     assert "1 taken away" in retrieval("labels", "set", first, "fruit", "--remove").out
+    assert "Nothing was changed" in retrieval("labels", "set", first, "never given", "--remove").out
     history = retrieval("labels", "list", "--history", "--json").json
     assert [entry["kind"] for entry in history] == ["unset", "set", "set", "index"]
     assert "(unset) was taken back" in retrieval("labels", "undo").out
@@ -137,7 +138,10 @@ def test_switch_spaces_rollback_and_drop(retrieval: Command, g: Path, other_mode
     assert "6 of 6" in listed.out
     back = retrieval("rollback", "--json").json
     assert (back["fingerprint"], back["was"], back["lacking"]) == (old["fingerprint"], new["fingerprint"], 0)
-    assert "nothing to roll back to" in retrieval("rollback").error
+    refused = retrieval("rollback").error
+    assert "nothing to roll back to" in refused
+    assert "`retrieval switch " in refused
+    assert " goes to other." in refused
     assert "is live" in retrieval("spaces", "--drop", old["fingerprint"]).error
     # Nobody to ask, then a no, then a yes.
     assert "--yes" in retrieval("spaces", "--drop", new["fingerprint"][:8]).error

@@ -21,7 +21,6 @@ def test_a_row_of_matches_leaves_the_filling_out() -> None:
     [
         (Filters(), False),
         (Filters(min_score=0.5), False),
-        (Filters(exclude=(1,)), False),
         (Filters(labels=("a",)), True),
         (Filters(not_labels=("a",)), True),
         (Filters(under=("/a",)), True),

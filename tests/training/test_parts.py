@@ -100,7 +100,9 @@ def test_every_field_has_a_range() -> None:
 
 
 def test_precision_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert devices.resolved_precision("auto", "cpu") == "32-true"
+    for fast, expected in ((False, "32-true"), (True, "bf16-mixed")):
+        monkeypatch.setattr(devices, "has_fast_bf16", lambda fast=fast: fast)
+        assert devices.resolved_precision("auto", "cpu") == expected
     assert devices.resolved_precision("16-mixed", "cpu") == "16-mixed"
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     assert devices.resolved_precision("auto", "cuda") == "bf16-mixed"

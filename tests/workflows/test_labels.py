@@ -237,6 +237,11 @@ def test_history_tells_what_can_be_undone(six: tuple[Path, Path]) -> None:
         workflow.undo(gallery, oldest.id)
     with pytest.raises(BadValue, match="no operation 999"):
         workflow.undo(gallery, 999)
+    again, _ = workflow.undo(gallery, workflow.history(gallery)[0].id)
+    assert again.kind == "undo"
+    # Also an undoing that was undone itself stays in the list.
+    assert [one.kind for one in workflow.history(gallery)] == ["undo", "undo", "set", "index"]
+    workflow.undo(gallery, oldest.id)
     # What a person took back, the next index does not bring again.
     for path in photos.rglob("*.png"):
         os.utime(path)

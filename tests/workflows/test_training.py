@@ -1,7 +1,11 @@
 """Training from end to end, on drawn pictures: learned, proven, saved, resumed, refused."""
 
+import errno
 import json
+import os
 import shutil
+import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retrieval.core.errors import BadValue, Interrupted, NoSuchPath
+from retrieval.core.errors import BadValue, DiskFull, Interrupted, NoSuchPath
 from retrieval.models.folder import load_encoder, verify_folder
 from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.recipes import Recipe, load_recipe
@@ -201,6 +205,53 @@ def test_a_gallery_trains_on_its_own_vectors_without_reading_a_file(
     report = train(Request("gallery", recipe, tmp_path / "run", gallery=gallery, workers=1))
     assert (report.images, report.classes) == (72, 12)
     assert verify_folder(tmp_path / "run" / "encoder").dimension == 16
+
+
+def test_the_start_of_a_folder_of_photos_is_the_gallerys_encoder(
+    dataset: Path, tiny_model: Path, other_model: Path, tmp_path: Path
+) -> None:
+    index_paths(tmp_path / "gallery", [dataset / "class00"], model=str(other_model))
+    said: list[str] = []
+    asked = replace(request(dataset, tmp_path / "run", None), gallery=tmp_path / "gallery")
+    train(asked, hooks=TrainingHooks(say=said.append))
+    start = json.loads((tmp_path / "run" / "recipe.json").read_text())["start"]
+    assert start["fingerprint"] == verify_folder(other_model).fingerprint
+    assert any("gallery's encoder other" in line and "--model" in line for line in said)
+
+
+@pytest.mark.parametrize("fails_at", [1, 6, 11])
+def test_a_disk_that_fills_up_at_any_time_loses_nothing(
+    fails_at: int, dataset: Path, trained: tuple[Path, TrainReport], tiny_model: Path, tmp_path: Path
+) -> None:
+    """Every file is synced when it is written: the n-th of those calls finds the disk full."""
+    asked = request(dataset, tmp_path / "run", tiny_model)
+    with pytest.raises(DiskFull, match="No space is left") as full:
+        _on_full_disk(lambda: train(asked), fails_at)
+    assert "--resume" in full.value.hint
+    assert not list(tmp_path.rglob("*.tmp"))
+    train(replace(asked, resume=True))
+    assert verify_folder(tmp_path / "run" / "encoder").trained
+    for name, before in trained[1].metrics["comparison"].items():
+        after = json.loads((tmp_path / "run" / "metrics.json").read_text())["comparison"][name]
+        assert after["mean"] == pytest.approx(before["mean"], abs=0.1), name
+
+
+def _on_full_disk(do: Callable[[], object], fails_at: int) -> None:
+    """From the n-th file on that ``do`` syncs there is no space."""
+    calls = 0
+    really = os.fsync
+
+    def sync(handle: int) -> None:
+        nonlocal calls
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            calls += 1
+            if calls >= fails_at:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        really(handle)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", sync)
+        do()
 
 
 @pytest.mark.parametrize(

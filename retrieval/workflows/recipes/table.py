@@ -14,7 +14,7 @@ from retrieval.training.config import LoopConfig
 from retrieval.workflows.recipes.recipe import Recipe, flattened
 
 _TRIALS = (0.3, 1.0, 3.0)
-_HEAD = LoopConfig(epochs=40, learning_rate=1e-3, weight_decay=1e-4, validate_every=2, patience=8)
+_HEAD = LoopConfig(epochs=40, learning_rate=1e-3, weight_decay=1e-4, validate_every=2, patience=8, precision="32-true")
 _FULL = LoopConfig(
     epochs=12,
     learning_rate=1e-3,
