@@ -1,6 +1,6 @@
 """A split is made once, stored, and never redrawn: new images join it, known ones never change sides.
 
-One JSON file holds a split of each kind that was asked for. An image is known by its content, and by its path where
+One JSON document holds a split of each kind that was asked for. An image is known by its content, and by its path where
 the content is not known or has changed.
 """
 
@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from retrieval.core.errors import BadValue, GalleryDamaged
 from retrieval.core.files import write_atomically
@@ -46,15 +46,43 @@ class _Stored:
     classes: dict[str, str] = field(default_factory=dict)
 
 
+class Place(Protocol):
+    """Where the document is kept; its ``str`` names it for people."""
+
+    def read(self) -> bytes | None:
+        """The document; None where there is none yet."""
+
+    def write(self, content: bytes) -> None:
+        """Keep it: all of it or nothing."""
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+
+    def __str__(self) -> str:
+        return shown(str(self.path))
+
+    def read(self) -> bytes | None:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, content: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, content)
+
+
 class SplitStore:
-    """The splits of one dataset or gallery, in one JSON file.
+    """The splits of one dataset or gallery, in one JSON document.
 
     Args:
-        path: the file; made by the first ``split``.
+        place: where it is kept: a file, made by the first ``split``, or a ``Place``.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: Path | Place) -> None:
+        self._place = _File(place) if isinstance(place, Path) else place
 
     def split(self, labelled: Labelled, kind: str = "auto", seed: int = 0) -> Split:
         """The stored split of these images; drawn at the first call, extended by images that it does not know yet.
@@ -86,12 +114,16 @@ class SplitStore:
             self._write(everything)
         return split
 
+    @property
+    def exists(self) -> bool:
+        """Whether a split was drawn already. Raises GalleryDamaged."""
+        return bool(self._read())
+
     def _read(self) -> dict[str, _Stored]:
-        try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
+        content = self._place.read()
+        if content is None:
             return {}
-        where = shown(str(self._path))
+        where = str(self._place)
         try:
             values = json.loads(content.decode())
             if type(values["format"]) is int and values["format"] > FORMAT:
@@ -105,9 +137,8 @@ class SplitStore:
 
     def _write(self, everything: Mapping[str, _Stored]) -> None:
         values = {"format": FORMAT, "splits": {kind: _packed(stored) for kind, stored in everything.items()}}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         # ASCII: labels and paths may hold bytes that are no UTF-8.
-        write_atomically(self._path, (json.dumps(values, indent=1, ensure_ascii=True) + "\n").encode())
+        self._place.write((json.dumps(values, indent=1, ensure_ascii=True) + "\n").encode())
 
 
 def _extended(labelled: Labelled, kind: str, stored: _Stored) -> Split:

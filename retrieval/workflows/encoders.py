@@ -144,7 +144,8 @@ def open_runtime(gallery: Gallery, encoder: "Encoder", card: ModelCard, *, remem
     runtime = EncoderRuntime(
         encoder, card.preprocessing, threads=settings.threads, precision=settings.precision, choice=choice
     )
-    if remember and runtime.choice != choice:
+    # What the user's settings fixed for once is no measurement.
+    if remember and settings.precision == "auto" and runtime.choice != choice:
         gallery.catalog.put(key, runtime.choice.to_dict())
     return runtime
 

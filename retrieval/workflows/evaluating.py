@@ -110,6 +110,8 @@ def evaluate(
     run = _Evaluation(request, settings or load_settings(), hooks or Hooks())
     _check(request)
     names = [request.model] + ([request.against] if request.against is not None else [])
+    if request.dataset is not None and request.part == "all":
+        run.warn_of_training()
     measured = [run.measure(name) for name in names]
     first = measured[0]
     comparison = None
@@ -165,13 +167,23 @@ class _Evaluation:
         result, way = self._search(data.labelled, data.vectors)
         return _Measured(card.name, result, len(data.failures), way, [image.path for image in data.labelled.images])
 
+    def warn_of_training(self) -> None:
+        """All images of a dataset that was trained on flatter an encoder that has learned from some of them."""
+        assert self.request.dataset is not None
+        if split_store(self.settings, self.request.dataset, self.request.gallery).exists:
+            self.hooks.say(
+                "Some of these images have trained encoders before; `--split test` measures on those held out."
+            )
+
     def _embedded(self, encoder: Encoder, card: ModelCard, dataset: str) -> EmbeddedSet:
         if dataset == GALLERY:
             if self.request.gallery is None:
                 raise BadValue("The dataset `gallery` needs a gallery.", "Give it with --gallery DIR.")
             with Gallery(self.request.gallery, self.settings) as gallery:
-                kept = embedded_gallery(gallery, card)
-                labelled = open_dataset(GALLERY, gallery) if kept is None else kept.labelled
+                # Beside another encoder both are measured on what both can read.
+                both = self.request.against is not None
+                kept = embedded_gallery(gallery, card, on_disk=both, note=self.hooks.say)
+                labelled = open_dataset(GALLERY, gallery, note=self.hooks.say) if kept is None else kept.labelled
             if kept is not None:
                 return kept
         else:
@@ -238,11 +250,38 @@ def _said(vectors: Vectors, labelled: Labelled, seed: int) -> RetrievalResult:
 def split_store(settings: Settings, dataset: str, gallery: Path | None) -> SplitStore:
     """Where the splits of a dataset or gallery are kept: they are made once and never redrawn.
 
+    Those of a gallery are kept in its catalog, those of a folder or table in the user's data folder, by its path.
+
     Args:
         settings: name the folder.
         dataset: as the user named it.
         gallery: the gallery's folder, for the dataset ``gallery``.
     """
-    place = gallery if dataset == GALLERY and gallery is not None else Path(dataset)
-    name = hashlib.sha256(os.fsencode(place.expanduser().absolute())).hexdigest()
+    if dataset == GALLERY and gallery is not None:
+        return SplitStore(_InCatalog(gallery, settings))
+    name = hashlib.sha256(os.fsencode(Path(dataset).expanduser().absolute())).hexdigest()
     return SplitStore(settings.data / "splits" / f"{name[:24]}.json")
+
+
+@dataclass(frozen=True)
+class _InCatalog:
+    """A gallery's splits lie in its catalog, so that they go where the gallery goes, and into its backups."""
+
+    folder: Path
+    settings: Settings
+    _KEY = "splits"
+
+    def __str__(self) -> str:
+        return f"of {self.folder}"
+
+    def read(self) -> bytes | None:
+        """As they were written; None where there are none."""
+        with Gallery(self.folder, self.settings) as gallery:
+            kept = gallery.catalog.get(self._KEY)
+        return None if kept is None else str(kept).encode()
+
+    def write(self, content: bytes) -> None:
+        """Raises GalleryBusy where another process is writing."""
+        with Gallery(self.folder, self.settings) as gallery, gallery.writing():
+            gallery.catalog.put(self._KEY, content.decode())
+            gallery.catalog.seal()

@@ -16,6 +16,8 @@ from retrieval.datasets.table import from_csv
 from retrieval.models.card import ModelCard
 from retrieval.workflows.embedding_sets import EmbeddedSet
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.labels import SPLIT
+from retrieval.workflows.words import count, verb
 
 GALLERY = "gallery"
 
@@ -49,7 +51,7 @@ def open_dataset(name: str, gallery: Gallery | None = None, *, note: Note = no_n
         EmptyGallery: nothing is indexed.
     """
     if name == GALLERY and gallery is not None:
-        return gallery_set(gallery).labelled
+        return gallery_set(gallery, on_disk=True, note=note).labelled
     path = Path(name).expanduser()
     if not os.path.lexists(path):
         hint = "Give a folder of class folders, a CSV with path,label, or the word gallery."
@@ -57,8 +59,13 @@ def open_dataset(name: str, gallery: Gallery | None = None, *, note: Note = no_n
     return from_folder(path, note, alone=alone) if path.is_dir() else from_csv(path, note, alone=alone)
 
 
-def gallery_set(gallery: Gallery) -> GallerySet:
-    """The labelled images of a gallery.
+def gallery_set(gallery: Gallery, *, on_disk: bool = False, note: Note = no_notes) -> GallerySet:
+    """The labelled images of a gallery, with the parts of a split that a table has given them.
+
+    Args:
+        gallery: opened.
+        on_disk: leave out images none of whose files can be reached, as those of a drive that is not there.
+        note: told how many those are.
 
     Raises:
         BadValue: fewer than two labels are in use.
@@ -67,8 +74,10 @@ def gallery_set(gallery: Gallery) -> GallerySet:
     gallery.live_space()
     label_of = gallery.catalog.labels.chosen()
     ids = np.array(sorted(label_of), np.int64)
+    parts = gallery.catalog.splits.parts(SPLIT)
     images = []
     kept = []
+    away = 0
     for start in range(0, len(ids), 1000):
         some = [int(i) for i in ids[start : start + 1000]]
         records = gallery.catalog.images.records(some)
@@ -76,9 +85,15 @@ def gallery_set(gallery: Gallery) -> GallerySet:
             record = records.get(image_id)
             if record is None or not record.paths:
                 continue
-            path = os.fsencode(record.paths[0])
-            images.append(LabelledImage(path, label_of[image_id], digest=bytes.fromhex(record.digest)))
+            path = next((p for p in record.paths if os.path.exists(p)), None) if on_disk else record.paths[0]
+            if path is None:
+                away += 1
+                continue
+            digest = bytes.fromhex(record.digest)
+            images.append(LabelledImage(os.fsencode(path), label_of[image_id], parts.get(digest), digest=digest))
             kept.append(image_id)
+    if away:
+        note(f"{count(away, 'labelled image')} cannot be reached now and {verb(away)} left out.")
     labelled = Labelled(images, f"the labels of {gallery.folder}")
     if len(labelled.classes) < 2:
         raise BadValue(
@@ -89,23 +104,28 @@ def gallery_set(gallery: Gallery) -> GallerySet:
 
 
 def stored_vectors(gallery: Gallery, space: EmbeddingSpace, ids: Ids) -> tuple[Vectors, Ids]:
-    """([n, D] vectors that the space holds, [n] places in ``ids`` of those): no image is decoded."""
+    """([n, D] sound vectors that the space holds, [n] places in ``ids`` of those): no image is decoded."""
     store = gallery.store(space)
-    there = np.flatnonzero(~np.isin(ids, store.missing(ids)))
+    lost = store.missing(ids)
+    damaged = np.concatenate([np.empty(0, np.int64), lost, *store.damaged(np.setdiff1d(ids, lost))])
+    there = np.flatnonzero(~np.isin(ids, damaged))
     return store.read(ids[there]), there.astype(np.int64)
 
 
-def embedded_gallery(gallery: Gallery, card: ModelCard) -> EmbeddedSet | None:
+def embedded_gallery(
+    gallery: Gallery, card: ModelCard, *, on_disk: bool = False, note: Note = no_notes
+) -> EmbeddedSet | None:
     """The labelled images of a gallery with the vectors that its spaces hold; None where no space is the encoder's.
 
     Args:
         gallery: opened.
         card: of the encoder whose embeddings are wanted.
+        on_disk, note: see ``gallery_set``; vectors alone do not suffice to train or measure another encoder.
     """
     space = next((s for s in gallery.catalog.spaces.all() if s.fingerprint == card.fingerprint), None)
     if space is None:
         return None
-    found = gallery_set(gallery)
+    found = gallery_set(gallery, on_disk=on_disk, note=note)
     vectors, there = stored_vectors(gallery, space, found.ids)
     images = [found.labelled.images[i] for i in there.tolist()]
     phashes = gallery.catalog.images.phashes([int(i) for i in found.ids[there]])

@@ -46,6 +46,7 @@ class LiveIndex:
         self.store: VectorStore = gallery.store(space)
         self.manifest: engines.Manifest | None = None
         self._index, self._seen = self._open()
+        self._began_at = self._seen
         self.refresh()
 
     @property
@@ -91,6 +92,7 @@ class LiveIndex:
             if reason is not None:
                 self._say(f"Building the index again: {reason}")
                 self._index, self._seen = self._build()
+                self._began_at = self._seen
             if self.manifest is not None and self.manifest.last_change == self._seen:
                 return self.manifest
             self.manifest = engines.publish(
@@ -153,20 +155,22 @@ class LiveIndex:
             raise DamagedRows(ids)
 
     def _take_newer_snapshot(self) -> None:
-        """A long-lived process changes over to the kind of index that the indexer found right for the new size."""
+        """A long-lived process changes over to the kind of index that the indexer found right for the new size.
+
+        Only to a snapshot that is newer than where this index began: the one it began with would lead here again.
+        """
         if engines.needs_rebuild(self._index) is None:
             return
+        folder, fingerprint = self._gallery.layout.index(self.space), self.space.fingerprint
         try:
-            index, manifest = engines.load(
-                self._gallery.layout.index(self.space),
-                self.store,
-                fingerprint=self.space.fingerprint,
-                dimension=self.space.dimension,
-            )
+            if engines.read_manifest(folder, fingerprint=fingerprint).last_change <= self._began_at:
+                return
+            index, manifest = engines.load(folder, self.store, fingerprint=fingerprint, dimension=self.space.dimension)
         except (engines.SnapshotMissing, engines.SnapshotDamaged, DamagedRows):
             return
-        if engines.needs_rebuild(index) is None:
+        if engines.needs_rebuild(index) is None and manifest.last_change > self._began_at:
             self._index, self.manifest, self._seen = index, manifest, manifest.last_change
+            self._began_at = manifest.last_change
             self.refresh()
 
 

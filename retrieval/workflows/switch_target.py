@@ -1,6 +1,7 @@
 """What ``retrieval switch`` takes: the folder of a training run, a model, or the fingerprint of a space."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,8 @@ def find_target(gallery: Gallery, name: str, say: Say) -> SwitchTarget:
         run = _recorded_run(gallery, space.fingerprint)
     else:
         encoder, card = _verified(name, say)
+        # The same encoder by another name is judged by the same proof.
+        run = _run_around(Path(name).expanduser(), card.fingerprint) or _recorded_run(gallery, card.fingerprint)
     if card.fingerprint == gallery.live_space().fingerprint:
         raise BadValue(
             f"The space of {card.name} ({card.fingerprint[:16]}) is live already.", "`retrieval spaces` lists them."
@@ -71,6 +74,16 @@ def _run_at(path: Path) -> RunFolder | None:
     if not run.encoder.is_dir():
         raise BadValue(f"The run {path} has no encoder yet.", "Go on with `retrieval train ... --resume`.")
     return RunFolder(path.absolute())
+
+
+def _run_around(path: Path, fingerprint: str) -> RunFolder | None:
+    """The run in whose folder an encoder lies that it made."""
+    run = RunFolder(path.absolute().parent)
+    if not path.is_dir() or not run.metrics.exists():
+        return None
+    with suppress(BadValue, AttributeError):
+        return run if run.read(run.metrics.name).get("result", {}).get("fingerprint") == fingerprint else None
+    return None
 
 
 def _recorded_run(gallery: Gallery, fingerprint: str) -> RunFolder | None:

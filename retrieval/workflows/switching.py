@@ -288,6 +288,8 @@ class Switching:
                     f"Drop what that one embedded with `retrieval spaces --drop {space.fingerprint[:16]}` and switch "
                     "again.",
                 )
+            # Now, not at the end: a switch that was stopped goes on by its space's name, judged by the same proof.
+            self._record_run()
             self._gallery.store(space).cut_tail()
             return space
 
@@ -336,7 +338,6 @@ class Switching:
             index.publish()
             if self._filler.embedded >= _LEAST_FOR_A_RATE:
                 self._catalog.put(self._rate_key, self._filler.embedded / self._filler.busy_seconds)
-            self._record_run()
             calibration = self._calibration()
             # A rollback may have led to it meanwhile.
             if self._gallery.live_space().id != space.id:

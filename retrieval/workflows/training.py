@@ -101,10 +101,10 @@ class _Training:
             with Gallery(request.gallery, self.settings) as gallery:
                 model = request.model or str(gallery.layout.model(gallery.live_space().fingerprint))
                 encoder, card = resolve_model(model, announce=self.hooks.say)
-                kept = embedded_gallery(gallery, card)
+                kept = embedded_gallery(gallery, card, on_disk=request.recipe.scope == "full", note=self.hooks.say)
                 if kept is not None:
                     return encoder, card, kept
-                labelled = open_dataset(request.dataset, gallery)
+                labelled = open_dataset(request.dataset, gallery, note=self.hooks.say)
         else:
             labelled = open_dataset(request.dataset, note=self.hooks.say)
             encoder, card = resolve_model(request.model or self._own_model(), announce=self.hooks.say)

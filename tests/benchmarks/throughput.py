@@ -26,6 +26,7 @@ from retrieval.models.augment import Augmentation
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.models.folder import load_encoder
+from retrieval.training.devices import laid_out, start_fabric
 from retrieval.training.loop import fit
 from retrieval.training.optim import make_optimiser
 from retrieval.training.policies import apply_policies
@@ -92,15 +93,19 @@ def _method(numbers: np.ndarray) -> MetricLearning:
 
 
 def _seconds_a_step(source: ImageSource, numbers: np.ndarray, steps: int) -> float:
-    """The bare step on one ready batch, with the same policies and optimiser."""
+    """The bare step on one ready batch: the same policies, optimiser, precision and layout in memory."""
     method, loop = _method(numbers), RECIPES["triplet-center"].loop
+    fabric = start_fabric(loop)
+    laid_out(fabric, method.encoder)
     apply_policies(method, loop, 0)
     optimiser = make_optimiser(method, loop)
     batch = next(iter(source.batches(0)))
+    batch = batch._replace(inputs=laid_out(fabric, batch.inputs))
     seconds = []
     for _ in range(steps + 2):
         start = perf_counter()
-        loss = method.loss_of(method.embed(batch.inputs), batch).loss
+        with fabric.autocast():
+            loss = method.loss_of(method.embed(batch.inputs), batch).loss
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

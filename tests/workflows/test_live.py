@@ -1,6 +1,7 @@
 """One process indexes, others look: what they see, and what they must not do."""
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -18,11 +19,15 @@ import pytest
 from retrieval.core.errors import EmptyGallery, GalleryBusy
 from retrieval.workflows.backup import backup, restore
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.searching import Searcher
 from retrieval.workflows.status import status
 from retrieval.workflows.upkeep import prune, remove_root
 
 from .support import PLUGINS, PYTHON, counts, environment, fill, index, save
+
+SIZES = importlib.import_module("retrieval.index.choose")
+"""The module; the package gives its function under the same name."""
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -248,3 +253,45 @@ def test_many_threads_may_search_while_the_gallery_changes(gallery: Path, tmp_pa
             stop.set()
         assert all(future.result() > 0 for future in running)
     assert counts(index(gallery, photos)) == {"found": 6, "unchanged": 6}
+
+
+def test_the_kind_of_index_follows_the_size_in_both_directions(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thresholds, made small: a run crosses each, and a process that was open before crosses it with it."""
+    monkeypatch.setattr(SIZES, "FLAT_BELOW", 270)
+    monkeypatch.setattr(SIZES, "SHRUNK_TO", 265)
+    gallery, photos = tmp_path / "gallery", fill(tmp_path / "photos", range(260))
+    index(gallery, photos, model=str(tiny_model))
+    with Gallery(gallery) as opened:
+        space = opened.live_space()
+        before = LiveIndex(opened, space)
+        assert before.kind == "faiss-flat"
+        fill(photos, range(260, 280))
+        index(gallery, photos)
+        before.refresh()
+        assert (before.kind, len(before)) == ("faiss-ivf-sq8", 280)
+        assert (LiveIndex(opened, space).kind, len(LiveIndex(opened, space))) == ("faiss-ivf-sq8", 280)
+        for path in sorted(photos.glob("*.png"))[:20]:
+            path.unlink()
+        index(gallery, photos)
+        before.refresh()
+        assert (before.kind, len(before)) == ("faiss-flat", 260)
+    found = status(gallery, check=True)
+    assert found.agree
+    assert found.index is not None
+    assert (found.index.kind, found.index.vectors) == ("faiss-flat", 260)
+
+
+def test_a_search_is_answered_while_only_an_outgrown_snapshot_is_there(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The indexer was killed between its last commit and its snapshot."""
+    gallery, photos = tmp_path / "gallery", fill(tmp_path / "photos", range(6))
+    index(gallery, photos, model=str(tiny_model))
+    with monkeypatch.context() as patch:
+        patch.setattr(LiveIndex, "publish", lambda self: None)
+        index(gallery, fill(photos, range(6, 10)))
+    monkeypatch.setattr(SIZES, "FLAT_BELOW", 8)
+    with Gallery(gallery) as opened:
+        assert len(LiveIndex(opened, opened.live_space())) == 10

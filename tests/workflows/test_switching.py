@@ -288,6 +288,22 @@ def test_going_back_to_a_forced_run_by_its_fingerprint_asks_for_its_proof_again(
     assert "touches zero" in refusal(gallery, new).message
 
 
+def test_the_gate_is_not_passed_by_another_name(
+    gallery: Path, tmp_path: Path, run_folder: Callable[..., Path], other_model: Path
+) -> None:
+    index(gallery, fill(tmp_path / "photos", range(40)))
+    fingerprint = load_encoder(other_model)[1].fingerprint
+    run = run_folder(**gain(-0.01), result={"fingerprint": fingerprint})
+    assert "touches zero" in refusal(gallery, run / "encoder").message
+    # Forced and stopped: what goes on with it by the name of its space, or with a copy, is judged as it was.
+    stop = _StopAfter(4)
+    report = go(gallery, run, force=True, hooks=SwitchHooks(progress=stop.progress, stop=stop.stop))
+    assert report.interrupted
+    for name in (fingerprint[:16], other_model):
+        assert "touches zero" in refusal(gallery, name).message
+    assert go(gallery, fingerprint[:16], force=True).switched
+
+
 @pytest.mark.parametrize("damage", ["flipped", "cut", "pickled", "no weights", "nothing"])
 def test_a_damaged_model_is_refused_whatever_is_forced(
     six: tuple[Path, Path], run_folder: Callable[..., Path], damage: str

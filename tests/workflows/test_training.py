@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from retrieval.core.errors import BadValue, DiskFull, Interrupted, NoSuchPath
 from retrieval.models.folder import load_encoder, verify_folder
+from retrieval.workflows.backup import backup, restore
 from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.recipes import Recipe, load_recipe
+from retrieval.workflows.status import status
 from retrieval.workflows.training import Request, TrainingHooks, TrainReport, train
 
 from ..conftest import draw
@@ -172,22 +175,92 @@ def test_a_folder_with_other_things_is_not_written_to(dataset: Path, tiny_model:
 
 
 def test_the_whole_encoder_is_trained(dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
-    report = train(
-        Request(
-            str(dataset), tiny_full(learning_rate="1e-3", blend="false"), tmp_path / "run", str(tiny_model), workers=1
-        )
-    )
+    # The trained end is taken, whatever validation says of two epochs: what is looked at is what training moves.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("retrieval.workflows.fitting.validation_score", _growing())
+        recipe = tiny_full(learning_rate="1e-3", blend="false")
+        report = train(Request(str(dataset), recipe, tmp_path / "run", str(tiny_model), workers=1))
     start, result = load_encoder(tiny_model)[0], load_encoder(tmp_path / "run" / "encoder")[0]
     assert report.parts["train"] > 0
-    changed = [
+    changed = {
         name
         for name, tensor in start.backbone.state_dict().items()
         if not np.allclose(tensor.numpy(), result.backbone.state_dict()[name].numpy())
+    }
+    assert {part["part"]: part["best_epoch"] for part in report.metrics["training"]}["The whole encoder"] == 2
+    norms = [name for name, layer in start.backbone.named_modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    frozen = {f"{name}.{part}" for name in norms for part in start.backbone.get_submodule(name).state_dict()}
+    assert frozen
+    assert changed == set(start.backbone.state_dict()) - frozen
+
+
+def _growing() -> Callable[..., float]:
+    """A validation that likes every look better than the one before."""
+    values = iter(range(1, 1_000))
+    return lambda *_: float(next(values))
+
+
+def test_where_validation_likes_no_epoch_the_start_is_kept(dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        values = iter(range(1_000, 1, -1))
+        patch.setattr("retrieval.workflows.fitting.validation_score", lambda *_: float(next(values)))
+        train(Request(str(dataset), tiny_full(blend="false"), tmp_path / "run", str(tiny_model), workers=1))
+    start, result = load_encoder(tiny_model)[0], load_encoder(tmp_path / "run" / "encoder")[0]
+    for name, tensor in start.backbone.state_dict().items():
+        assert np.array_equal(tensor.numpy(), result.backbone.state_dict()[name].numpy()), name
+
+
+@pytest.fixture
+def shelf(dataset: Path, tiny_model: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """(gallery, photos): a labelled gallery whose photos may be changed."""
+    from retrieval.workflows.labels import import_folders
+
+    shutil.copytree(dataset, tmp_path / "photos")
+    index_paths(tmp_path / "gallery", [tmp_path / "photos"], model=str(tiny_model))
+    import_folders(tmp_path / "gallery")
+    return tmp_path / "gallery", tmp_path / "photos"
+
+
+def test_fine_tuning_leaves_out_what_cannot_be_reached(shelf: tuple[Path, Path], tmp_path: Path) -> None:
+    gallery, photos = shelf
+    for number in range(0, 12, 3):
+        (photos / f"class{number:02d}" / "0.png").unlink()
+    said: list[str] = []
+    asked = Request("gallery", tiny_full(epochs="1"), tmp_path / "run", gallery=gallery, workers=1)
+    report = train(asked, hooks=TrainingHooks(say=said.append))
+    assert report.images == 68
+    assert any("4 labelled images cannot be reached" in line for line in said)
+
+
+def test_a_split_that_a_table_gave_to_a_gallery_is_kept_to(shelf: tuple[Path, Path], tmp_path: Path) -> None:
+    from retrieval.workflows.labels import import_csv
+
+    gallery, photos = shelf
+    parts = {0: "test", 1: "val"}
+    rows = [
+        f"{path},{path.parent.name},{parts.get(int(path.stem), 'train')}\n" for path in sorted(photos.rglob("*.png"))
     ]
-    best = {part["part"]: part["best_epoch"] for part in report.metrics["training"]}
-    # Where validation liked no later epoch than the start, the start is what is kept.
-    assert bool(changed) == (best["The whole encoder"] != 0)
-    assert not any("running" in name for name in changed), "frozen batch-norm keeps its statistics"
+    table = tmp_path / "table.csv"
+    table.write_text("path,label,split\n" + "".join(rows))
+    import_csv(gallery, table)
+    report = train(Request("gallery", load_recipe("quick-head", QUICK), tmp_path / "run", gallery=gallery, workers=1))
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert (report.split, split["kind"]) == ("given", "given")
+    assert {Path(path).stem for path in split["test"]} == {"0"}
+    assert {Path(path).stem for path in split["val"]} == {"1"}
+
+
+def test_the_split_of_a_gallery_goes_where_the_gallery_goes(shelf: tuple[Path, Path], tmp_path: Path) -> None:
+    gallery, _ = shelf
+    recipe = load_recipe("quick-head", QUICK)
+    train(Request("gallery", recipe, tmp_path / "one", gallery=gallery, workers=1))
+    first = json.loads((tmp_path / "one" / "split.json").read_text())
+    backup(gallery, tmp_path / "gallery.tar")
+    restore(tmp_path / "gallery.tar", tmp_path / "elsewhere")
+    another = load_recipe("quick-head", {**QUICK, "seed": "9"})
+    train(Request("gallery", another, tmp_path / "two", gallery=tmp_path / "elsewhere", workers=1))
+    assert json.loads((tmp_path / "two" / "split.json").read_text()) == first
+    assert status(tmp_path / "elsewhere", check=True).agree
 
 
 def test_a_gallery_trains_on_its_own_vectors_without_reading_a_file(
