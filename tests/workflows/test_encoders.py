@@ -19,6 +19,8 @@ from retrieval.core.errors import (
     NoSuchPath,
     RetrievalError,
 )
+from retrieval.models.folder import load_encoder
+from retrieval.workflows.encoders import open_runtime
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.indexing import Hooks, index_paths
 from retrieval.workflows.models import create_model, known_models
@@ -214,6 +216,7 @@ def test_a_search_writes_nothing_on_a_new_machine_with_new_libraries(
 def test_an_index_run_remembers_what_it_measured(
     six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_pools: None
 ) -> None:
+    monkeypatch.setenv("RETRIEVAL_PRECISION", "auto")
     monkeypatch.setattr("platform.node", lambda: "another-machine")
     report = index(six[0], fill(tmp_path / "more", range(30, 31)))
     with Gallery(six[0]) as opened:
@@ -229,8 +232,11 @@ def test_the_precision_that_is_set_is_the_one_that_is_used(
     photos = fill(tmp_path / "photos", range(6))
     report = index(tmp_path / "gallery", photos, model=str(tiny_model))
     with Gallery(tmp_path / "gallery") as opened, Searcher(opened) as searcher:
-        chosen = opened.catalog.get(f"runtime:{platform.node()}:{report.space[:16]}")
-        assert chosen["precision"] in (("fp32", "bf16") if precision == "auto" else (precision,))
+        used = open_runtime(opened, *load_encoder(tiny_model)).choice.precision
+        assert used in (("fp32", "bf16") if precision == "auto" else (precision,))
+        # What was fixed for one run is no measurement, and binds no other.
+        remembered = opened.catalog.get(f"runtime:{platform.node()}:{report.space[:16]}")
+        assert (remembered is not None) == (precision == "auto")
         best = searcher.by_image(next(photos.rglob("*.png")).read_bytes()).neighbours[0]
     # Eight bits of mantissa, and an untrained encoder.
     assert best.score == pytest.approx(1, abs=1e-2)
