@@ -47,6 +47,7 @@ def _mean(embeddings: Tensor, pairs: "_Pairs") -> Tensor:
 
 
 @torch.no_grad()
+@full_precision
 def contrastive_active(
     embeddings: Tensor, labels: Tensor, *, mined: Pairs | None = None, margin: float = 1.0, balanced: bool = False
 ) -> Tensor:

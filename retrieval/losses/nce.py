@@ -79,6 +79,9 @@ def estimated_log_z(similarities: Tensor, instances: int, temperature: float) ->
     """
     if not similarities.numel():
         raise ValueError("Without a similarity there is nothing to estimate the normaliser from.")
-    logits = similarities.double().flatten() / temperature
+    # On the processor where the device has no float64.
+    values = similarities.cpu() if similarities.device.type == "mps" else similarities
+    logits = values.double().flatten() / temperature
     mean = logits.logsumexp(dim=0) - math.log(logits.numel())
-    return (mean + math.log(instances)).to(torch.promote_types(similarities.dtype, torch.float32))
+    found = (mean + math.log(instances)).to(torch.promote_types(similarities.dtype, torch.float32))
+    return found.to(similarities.device)

@@ -61,6 +61,7 @@ def triplet(
 
 
 @torch.no_grad()
+@full_precision
 def triplet_active(
     embeddings: Tensor,
     labels: Tensor,

@@ -7,7 +7,7 @@ from retrieval.core.errors import BadValue
 
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
-_FREE_TO_CHANGE = ("patience", "log_every", "save_seconds", "device", "devices")
+FREE_TO_CHANGE = ("patience", "log_every", "save_seconds", "device", "devices")
 """Fields that change no weight of the steps to come, so that a resumed run may have other values in them."""
 
 
@@ -41,7 +41,8 @@ class LoopConfig:
         save_seconds: time between two checkpoints, at the least; the end of a run always writes one.
         seed: of everything that is drawn.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        devices: how many; on more than one each has its own process and its own part of every batch.
+        devices: how many; on more than one each has its own process, and the source of its own part of every batch.
+            For programs that start those processes themselves; ``retrieval train`` uses one.
     """
 
     epochs: int = 10
@@ -76,7 +77,7 @@ class LoopConfig:
     def check_resumable(self, stored: dict[str, Any]) -> None:
         """Raises BadValue where a checkpoint was made with other values that decide about weights."""
         for name, value in asdict(self).items():
-            if name not in _FREE_TO_CHANGE and stored.get(name, value) != value:
+            if name not in FREE_TO_CHANGE and stored.get(name, value) != value:
                 raise BadValue(
                     f"The run was started with {name} = {stored[name]!r}, not {value!r}.",
                     "Resume with the same values, or start a new run in another folder.",
@@ -106,4 +107,5 @@ def _ranges(config: LoopConfig) -> dict[str, tuple[bool, str]]:
         "save_seconds": (config.save_seconds >= 0, "0 or more"),
         "device": (config.device in ("auto", "cpu", "cuda", "mps"), "auto, cpu, cuda or mps"),
         "devices": (config.devices >= 1, "1 or more"),
+        "seed": (config.seed >= 0, "0 or more"),
     }

@@ -213,11 +213,14 @@ class _Run:
 
     def _note(self, batch: Batch, output: StepOutput) -> None:
         logs = {"loss": float(output.loss.detach())} | {name: float(value) for name, value in output.logs.items()}
-        embeddings = output.embeddings.detach().float()
+        embeddings, labels = output.embeddings.detach().float(), batch.labels
+        if embeddings.device.type == "mps":
+            # It has no float64, in which the diagnostics compute.
+            embeddings, labels = embeddings.cpu(), labels.cpu()
         spread = None
         if len(embeddings) > 1:
             spread = float(dimension_std(embeddings).mean()) * math.sqrt(embeddings.shape[1])
-        self.meter.add(logs, embeddings, batch.labels)
+        self.meter.add(logs, embeddings, labels)
         constants: dict[str, float] = getattr(self.method, "collapse_constants", dict)()
         for alarm in self.watch.read(Reading(self.place.step, logs, spread, constants)):
             self.log.write(

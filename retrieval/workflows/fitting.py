@@ -127,7 +127,7 @@ class Fitting:
     def _head_loop(self, factor: float) -> LoopConfig:
         recipe = self.request.recipe
         if recipe.scope == "head":
-            return replace(recipe.loop, learning_rate=factor * recipe.loop.learning_rate)
+            return replace(recipe.loop, learning_rate=factor * recipe.loop.learning_rate, precision="32-true")
         return replace(
             recipe.loop,
             epochs=recipe.head_epochs,

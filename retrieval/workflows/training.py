@@ -3,11 +3,16 @@
 import contextlib
 import hashlib
 import json
+import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
 
 from retrieval.core.errors import BadValue, EmptyGallery, disk_full_is_said
 from retrieval.core.labelled import Labelled, Split
@@ -16,11 +21,14 @@ from retrieval.core.types import Vectors
 from retrieval.datasets.checks import describe_split, require_measurable, require_usable
 from retrieval.datasets.leaks import leaks
 from retrieval.datasets.sides import KINDS
+from retrieval.functional.batch import Batch
+from retrieval.methods.metric_learning import MetricLearning
 from retrieval.models.card import ModelCard
 from retrieval.models.create import describe, with_projection
 from retrieval.models.encoder import Encoder
 from retrieval.models.folder import save_encoder
 from retrieval.models.resolve import resolve_model
+from retrieval.training.config import FREE_TO_CHANGE
 from retrieval.training.loop import Fitted
 from retrieval.workflows.embedding_sets import (
     EmbeddedSet,
@@ -36,6 +44,7 @@ from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_dataset
 from retrieval.workflows.projecting import projected
 from retrieval.workflows.proof import Proof, prove
+from retrieval.workflows.recipes import Recipe
 from retrieval.workflows.run_folder import AGAIN, RunFolder
 from retrieval.workflows.run_report import small_pictures, write_run_report
 from retrieval.workflows.train_request import Request, TrainingHooks, TrainReport
@@ -74,6 +83,7 @@ class _Training:
     started: float = field(default_factory=monotonic)
 
     def go(self) -> TrainReport:
+        _try_losses(self.request.recipe)
         encoder, card, data = self._start()
         labelled = data.labelled
         require_usable(labelled)
@@ -164,11 +174,12 @@ class _Training:
         if self.request.resume and (self.run.folder / "recipe.json").exists():
             before = self.run.read("recipe.json")
             changed = [key for key in said if key != "recipe" and before.get(key) != said[key]]
-            if changed or before["recipe"]["name"] != said["recipe"]["name"]:
-                what = ", ".join(changed or ["recipe"])
+            then, now = (_deciding(recipe) for recipe in (before["recipe"], said["recipe"]))
+            changed += [key for key in now if then.get(key) != now[key]]
+            if changed:
                 raise BadValue(
-                    f"The run in {self.run.folder} was started with another {what}.",
-                    "Start a new run in another folder.",
+                    f"The run in {self.run.folder} was started with another {', '.join(changed)}.",
+                    "Resume with the same values, or start a new run in another folder.",
                 )
         self.run.write("recipe.json", said)
         names = {
@@ -278,3 +289,32 @@ class _Training:
 
     def _pictures(self) -> Callable[[list[bytes]], dict[bytes, bytes]]:
         return lambda paths: small_pictures(paths, self.settings, self.request.workers)
+
+
+def _deciding(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything of a stored recipe that decides about weights, flat."""
+    own = {key: value for key, value in recipe.items() if key not in ("summary", "cost", "expected", "loop")}
+    return own | {key: value for key, value in recipe["loop"].items() if key not in FREE_TO_CHANGE}
+
+
+def _try_losses(recipe: Recipe) -> None:
+    """One step on made-up embeddings, before anything costly: a value that a loss refuses is said now.
+
+    Raises:
+        BadValue: a loss or miner cannot take its options, or gives what is no number.
+    """
+    encoder = Encoder(nn.Identity(), nn.Identity(), 4)
+    method = MetricLearning(encoder, recipe.terms, 3, examples=6, seed=recipe.loop.seed)
+    embeddings = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 4), np.float32))
+    batch = Batch(embeddings, torch.arange(6) // 2, torch.arange(6))
+    try:
+        loss = float(method.training_step(batch).loss.detach())
+    except ValueError as error:
+        raise BadValue(
+            f"The recipe {recipe.name!r} cannot be: {error}", "`retrieval recipes NAME` shows its keys."
+        ) from error
+    if not math.isfinite(loss):
+        raise BadValue(
+            f"With these values the loss of the recipe {recipe.name!r} is not a number.",
+            "Look at margins, scales and temperatures: `retrieval recipes NAME` shows them.",
+        )

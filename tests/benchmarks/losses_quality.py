@@ -145,7 +145,7 @@ def contestants() -> list[Contestant]:
         Contestant("cosine softmax", "pml", peer(lambda c, d: losses.NormalizedSoftmaxLoss(c, d, temperature=1 / 64))),
         Contestant("CosFace", "ours", ours(Term("cosine_softmax", options={"kind": "cosface"}))),
         Contestant("CosFace", "pml", peer(lambda c, d: losses.CosFaceLoss(c, d, margin=0.35, scale=64))),
-        Contestant("ArcFace", "ours", ours(Term("cosine_softmax", options={"kind": "arcface"}))),
+        Contestant("ArcFace", "ours", ours(Term("cosine_softmax", options={"kind": "arcface", "margin": 0.5}))),
         Contestant("ArcFace", "pml", peer(lambda c, d: losses.ArcFaceLoss(c, d, margin=28.6, scale=64))),
         Contestant("circle", "ours", ours(Term("circle"))),
         Contestant("circle", "pml", peer(lambda c, d: losses.CircleLoss(0.4, 80))),

@@ -303,6 +303,15 @@ def test_the_active_share_is_a_share(case):
                 assert share == 0
 
 
+@pytest.mark.parametrize("case", [case for case in ALL if LOSSES[case[0]].active], ids=named)
+def test_the_active_share_is_the_same_under_autocast(case):
+    one = make(*case).to(torch.float32)
+    active = LOSSES[case[0]].active
+    plain = active(*one.embeddings, one.labels, **one.options)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(active(*one.embeddings, one.labels, **one.options), plain)
+
+
 def test_two_processes_have_the_gradient_of_one(tmp_path):
     multiprocessing.spawn(compare, args=(str(tmp_path),), nprocs=2)
     for rank in range(2):

@@ -282,8 +282,10 @@ def test_half_precision_is_near_full(tmp_path: Path) -> None:
     exact, rough = method(), method()
     fit(exact, TinySource(), config(epochs=1), folder=tmp_path / "32")
     fit(rough, TinySource(), config(epochs=1, precision="bf16-mixed"), folder=tmp_path / "16")
-    assert torch.allclose(exact.encoder.head.weight, rough.encoder.head.weight, atol=0.03)
-    assert not torch.equal(exact.encoder.head.weight, rough.encoder.head.weight)
+    start = method().encoder.head.weight
+    moves = [(model.encoder.head.weight - start).flatten() for model in (exact, rough)]
+    assert torch.cosine_similarity(*moves, dim=0) > 0.98
+    assert not torch.equal(*moves)
 
 
 def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
@@ -387,14 +389,18 @@ def convolutional() -> Pull:
         return Pull(Encoder(nn.Sequential(*layers), nn.Linear(8, 4), 4))
 
 
-def test_pictures_are_trained_on_with_channels_last_and_weights_are_given_back_as_they_came(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("chunk", [None, 5])
+def test_pictures_are_trained_on_with_channels_last_and_weights_are_given_back_as_they_came(
+    tmp_path: Path, precision: str, chunk: int | None
+) -> None:
     model, lay = convolutional(), set()
 
     def look(layer: nn.Conv2d, inputs: tuple[torch.Tensor, ...], _: torch.Tensor) -> None:
         lay.update(part.is_contiguous(memory_format=torch.channels_last) for part in (*inputs, layer.weight))
 
     model.encoder.backbone[2].register_forward_hook(look)
-    values = config(epochs=2, average=0.9)
+    values = config(epochs=2, average=0.9, precision=precision, chunk=chunk)
     fit(model, Pictures(), values, folder=tmp_path / "whole")
     assert lay == {True}
     assert all(value.is_contiguous() for value in model.state_dict().values())

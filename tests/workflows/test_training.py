@@ -166,6 +166,45 @@ def test_another_run_is_not_resumed(trained: tuple[Path, TrainReport], dataset: 
     assert sorted(path.name for path in out.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("supervised_contrastive.temperature", "0.5"), ("dimension", "8"), ("epochs", "7"), ("whitening", "0.1")],
+)
+def test_a_run_is_not_resumed_with_another_recipe(
+    key: str, value: str, trained: tuple[Path, TrainReport], dataset: Path, tiny_model: Path
+) -> None:
+    out, _ = trained
+    before = (out / "recipe.json").read_bytes()
+    with pytest.raises(BadValue, match="started with another " + ("terms" if "." in key else key)):
+        train(replace(request(dataset, out, tiny_model, **{key: value}), resume=True))
+    assert (out / "recipe.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("recipe", "key", "value"),
+    [
+        ("triplet-center", "triplet.margin", "0"),
+        ("triplet-center", "triplet.select", "semi"),
+        ("triplet-center", "triplet.select", "mined"),
+        ("arcface", "cosine_softmax.kind", "x"),
+        ("quick-head", "supervised_contrastive.temperature", "0"),
+        ("quick-head", "seed", "-1"),
+        ("quick-head", "devices", "2"),
+    ],
+)
+def test_a_value_that_a_loss_cannot_take_is_said_before_anything_is_embedded(
+    recipe: str, key: str, value: str, dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+    with pytest.raises(BadValue):
+        train(
+            request(dataset, tmp_path / "run", tiny_model, recipe, **{key: value}),
+            hooks=TrainingHooks(working=lambda what, *_: seen.append(what)),
+        )
+    assert seen == []
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_with_other_things_is_not_written_to(dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")

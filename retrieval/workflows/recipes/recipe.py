@@ -77,6 +77,8 @@ class Recipe:
             raise ValueError(f"whitening is 0 to 1, not {self.whitening}.")
         if not self.trials or not all(factor > 0 for factor in self.trials):
             raise ValueError(f"trials are one or more factors above 0, not {list(self.trials)}.")
+        if self.loop.devices != 1:
+            raise ValueError(f"devices is 1: `retrieval train` uses one device, not {self.loop.devices}.")
         if self.head_rate <= 0:
             raise ValueError(f"head_rate is above 0, not {self.head_rate}.")
 
