@@ -16,7 +16,12 @@ def picture_routes(views: Pictures, addresses: Addresses) -> APIRouter:
     """``GET /images/{id}/thumbnail`` and ``GET /images/{id}/full``.
 
     Decoding blocks, so the endpoints are plain functions: the server runs them in its thread pool.
+
+    Args:
+        views: the pictures.
+        addresses: under which they last; from now on others after each restore of the gallery.
     """
+    addresses.follow(lambda: _generation(views))
     routes = APIRouter()
 
     def add(kind: Kind) -> None:
@@ -30,11 +35,20 @@ def picture_routes(views: Pictures, addresses: Addresses) -> APIRouter:
     return routes
 
 
+def _generation(views: Pictures) -> int:
+    """How often another catalog has taken the place of the one that gives the ids; 0 without a catalog."""
+    # The page knows pictures and no galleries; the real ``Views`` have theirs, and they alone know of a restore.
+    gallery = getattr(views, "_gallery", None)
+    return 0 if gallery is None else int(gallery.catalog.generation)
+
+
 def _answer(views: Pictures, addresses: Addresses, image_id: int, kind: Kind, request: Request) -> Response:
     if not 0 <= image_id <= _LARGEST_ID:
         return _missing(404, f"The gallery has no image {image_id}."[:80])
     try:
-        headers = _headers(views.etag(image_id, kind), addresses.version, request)
+        etag = views.etag(image_id, kind)
+        # Only now: it is by reading that a restore is noticed.
+        headers = _headers(etag, addresses.version, request)
         if _is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
             return Response(status_code=304, headers=headers)
         view = views.view(image_id, kind)

@@ -62,7 +62,7 @@ class KnownHosts:
         """Serve one request."""
         allowed = self._hosts()
         if _is_request(scope) and allowed is not None and _host(scope) not in allowed:
-            text = "This server is known as localhost only.\n"
+            text = "This server does not go by that name: open the address that it said when it started.\n"
             await _refuse(scope, receive, send, PlainTextResponse(text, 421))
             return
         await self.app(scope, receive, send)

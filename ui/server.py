@@ -42,6 +42,15 @@ class Place:
         return is_loopback(str(self.listener.getsockname()[0]))
 
     @property
+    def names(self) -> frozenset[str]:
+        """What browsers on this machine may call a local place: lower case, without the port.
+
+        A name that was asked for, and that leads here, is as good as ``localhost``: other sites do not own it.
+        """
+        bound = str(self.listener.getsockname()[0])
+        return LOOPBACK_HOSTS | {_in_url(name.partition("%")[0]).lower() for name in (self.host, bound)}
+
+    @property
     def url(self) -> str:
         """Where a browser finds it."""
         return _url(self.host, int(self.listener.getsockname()[1]))
@@ -58,10 +67,10 @@ def serve(app: FastAPI, place: Place, on_ready: Callable[[str], None]) -> None:
 
     Args:
         app: from ``create_app``.
-        place: where; a local one also makes the application refuse foreign host names.
+        place: where; a local one also makes the application refuse all host names but its own.
         on_ready: told the page's address once requests are answered.
     """
-    app.state.hosts = LOOPBACK_HOSTS if place.is_local else None
+    app.state.hosts = place.names if place.is_local else None
     url = place.url
     config = uvicorn.Config(
         app,
@@ -126,4 +135,8 @@ def _cannot_bind(error: OSError, host: str, port: int) -> BadValue:
 
 def _url(host: str, port: int) -> str:
     name = "localhost" if host in _TOLD_TO_LISTEN_ANYWHERE else host
-    return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
+    return f"http://{_in_url(name)}:{port}/"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,27 +1,27 @@
 """Labels of images as append-only events: nothing is overwritten, and every operation can be taken back.
 
 An event says that an image carries a label, who said so, and in which operation. Taking a label away marks the events
-that stand for it as undone by the operation that did it, and taking that back removes the mark; no event is ever
-deleted while its image is known.
+that stand for it as undone by the operation that did it. Taking that back writes them once more, as events of the
+undoing, so that an undoing can be undone as well; no mark is ever removed, and no event deleted while its image is
+known.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, exists, func, insert, select, update
 
 from retrieval.catalog.membership import TAUGHT, start_operation
 from retrieval.catalog.session import Session, chunks
 from retrieval.catalog.tables import files, images, labels, operations
+from retrieval.catalog.undoing import UNDO, Taking, lineages, note_undoing, read_undoings, taking
 
 FOLDER, CSV, PERSON, AUTOMATIC = "folder", "csv", "person", "automatic"
 TRUSTED = (PERSON, CSV, FOLDER)
 """Sources that somebody stands for, in the order in which one overrules the next."""
-
-UNDO = "undo"
-"""The kind of operation that takes another one back."""
 
 _PAGE = 5_000
 
@@ -45,7 +45,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LabelEvent:
-    """An event that stands."""
+    """An event that stands.
+
+    Attributes:
+        id: its number.
+        image_id, label, source, confidence: as in ``Entry``.
+        operation_id: that wrote it.
+        first: the number of the event that it repeats where an undoing gave it back, otherwise its own: its age.
+    """
 
     id: int
     image_id: int
@@ -53,6 +60,7 @@ class LabelEvent:
     source: str
     confidence: float | None
     operation_id: int
+    first: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +89,8 @@ class Operation:
         kind: what it was, e.g. ``"set"``.
         at: when, UTC.
         added: events that it wrote.
-        standing: of these, how many still stand.
-        removed: events that it took back.
+        standing: of these, how many stand, be it because they were given back.
+        removed: events that it took away, also those that were given back since.
     """
 
     id: int
@@ -120,22 +128,29 @@ class Labels:
             return Change(operation, len(fresh), unchanged, len(gone))
 
     def undo(self, operation_id: int) -> Change:
-        """Take back what an operation did: its events are undone, and those that it had taken back stand again.
+        """Take back what an operation did: its events are undone, and those that it had taken away are given back.
 
-        ``Change.operation`` is None where nothing of the operation is in effect any more, or where there is none.
+        ``Change.operation`` is None where nothing of the operation is in effect any more, or where there is none. An
+        undoing can be taken back in the same way.
         """
         with self._session.write() as connection:
+            undoings = read_undoings(connection)
             wrote = select(labels.c.id).where(labels.c.operation_id == operation_id, labels.c.undone_by.is_(None))
             gone = set(connection.execute(wrote).scalars())
-            took = labels.c.undone_by == operation_id
-            back = int(connection.execute(select(func.count()).select_from(labels).where(took)).scalar_one())
-            if not gone and not back:
+            given_back: set[Taking] = set()
+            for lineage in lineages(connection, undoings):
+                gone.update(event for event, operation in lineage.repeated_for() if operation == operation_id)
+                given_back |= lineage.given_back
+            took = select(labels).where(labels.c.undone_by.in_(undoings.like(operation_id))).order_by(labels.c.id)
+            back = [_entry(event) for event in connection.execute(took) if taking(event) not in given_back]
+            fresh, _ = _fresh(connection, back, gone)
+            if not gone and not fresh:
                 return Change(None, 0, 0, 0)
             operation = start_operation(connection, UNDO)
-            # They keep the operation that wrote them: undoing that one, later, takes them with it.
-            connection.execute(update(labels).where(took).values(undone_by=None))
+            note_undoing(connection, operation, operation_id)
             _undo_events(connection, gone, operation)
-            return Change(operation, back, 0, len(gone))
+            _write(connection, fresh, operation)
+            return Change(operation, len(fresh), 0, len(gone))
 
     def history(self) -> list[Operation]:
         """The operations that wrote or took back labels, newest first."""
@@ -148,29 +163,26 @@ class Labels:
         with self._session.read() as connection:
             added = {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(wrote)}
             removed = {row[0]: int(row[1]) for row in connection.execute(took)}
+            again: Counter[int] = Counter()
+            for lineage in lineages(connection, read_undoings(connection)):
+                again.update(operation for _, operation in lineage.repeated_for())
             return [
-                Operation(row.id, row.kind, row.at, *added.get(row.id, (0, 0)), removed.get(row.id, 0))
+                _operation(row, *added.get(row.id, (0, 0)), again[row.id], removed.get(row.id, 0))
                 for row in connection.execute(select(operations).order_by(operations.c.id.desc()))
-                # An undoing that was undone itself has no events left, and is shown all the same.
+                # An undoing of an early version, undone itself, has no events left, and is shown all the same.
                 if row.id in added or row.id in removed or row.kind == UNDO
             ]
 
     def last_in_effect(self) -> Operation | None:
         """The newest operation of a person's that still has an effect, and is no undoing itself."""
-        for operation in self.history():
-            if operation.kind in TAUGHT - {UNDO} and (operation.standing or self._is_missed(operation.id)):
-                return operation
-        return None
-
-    def _is_missed(self, operation_id: int) -> bool:
-        """Whether a label that the operation took away is still away."""
-        again = labels.alias()
-        stands = exists().where(
-            again.c.image_id == labels.c.image_id, again.c.label == labels.c.label, again.c.undone_by.is_(None)
-        )
-        query = select(exists().where(labels.c.undone_by == operation_id, ~stands))
+        taught = [operation for operation in self.history() if operation.kind in TAUGHT - {UNDO}]
         with self._session.read() as connection:
-            return bool(connection.execute(query).scalar())
+            undoings = read_undoings(connection)
+            given_back = {one for lineage in lineages(connection, undoings) for one in lineage.given_back}
+            for operation in taught:
+                if operation.standing or _is_missed(connection, undoings.like(operation.id), given_back):
+                    return operation
+        return None
 
     def standing(
         self, image_ids: Collection[int] | None = None, sources: Collection[str] | None = None
@@ -187,10 +199,8 @@ class Labels:
         if image_ids is not None:
             for some in chunks(sorted(image_ids)):
                 with self._session.read() as connection:
-                    rows = connection.execute(
-                        query.where(labels.c.image_id.in_(some)).order_by(labels.c.image_id, labels.c.id)
-                    ).fetchall()
-                yield from (_event(row) for row in rows)
+                    events = _by_age(connection, query.where(labels.c.image_id.in_(some)))
+                yield from events
             return
         last = 0
         while True:
@@ -206,9 +216,8 @@ class Labels:
                 ids = list(connection.execute(numbers).scalars())
                 if not ids:
                     return
-                between = query.where(labels.c.image_id.between(ids[0], ids[-1]))
-                rows = connection.execute(between.order_by(labels.c.image_id, labels.c.id)).fetchall()
-            yield from (_event(row) for row in rows)
+                events = _by_age(connection, query.where(labels.c.image_id.between(ids[0], ids[-1])))
+            yield from events
             last = ids[-1]
 
     def chosen(self, sources: Sequence[str] = TRUSTED) -> dict[int, str]:
@@ -216,7 +225,7 @@ class Labels:
         rank = {source: place for place, source in enumerate(sources)}
         best: dict[int, tuple[int, int, str]] = {}
         for event in self.standing(sources=sources):
-            claim = (rank[event.source], -event.id, event.label)
+            claim = (rank[event.source], -event.first, event.label)
             if event.image_id not in best or claim < best[event.image_id]:
                 best[event.image_id] = claim
         return {image_id: label for image_id, (_, _, label) in best.items()}
@@ -234,8 +243,37 @@ class Labels:
         return found
 
 
-def _event(row: Row[Any]) -> LabelEvent:
-    return LabelEvent(row.id, row.image_id, row.label, row.source, row.confidence, row.operation_id)
+def _by_age(connection: Connection, query: Select[Any]) -> list[LabelEvent]:
+    """The events, by image and then by age; one that was given back is as old as the one that was taken away."""
+    rows = connection.execute(query).fetchall()
+    undoings = read_undoings(connection)
+    given = {row.image_id for row in rows if row.operation_id in undoings.of}
+    first = {row.id: row.id for row in rows}
+    for lineage in lineages(connection, undoings, given):
+        first |= {number: lineage.first(number) for number in lineage.events.keys() & first.keys()}
+    events = [
+        LabelEvent(row.id, row.image_id, row.label, row.source, row.confidence, row.operation_id, first[row.id])
+        for row in rows
+    ]
+    return sorted(events, key=lambda event: (event.image_id, event.first))
+
+
+def _entry(event: Row[Any]) -> Entry:
+    return Entry(event.image_id, event.label, event.source, event.confidence)
+
+
+def _operation(row: Row[Any], added: int, standing: int, again: int, removed: int) -> Operation:
+    return Operation(row.id, row.kind, row.at, added, standing + again, removed)
+
+
+def _is_missed(connection: Connection, takers: Collection[int], given_back: Collection[Taking]) -> bool:
+    """Whether a label is away that one of these operations took away, and that was not given back since."""
+    again = labels.alias()
+    stands = exists().where(
+        again.c.image_id == labels.c.image_id, again.c.label == labels.c.label, again.c.undone_by.is_(None)
+    )
+    query = select(labels).where(labels.c.undone_by.in_(takers), ~stands)
+    return any(taking(event) not in given_back for event in connection.execute(query))
 
 
 def _standing_among(connection: Connection, event_ids: Sequence[int]) -> set[int]:

@@ -85,7 +85,7 @@ def demo(
 
 
 def _demo(folder: Path, place: "Place | None") -> None:
-    from retrieval.workflows.demo import DEMO_MODEL, sample_query, samples_folder
+    from retrieval.workflows.demo import demo_model, sample_query, samples_folder
     from retrieval.workflows.gallery import Gallery
     from retrieval.workflows.indexing import Hooks, index_paths
     from retrieval.workflows.searching import Searcher
@@ -94,7 +94,7 @@ def _demo(folder: Path, place: "Place | None") -> None:
     note(f"Indexing the sample images in {shown(str(samples))} into {shown(str(folder))}")
     with stopping() as stop, Bar().shown() as bar:
         hooks = Hooks(say=warn, progress=bar.report, stop=stop.is_set)
-        report = index_paths(folder, [samples], model=DEMO_MODEL, hooks=hooks)
+        report = index_paths(folder, [samples], model=demo_model(folder), hooks=hooks)
     if report.interrupted:
         raise Interrupted("Stopped.", "The same command goes on from here.")
     indexed = count(report.found, "image")

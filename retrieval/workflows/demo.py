@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retrieval.core.errors import RetrievalError
+from retrieval.core.errors import EmptyGallery, Interrupted, RetrievalError, disk_full_is_said
 from retrieval.datasets.samples import samples_folder
+from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.results import SearchResult
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.searching import Searcher
@@ -12,10 +13,28 @@ from retrieval.workflows.searching import Searcher
 if TYPE_CHECKING:
     from retrieval.workflows.training import TrainingHooks
 
-__all__ = ["DEMO_MODEL", "lesson", "sample_query", "samples_folder"]
+__all__ = ["DEMO_MODEL", "demo_model", "lesson", "sample_query", "samples_folder"]
 
 DEMO_MODEL = "untrained"
 DEMO_RECIPE = "quick-head"
+
+
+def demo_model(folder: Path) -> str | None:
+    """The encoder to index the samples with: ``DEMO_MODEL``, or None in a gallery that was switched to another one.
+
+    Args:
+        folder: the demo's gallery, which may not be there yet.
+
+    Raises:
+        GalleryTooNew, GalleryDamaged: see ``Catalog``.
+    """
+    try:
+        with Gallery(folder) as gallery:
+            live = gallery.catalog.spaces.live()
+    except EmptyGallery:
+        return DEMO_MODEL
+    # Where it is the demo's own it is named all the same: so a damaged copy of it is made anew.
+    return DEMO_MODEL if live is None or live.model == DEMO_MODEL else None
 
 
 def sample_query(searcher: Searcher, k: int = 5) -> tuple[str, SearchResult]:
@@ -34,6 +53,10 @@ def lesson(gallery: Path, fingerprint: str, hooks: "TrainingHooks") -> tuple[Pat
 
     Returns:
         The run's folder and its metrics.
+
+    Raises:
+        Interrupted, DiskFull: what was done is kept, and the same call goes on from there.
+        BadValue: see ``training.train``.
     """
     run = RunFolder(gallery.with_name(f"{gallery.name}-{DEMO_RECIPE}-{fingerprint[:8]}"))
     try:
@@ -44,4 +67,9 @@ def lesson(gallery: Path, fingerprint: str, hooks: "TrainingHooks") -> tuple[Pat
     from retrieval.workflows.training import Request, train
 
     asked = Request("gallery", load_recipe(DEMO_RECIPE), run.folder, gallery=gallery, resume=True)
-    return run.folder, train(asked, hooks=hooks).metrics
+    try:
+        # What the training says of going on names an option of `retrieval train`.
+        with disk_full_is_said(str(run.folder), "run the same command again"):
+            return run.folder, train(asked, hooks=hooks).metrics
+    except Interrupted as error:
+        raise Interrupted(error.message, "The same command goes on from here.") from error

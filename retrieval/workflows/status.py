@@ -96,8 +96,9 @@ def status(folder: Path, *, settings: Settings | None = None, check: bool = Fals
         settings: from the environment by default.
         check: read and verify everything: the catalog's structure and seal, every vector's checksum, the index
             against the catalog, the encoder's weights.
-        repair: mend what the data allow, holding the write lock; implies ``check``. Damaged vectors are given up, and
-            the next index embeds their images again; an index is built again; SQLite's own indexes too.
+        repair: mend what the data allow, in every space, holding the write lock; implies ``check``. Damaged vectors
+            are given up, and their images embedded again by the next index in that space; an index is built again, that
+            of a space that is not live as soon as it is; SQLite's own indexes too.
 
     Raises:
         EmptyGallery, GalleryTooNew, GalleryDamaged (not even the catalog can be opened), GalleryBusy (repair only).
@@ -206,16 +207,29 @@ def _size_of(paths: Iterable[Path]) -> int:
 def _disagreements(gallery: Gallery) -> Iterable[str]:
     """What can be seen without reading everything: counts that do not fit."""
     for space in gallery.catalog.spaces.all():
-        store = gallery.store(space)
-        if store.rows < space.rows:
-            lost = space.rows - store.rows
-            yield f"vectors: {lost:,} of {count(space.rows, 'row')} {verb(lost)} missing at the end of the files"
-        try:
-            GalleryEncoder.card_of(gallery, space)
-        except RetrievalError as error:
-            yield f"model: {error.message}"
-        if space.live:
-            yield from _index_disagrees(gallery, space)
+        yield from (f"{line}{_where(space)}" for line in _space_disagrees(gallery, space))
+
+
+def _where(space: EmbeddingSpace) -> str:
+    """In which space a problem is; the live one needs no naming."""
+    return "" if space.live else f" (in the space {_named(space)}, which is not live)"
+
+
+def _named(space: EmbeddingSpace) -> str:
+    return f"{space.fingerprint[:16]}, {space.model}"
+
+
+def _space_disagrees(gallery: Gallery, space: EmbeddingSpace) -> Iterable[str]:
+    store = gallery.store(space)
+    if store.rows < space.rows:
+        lost = space.rows - store.rows
+        yield f"vectors: {lost:,} of {count(space.rows, 'row')} {verb(lost)} missing at the end of the files"
+    try:
+        GalleryEncoder.card_of(gallery, space)
+    except RetrievalError as error:
+        yield f"model: {error.message}"
+    if space.live:
+        yield from _index_disagrees(gallery, space)
 
 
 def _index_disagrees(gallery: Gallery, space: EmbeddingSpace) -> Iterable[str]:
@@ -242,19 +256,23 @@ def _problems(gallery: Gallery) -> Iterable[str]:
     if _damage_in(found):
         return
     for space in gallery.catalog.spaces.all():
-        store = gallery.store(space)
-        lost, damaged = _broken_vectors(gallery, space, store)
-        if len(lost):
-            yield f"vectors: {len(lost)} {verb(len(lost))} missing"
-        if len(damaged):
-            yield f"vectors: {len(damaged)} {verb(len(damaged))} damaged (the checksum differs)"
-        try:
-            card = verify_folder(gallery.layout.model(space.fingerprint))
-            if card.fingerprint != space.fingerprint:
-                yield "model: the folder holds another encoder"
-        except RetrievalError as error:
-            yield f"model: {error.message}"
-        yield from _index_problems(gallery, space, store)
+        yield from (f"{line}{_where(space)}" for line in _space_problems(gallery, space))
+
+
+def _space_problems(gallery: Gallery, space: EmbeddingSpace) -> Iterable[str]:
+    store = gallery.store(space)
+    lost, damaged = _broken_vectors(gallery, space, store)
+    if len(lost):
+        yield f"vectors: {len(lost)} {verb(len(lost))} missing"
+    if len(damaged):
+        yield f"vectors: {len(damaged)} {verb(len(damaged))} damaged (the checksum differs)"
+    try:
+        card = verify_folder(gallery.layout.model(space.fingerprint))
+        if card.fingerprint != space.fingerprint:
+            yield "model: the folder holds another encoder"
+    except RetrievalError as error:
+        yield f"model: {error.message}"
+    yield from _index_problems(gallery, space, store)
 
 
 def _broken_vectors(gallery: Gallery, space: EmbeddingSpace, store: VectorStore) -> tuple[Ids, Ids]:
@@ -314,19 +332,41 @@ def _damage_in(found: list[str]) -> list[str]:
 
 
 def _repair(gallery: Gallery) -> Iterable[str]:
-    catalog = gallery.catalog
-    given_up: dict[int, int] = {}
-    for space in catalog.spaces.all():
-        store = gallery.store(space)
-        lost, damaged = _broken_vectors(gallery, space, store)
-        if store.rows < space.rows:
-            catalog.spaces.set_rows(space.id, store.rows)
-        broken = np.concatenate([lost, damaged]).tolist()
-        given_up[space.id] = catalog.spaces.drop_vectors(space.id, broken) if broken else 0
-        if given_up[space.id]:
-            yield f"vectors: {given_up[space.id]} given up; `retrieval index` makes them anew"
-    live = catalog.spaces.live()
-    if live is not None and (given_up[live.id] or list(_index_problems(gallery, live, gallery.store(live)))):
-        engines.discard(gallery.layout.index(live))
+    for space in gallery.catalog.spaces.all():
+        given_up = _give_up_vectors(gallery, space)
+        if given_up:
+            yield f"vectors: {given_up} given up{_where(space)}; {_made_anew(space)}"
+        # A snapshot may read a vector that was just given up, so that it could not even be opened.
+        if given_up or list(_index_problems(gallery, space, gallery.store(space))):
+            yield from _mend_index(gallery, space)
+
+
+def _give_up_vectors(gallery: Gallery, space: EmbeddingSpace) -> int:
+    """Forget the vectors that cannot be read; how many there were."""
+    spaces, store = gallery.catalog.spaces, gallery.store(space)
+    lost, damaged = _broken_vectors(gallery, space, store)
+    if store.rows < space.rows:
+        spaces.set_rows(space.id, store.rows)
+    broken = np.concatenate([lost, damaged]).tolist()
+    return spaces.drop_vectors(space.id, broken) if broken else 0
+
+
+def _made_anew(space: EmbeddingSpace) -> str:
+    if space.live:
+        return "`retrieval index` makes them anew"
+    short = space.fingerprint[:16]
+    return f"`retrieval switch {short}` makes them anew, or `retrieval index` after a rollback to it"
+
+
+def _mend_index(gallery: Gallery, space: EmbeddingSpace) -> Iterable[str]:
+    """Throw the index away, and build that of the live space again."""
+    folder = gallery.layout.index(space)
+    had_one = folder.exists()
+    engines.discard(folder)
+    # As it is now: it may have fewer rows than before.
+    live = gallery.catalog.spaces.live()
+    if live is not None and live.id == space.id:
         LiveIndex(gallery, live).publish()
         yield "index: built again from the stored vectors"
+    elif had_one:
+        yield f"index: thrown away{_where(space)}; it is built again from the stored vectors when the space is live"

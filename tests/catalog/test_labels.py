@@ -1,8 +1,17 @@
 """Labels as events: given, taken away, taken back again; what folders may say, and what they may not any more."""
 
+import atexit
+import functools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retrieval.catalog import AUTOMATIC, CSV, FOLDER, PERSON, Change, Entry, Root
 
@@ -28,6 +37,17 @@ def give(world: World, content: bytes, label: str, source: str = PERSON) -> Chan
 def take(world: World, content: bytes, label: str) -> Change:
     events = [e.id for e in world.catalog.labels.standing([world.image(content)]) if e.label == label]
     return world.catalog.labels.change("unset", remove=events)
+
+
+def only(world: World, content: bytes, label: str) -> Change:
+    image = world.image(content)
+    others = [e.id for e in world.catalog.labels.standing([image]) if e.label != label]
+    return world.catalog.labels.change("set", [Entry(image, label, PERSON)], others)
+
+
+def undo(world: World, change: Change) -> Change:
+    assert change.operation is not None
+    return world.catalog.labels.undo(change.operation)
 
 
 FOLDERS = {b"1": ("red",), b"2": ("red",), b"3": ("blue",)}
@@ -67,6 +87,207 @@ def test_a_label_that_was_given_back_goes_with_the_operation_that_gave_it(world:
     world.catalog.labels.undo(taken.operation or 0)
     assert world.catalog.labels.undo(given.operation or 0).removed == 1
     assert world.labels(b"1") == ("red",)
+
+
+@pytest.mark.usefixtures("root")
+def test_undoing_an_undoing_takes_the_label_away_again(world: World) -> None:
+    taken = take(world, b"1", "red")
+    back = undo(world, taken)
+    assert world.labels(b"1") == ("red",)
+    again = undo(world, back)
+    assert (again.added, again.removed) == (0, 1)
+    assert world.labels(b"1") == ()
+    # It is the first operation that is in effect again, and that one can be taken back as well.
+    last = world.catalog.labels.last_in_effect()
+    assert last is not None
+    assert last.id == taken.operation
+    assert undo(world, taken).added == 1
+    assert world.labels(b"1") == ("red",)
+    assert undo(world, again).operation is None
+
+
+@pytest.mark.usefixtures("root")
+def test_undoing_the_undoing_of_an_only_label_leaves_that_one_alone(world: World) -> None:
+    give(world, b"1", "apple")
+    alone = only(world, b"1", "fruit")
+    back = undo(world, alone)
+    assert (back.added, back.removed) == (2, 1)
+    assert world.labels(b"1") == ("apple", "red")
+    again = undo(world, back)
+    assert (again.added, again.removed) == (1, 2)
+    assert world.labels(b"1") == ("fruit",)
+    assert undo(world, again).removed == 1
+    assert world.labels(b"1") == ("apple", "red")
+
+
+@pytest.mark.usefixtures("root")
+def test_what_was_given_back_keeps_who_said_it_how_surely_and_its_age(world: World) -> None:
+    labels, image = world.catalog.labels, world.image(b"1")
+    older = labels.change("automatic", [Entry(image, "guess", AUTOMATIC, 0.75)])
+    give(world, b"1", "from a table", CSV)
+    give(world, b"1", "first")
+    give(world, b"1", "second")
+    before = [(e.label, e.source, e.confidence, e.first) for e in labels.standing([image])]
+    for label in ("guess", "first"):
+        undo(world, take(world, b"1", label))
+    assert [(e.label, e.source, e.confidence, e.first) for e in labels.standing([image])] == before
+    # What came back last is not the newest for that.
+    assert labels.chosen() == {**labels.chosen((FOLDER,)), image: "second"}
+    assert undo(world, older).removed == 1
+    assert world.labels(b"1") == ("first", "from a table", "red", "second")
+
+
+@pytest.mark.usefixtures("root")
+def test_what_was_given_back_and_taken_again_is_not_given_back_by_the_first_undoing(world: World) -> None:
+    first = take(world, b"1", "red")
+    undo(world, first)
+    second = take(world, b"1", "red")
+    assert undo(world, first).operation is None
+    assert world.labels(b"1") == ()
+    assert undo(world, second).added == 1
+
+
+@pytest.mark.usefixtures("root")
+def test_undoing_an_operation_outlasts_what_was_taken_from_it_and_given_back(world: World) -> None:
+    labels = world.catalog.labels
+    given = give(world, b"1", "apple")
+    for _ in range(3):
+        undo(world, take(world, b"1", "apple"))
+    (entry,) = [one for one in labels.history() if one.id == given.operation]
+    assert (entry.added, entry.standing, entry.removed) == (1, 1, 0)
+    # Step by step: neither the three nor what they took come up again.
+    last = labels.last_in_effect()
+    assert last is not None
+    assert last.id == given.operation
+    assert undo(world, given).removed == 1
+    assert world.labels(b"1") == ("red",)
+    assert labels.last_in_effect() is None
+
+
+def test_a_folder_does_not_repeat_what_an_undoing_took_away(world: World, root: Root) -> None:
+    again = undo(world, undo(world, take(world, b"1", "red")))
+    world.commit(outcome(root.id, b"red/a", b"1", 2))
+    assert world.labels(b"1") == ()
+    undo(world, again)
+    world.commit(outcome(root.id, b"red/a", b"1", 3))
+    assert world.labels(b"1") == ("red",)
+    assert len([e for e in world.catalog.labels.standing([world.image(b"1")]) if e.source == FOLDER]) == 1
+
+
+@pytest.mark.usefixtures("root")
+def test_an_undoing_of_an_early_version_which_noted_nothing_is_none_of_anything(world: World) -> None:
+    taken = take(world, b"1", "red")
+    labels = world.catalog.labels
+    # Early versions took the mark away, and wrote down nothing.
+    world.sql("UPDATE labels SET undone_by = NULL WHERE undone_by = ?", taken.operation)
+    world.sql("INSERT INTO operations (kind, at) VALUES ('undo', '2025-01-01 00:00:00')")
+    early = labels.history()[0]
+    assert early.kind == "undo"
+    assert labels.undo(early.id).operation is None
+    assert undo(world, taken).operation is None
+    assert carried(world) == FOLDERS
+    undo(world, undo(world, take(world, b"1", "red")))
+    assert world.labels(b"1") == ()
+
+
+IMAGES = (b"1", b"2", b"3")
+_image, _label = st.sampled_from(IMAGES), st.sampled_from(("red", "apple", "pear"))
+_steps = st.lists(
+    st.tuples(
+        st.one_of(
+            st.tuples(st.just("set"), _image, _label, st.sampled_from((PERSON, CSV))),
+            st.tuples(st.just("automatic"), _image, _label),
+            st.tuples(st.just("only"), _image, _label),
+            st.tuples(st.just("unset"), _image, _label),
+            st.tuples(st.just("undo"), st.integers(0, 20)),
+            st.tuples(st.just("undo"), st.integers(0, 20)),
+        ),
+        st.booleans(),
+    ),
+    max_size=10,
+)
+
+
+@functools.cache
+def three_images() -> Path:
+    """Copied for each example: making a catalog takes longer than all else."""
+    folder = Path(tempfile.mkdtemp(prefix="retrieval-labels-"))
+    atexit.register(shutil.rmtree, folder)
+    world = World(folder / "gallery")
+    made = world.root(folder / "photos")
+    world.commit(outcome(made.id, b"red/a", b"1"), outcome(made.id, b"red/b", b"2"), outcome(made.id, b"blue/c", b"3"))
+    world.close()
+    return folder
+
+
+@contextmanager
+def a_world_of_three() -> Iterator[World]:
+    with tempfile.TemporaryDirectory(prefix="retrieval-labels-") as folder:
+        shutil.copytree(three_images(), folder, dirs_exist_ok=True)
+        world = World(Path(folder) / "gallery")
+        try:
+            yield world
+        finally:
+            world.close()
+
+
+def does(world: World, step: tuple[Any, ...]) -> Change:
+    labels = world.catalog.labels
+    match step:
+        case "set", image, label, source:
+            return give(world, image, label, source)
+        case "automatic", image, label:
+            # As a later run does: what it does not say again goes.
+            stale = [e.id for e in labels.standing(sources=[AUTOMATIC]) if e.label != label]
+            return labels.change("automatic", [Entry(world.image(image), label, AUTOMATIC, 0.5)], stale)
+        case "only", image, label:
+            return only(world, image, label)
+        case "unset", image, label:
+            return take(world, image, label)
+        case _, number:
+            known = labels.history()
+            return labels.undo(known[number % len(known)].id)
+
+
+def everything(world: World) -> tuple[object, ...]:
+    """All that is said of the images, as exactly as it can be told."""
+    labels = world.catalog.labels
+    said = [(e.image_id, e.label, e.source, e.confidence, e.first) for e in labels.standing()]
+    return said, labels.chosen(), labels.chosen((AUTOMATIC,)), carried(world)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_steps)
+def test_undoing_the_newest_operation_restores_what_was_and_undoing_that_what_came(steps: list[Any]) -> None:
+    with a_world_of_three() as world:
+        labels = world.catalog.labels
+        (index,) = labels.history()
+        of_folders = everything(world)
+        for step, stays in steps:
+            before = everything(world)
+            done = does(world, step)
+            after = everything(world)
+            if done.operation is None:
+                assert after == before
+                continue
+            back = undo(world, done)
+            assert everything(world) == before
+            assert (back.added, back.removed) == (done.removed, done.added)
+            again = undo(world, back)
+            assert everything(world) == after
+            assert (again.added, again.removed) == (done.added, done.removed)
+            if not stays:
+                # It was done again, and so it can be undone again.
+                undo(world, done)
+                assert everything(world) == before
+        standing = len(list(labels.standing()))
+        assert sum(one.added for one in labels.history()) - sum(one.removed for one in labels.history()) == standing
+        while (last := labels.last_in_effect()) is not None:
+            assert labels.undo(last.id).operation is not None
+        assert {event.source for event in labels.standing()} <= {FOLDER}
+        # Nobody but `labels undo NUMBER` takes back what folders said.
+        if not world.sql("SELECT key FROM meta WHERE key LIKE 'undoing:%' AND value = ?", str(index.id)):
+            assert everything(world) == of_folders
 
 
 @pytest.mark.usefixtures("root")

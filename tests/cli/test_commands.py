@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from retrieval.cli import main
 from tests.conftest import draw
@@ -25,7 +27,9 @@ REPORT = (
     "found new changed moved copied unchanged failed skipped missing offline embedded seconds images_per_second space"
 )
 PARTS = ("new", "changed", "moved", "copied", "unchanged", "failed")
-COMMANDS = ["index", "search", "status", "failures", "roots", "prune", "backup", "restore", "models", "serve", "demo"]
+COMMANDS = ["index", "search", "status", "failures", "roots", "prune", "backup", "restore", "models", "model"]
+COMMANDS += ["train", "evaluate", "recipes", "labels", "spaces", "switch", "rollback", "serve", "demo"]
+GROUPS = {"model": ["create"], "labels": ["list", "import", "export", "set", "undo", "auto", "resaved"]}
 NEIGHBOUR = ["rank", "id", "score", "probability", "labels", "paths", "width", "height"]
 
 
@@ -230,9 +234,28 @@ def test_models_and_model_create(run: Run, tmp_path: Path, indexed: tuple[Path, 
     )
 
 
+def test_the_demo_goes_on_after_its_gallery_was_switched(
+    run: Run, tiny_model: Path, other_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, at = tmp_path / "samples", ("--gallery", tmp_path / "demo")
+    for number in range(12):
+        for n in range(3):
+            draw(samples / f"class{number:02d}" / f"{n}.jpg", 10 * number + n)
+    monkeypatch.setattr("retrieval.workflows.demo.samples_folder", lambda: samples)
+    run("index", samples, "--model", tiny_model, *at)
+    assert run("switch", other_model, "--force", *at).code == 0
+    ran = run("demo", "--no-serve", *at)
+    assert ran.code == 0, ran.err
+    assert "36 images indexed (0 embedded now)" in ran.out
+    assert "Taught with the samples' labels" in ran.out
+    live = next(space for space in run("spaces", "--json", *at).json if space["live"])
+    # The lesson is of the encoder that is live now.
+    assert (tmp_path / f"demo-quick-head-{live['fingerprint'][:8]}" / "metrics.json").is_file()
+
+
 @pytest.mark.parametrize(
     "words",
-    [[], *([word] for word in COMMANDS)],
+    [[], *([word] for word in COMMANDS), *([group, word] for group, words in GROUPS.items() for word in words)],
     ids=lambda words: " ".join(words) or "retrieval",
 )
 def test_every_command_has_help(run: Run, words: Sequence[str]) -> None:
@@ -240,6 +263,18 @@ def test_every_command_has_help(run: Run, words: Sequence[str]) -> None:
         ran = run(*words, flag)
         assert ran.code == 0
         assert re.search(rf"Usage: .*{' '.join(words)} ", ran.out)
+
+
+def test_no_command_is_forgotten_here() -> None:
+    from retrieval.cli.app import app
+
+    everything = get_command(app)
+    assert isinstance(everything, TyperGroup)
+    assert sorted(everything.commands) == sorted(COMMANDS)
+    groups = {name: command for name, command in everything.commands.items() if isinstance(command, TyperGroup)}
+    assert {name: sorted(group.commands) for name, group in groups.items()} == {
+        name: sorted(words) for name, words in GROUPS.items()
+    }
 
 
 def test_help_imports_nothing_heavy() -> None:

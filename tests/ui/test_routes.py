@@ -1,14 +1,23 @@
 """Pictures by id over HTTP, and what the application answers besides."""
 
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from tests.ui.drawing import picture
 from tests.ui.twins import SearcherTwin, ViewsTwin
+from ui.addresses import Addresses
+from ui.answers import Answers
 from ui.app import create_app
+from ui.pictures import picture_routes
+
+YEAR = "private, max-age=31536000, immutable"
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +59,54 @@ def test_a_browser_keeps_a_picture_only_under_this_start_of_the_server(client: T
 
 
 def test_the_page_s_own_addresses_last() -> None:
-    from fastapi import FastAPI
-
-    from ui.addresses import Addresses
-    from ui.pictures import picture_routes
-
     app = FastAPI()
     addresses = Addresses()
     app.include_router(picture_routes(ViewsTwin(), addresses))
     with TestClient(app) as client:
         control = client.get("/" + addresses.picture(7, "thumbnail")).headers["cache-control"]
-    assert control == "private, max-age=31536000, immutable"
+    assert control == YEAR
     assert Addresses().version != addresses.version
+
+
+def test_after_a_restore_the_page_names_pictures_anew(indexed: Path, tiny_model: Path, tmp_path: Path) -> None:
+    from retrieval.workflows.backup import backup, restore
+    from retrieval.workflows.gallery import Gallery
+    from retrieval.workflows.indexing import index_paths
+    from retrieval.workflows.searching import Searcher
+    from retrieval.workflows.views import Views
+
+    (tmp_path / "photos").mkdir()
+    for n in range(3):
+        (tmp_path / "photos" / f"{n}.png").write_bytes(picture((10, 200, 90), n))
+    index_paths(tmp_path / "other", [tmp_path / "photos"], model=str(tiny_model), workers=1)
+    backup(tmp_path / "other", tmp_path / "other.tar")
+    shutil.copytree(indexed, tmp_path / "gallery")
+    addresses, app = Addresses(), FastAPI()
+    with Gallery(tmp_path / "gallery") as gallery, Searcher(gallery) as searcher, TestClient(app) as client:
+        views = Views(gallery, workers=1)
+        app.include_router(picture_routes(views, addresses))
+        answers = Answers(searcher, addresses, 1_000_000, "Retrieval")
+
+        def samples() -> dict[str, str]:
+            """Addresses of the pictures that the page begins with, by the number of the image."""
+            return dict(re.findall(r'data-similar="(\d+)"[^>]*><img src="([^"]+)"', answers.front().samples))
+
+        before = samples()
+        pictures = {number: client.get(f"/{address}") for number, address in before.items()}
+        assert {answer.headers["cache-control"] for answer in pictures.values()} == {YEAR}
+        assert samples() == before
+        restore(tmp_path / "other.tar", tmp_path / "gallery")
+        after = samples()
+        # The same numbers, other pictures: what a browser has kept must not be shown for them.
+        both = before.keys() & after.keys()
+        assert both
+        assert not set(before.values()) & set(after.values())
+        for number in both:
+            answer = client.get(f"/{after[number]}")
+            assert answer.headers["cache-control"] == YEAR
+            assert answer.content != pictures[number].content
+            assert client.get(f"/{before[number]}").headers["cache-control"] == "private, no-cache"
+        views.close()
 
 
 def test_head_gives_no_body(client: TestClient) -> None:

@@ -249,6 +249,29 @@ def test_history_tells_what_can_be_undone(six: tuple[Path, Path]) -> None:
     assert carried(gallery) == {"0000.png": ("apple",)}
 
 
+def test_an_undoing_is_undone_by_its_number_too(six: tuple[Path, Path]) -> None:
+    gallery, photos = six
+    first = str(photos / "red" / "0000.png")
+    for change, before, after in (
+        ({"label": "red", "remove": True}, ("red",), ()),
+        ({"label": "apple"}, (), ("apple",)),
+        ({"label": "pear", "only": True}, ("apple",), ("pear",)),
+    ):
+        done: Any = workflow.set_label(gallery, [first], **change)
+        _, back = workflow.undo(gallery, done.operation)
+        assert carried(gallery).get("0000.png", ()) == before
+        undone, again = workflow.undo(gallery, back.operation)
+        assert (undone.kind, again.added, again.removed) == ("undo", done.added, done.removed)
+        assert carried(gallery).get("0000.png", ()) == after
+    # Without a number it is the operation itself that is in effect again.
+    undone, _ = workflow.undo(gallery)
+    assert undone.id == done.operation
+    assert carried(gallery)["0000.png"] == ("apple",)
+    index(gallery, photos)
+    assert carried(gallery)["0000.png"] == ("apple",)
+    assert status(gallery, check=True).agree
+
+
 def test_labels_are_listed_with_where_they_are_from(six: tuple[Path, Path], tmp_path: Path) -> None:
     gallery, photos = six
     workflow.set_label(gallery, [str(photos / "blue" / "0003.png")], "red")

@@ -1,9 +1,11 @@
 """What a gallery says of itself: sound, damaged in every way we could think of, and mended."""
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,10 @@ import pytest
 from retrieval.core.errors import EmptyGallery, GalleryBusy, GalleryDamaged
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.live_index import LiveIndex
+from retrieval.workflows.searching import Searcher
+from retrieval.workflows.spaces import rollback
 from retrieval.workflows.status import status
+from retrieval.workflows.switching import switch
 
 from .support import DIMENSION, contents, counts, fill, flip, index
 
@@ -199,6 +204,100 @@ def test_an_index_older_or_newer_than_the_catalog_is_told_apart(gallery: Path, f
     assert any("has seen changes that the catalog does not know" in line for line in found.problems)
     assert status(gallery, repair=True).problems == []
     assert len(answers(gallery)) == 6
+
+
+# --- two spaces -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def switched(
+    six: tuple[Path, Path], other_model: Path, _pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Path, str]:
+    """(gallery, photos, fingerprint of the space that was live before the gallery was switched)."""
+    gallery, photos = six
+    monkeypatch.setattr("retrieval.workflows.filling.DecodePool", lambda *_, **__: _pool)
+    report = switch(gallery, str(other_model), workers=1)
+    assert report.switched
+    return gallery, photos, report.previous
+
+
+def finds_itself(gallery: Path, photos: Path) -> int:
+    """How many of the pictures are found as the nearest to themselves."""
+    with Gallery(gallery) as opened, Searcher(opened) as searcher:
+        best = {path: searcher.by_image(path.read_bytes(), 1).neighbours[0] for path in sorted(photos.rglob("*.png"))}
+    return sum(hit.paths == (str(path),) and hit.score > 0.99 for path, hit in best.items())
+
+
+OLD_INDEX_DAMAGES: dict[str, Callable[[Path, str], object]] = {
+    "flipped engine file": lambda g, old: flip(max(g.glob(f"index/{old}/snapshot-*/*"), key=size), 30),
+    "empty CURRENT": lambda g, old: part(g, f"index/{old}/CURRENT").write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("name", OLD_INDEX_DAMAGES)
+def test_a_damaged_index_of_a_space_that_is_not_live_is_thrown_away(
+    switched: tuple[Path, Path, str], name: str
+) -> None:
+    gallery, photos, old = switched
+    now = answers(gallery)
+    OLD_INDEX_DAMAGES[name](gallery, old[:16])
+    (problem,) = status(gallery, check=True).problems
+    assert re.fullmatch(rf"index: .* \(in the space {old[:16]}, tiny, which is not live\)", problem)
+    mended = status(gallery, repair=True)
+    (line,) = mended.repaired
+    assert re.match(rf"index: thrown away \(in the space {old[:16]}", line)
+    assert mended.problems == []
+    # The live space was not touched, and keeps its index.
+    assert mended.index is not None
+    assert answers(gallery) == now
+    assert rollback(gallery).lacking == 0
+    assert finds_itself(gallery, photos) == 6
+    assert counts(index(gallery, photos)) == {"found": 6, "unchanged": 6}
+    found = status(gallery, check=True)
+    assert found.agree
+    assert found.index is not None
+    assert found.index.vectors == 6
+
+
+@pytest.mark.parametrize("back", ["rollback", "switch"])
+@pytest.mark.parametrize(("name", "lost"), [("flipped vector", 1), ("vectors cut by two rows", 2)])
+def test_damaged_vectors_of_a_space_that_is_not_live_are_given_up_and_made_anew_when_it_is(
+    switched: tuple[Path, Path, str], name: str, lost: int, back: str
+) -> None:
+    gallery, photos, old = switched
+    vectors = part(gallery, f"spaces/{old[:16]}/vectors.f16")
+    flip(vectors, LAST_ROW + 5) if name == "flipped vector" else cut(vectors, 4 * DIMENSION)
+    assert not status(gallery, check=True).agree
+    mended = status(gallery, repair=True)
+    assert mended.problems == []
+    (given_up, thrown_away) = mended.repaired
+    assert re.match(rf"vectors: {lost} given up .*`retrieval switch {old[:16]}`", given_up)
+    assert old[:16] in thrown_away
+    assert status(gallery, check=True).agree
+    assert finds_itself(gallery, photos) == 6
+    # As the line that was printed says.
+    if back == "switch":
+        report = switch(gallery, old[:16], workers=1)
+        assert (report.switched, report.embedded) == (True, lost)
+    else:
+        assert rollback(gallery).lacking == lost
+        assert len(answers(gallery)) == 6 - lost
+        assert counts(index(gallery, photos)) == {"found": 6, "unchanged": 6, "embedded": lost}
+    assert finds_itself(gallery, photos) == 6
+    assert status(gallery, check=True).agree
+
+
+def test_one_repair_mends_all_spaces(switched: tuple[Path, Path, str]) -> None:
+    gallery, photos, _ = switched
+    for snapshot in gallery.glob("index/*/snapshot-*"):
+        flip(max(snapshot.iterdir(), key=size), 30)
+    assert len(status(gallery, check=True).problems) == 2
+    mended = status(gallery, repair=True)
+    assert mended.agree
+    assert sorted(line.split()[1] for line in mended.repaired) == ["built", "thrown"]
+    assert finds_itself(gallery, photos) == 6
+    rollback(gallery)
+    assert finds_itself(gallery, photos) == 6
 
 
 MODEL_DAMAGES: dict[str, Damage] = {

@@ -1,0 +1,88 @@
+"""The demonstration: which encoder it indexes with, and what it says when its lesson is stopped."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.core.errors import DiskFull, Interrupted, RetrievalError
+from retrieval.workflows.demo import DEMO_MODEL, demo_model, lesson
+from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.recipes import load_recipe
+from retrieval.workflows.training import TrainingHooks
+
+from .support import fill, index
+
+
+def test_a_new_gallery_begins_with_the_demo_s_encoder_and_one_that_has_another_keeps_it(
+    gallery: Path, tmp_path: Path
+) -> None:
+    assert demo_model(tmp_path / "nowhere") == DEMO_MODEL
+    assert not (tmp_path / "nowhere").exists()
+    assert demo_model(gallery) is None
+
+
+def test_the_demo_s_own_encoder_is_named_again_so_that_a_damaged_copy_is_replaced(folder: Path, tmp_path: Path) -> None:
+    gallery = tmp_path / "demo"
+    index(gallery, folder / "red", model=DEMO_MODEL)
+    assert demo_model(gallery) == DEMO_MODEL
+    (weights,) = gallery.glob("models/*/model.safetensors")
+    weights.unlink()
+    index(gallery, folder, model=demo_model(gallery))
+    assert weights.is_file()
+
+
+@pytest.fixture
+def taught(gallery: Path, tmp_path: Path) -> tuple[Path, str]:
+    """(gallery, fingerprint): twelve folders of three pictures."""
+    for number in range(12):
+        fill(tmp_path / "photos" / f"class{number:02d}", range(10 * number, 10 * number + 3))
+    return gallery, index(gallery, tmp_path / "photos").space
+
+
+def test_a_lesson_that_is_stopped_says_how_the_demo_goes_on_and_it_does(
+    taught: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery, fingerprint = taught
+    short = load_recipe("quick-head", {"epochs": "6", "dimension": "8"})
+    monkeypatch.setattr("retrieval.workflows.recipes.load_recipe", lambda _: short)
+    asked = itertools.count()
+    with pytest.raises(Interrupted, match="Stopped after") as stopped:
+        lesson(gallery, fingerprint, TrainingHooks(stop=lambda: next(asked) >= 2))
+    assert stopped.value.hint == "The same command goes on from here."
+    assert stopped.value.exit_code == 130
+    run, metrics = lesson(gallery, fingerprint, TrainingHooks())
+    assert metrics["comparison"]
+    # Another time it is only looked up.
+    assert lesson(gallery, fingerprint, TrainingHooks(stop=_fails)) == (run, metrics)
+    with Gallery(gallery) as opened:
+        assert opened.live_space().fingerprint == fingerprint
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [(DiskFull("Full.", "Free some space and run the same command with --resume."), "Free some space"),
+     (Interrupted("Stopped.", "The same command with --resume goes on from here."), "The same command")],
+)  # fmt: skip
+def test_no_hint_of_the_lesson_names_an_option_that_the_demo_lacks(
+    error: RetrievalError, word: str, taught: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.workflows.training.train", _raises(error))
+    with pytest.raises(type(error)) as caught:
+        lesson(*taught, TrainingHooks())
+    assert caught.value.message == error.message
+    assert word in caught.value.hint
+    assert "--" not in caught.value.hint
+
+
+def _raises(error: RetrievalError) -> Callable[..., Any]:
+    def raising(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return raising
+
+
+def _fails() -> bool:
+    raise AssertionError("it was trained again")
