@@ -256,7 +256,7 @@ def everything(world: World) -> tuple[object, ...]:
     return said, labels.chosen(), labels.chosen((AUTOMATIC,)), carried(world)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(_steps)
 def test_undoing_the_newest_operation_restores_what_was_and_undoing_that_what_came(steps: list[Any]) -> None:
     with a_world_of_three() as world:

@@ -312,6 +312,7 @@ def test_odd_names_survive_to_json(run: Run, tiny_model: Path, tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(
     make_photos: Callable[..., Path], tiny_model: Path, tmp_path: Path, command: list[str]
 ) -> None:

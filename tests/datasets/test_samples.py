@@ -23,7 +23,10 @@ def test_its_absence_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         samples_folder()
 
 
-def test_the_demo_indexes_it_once_and_shows_a_search(tmp_path: Path, command: list[str]) -> None:
+def test_the_demo_indexes_it_once_and_shows_a_search(
+    tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETRIEVAL_PRECISION", "auto")
     demo = [*command, "demo", "--no-serve", "--gallery", str(tmp_path / "demo")]
     first = subprocess.run(demo, capture_output=True, text=True, check=True)
     assert "392 images indexed (392 embedded now)" in first.stdout
