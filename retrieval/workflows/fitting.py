@@ -68,7 +68,7 @@ class Fitting:
         recipe, labelled = self.request.recipe, data.labelled
         vectors, numbers = data.vectors[split.train], _numbered(labelled, split.train)
         projection = pca_projection(vectors, recipe.dimension, recipe.loop.seed, recipe.whitening)
-        method = head_method(projection, recipe.terms, numbers, recipe.loop.seed)
+        method = head_method(projection, recipe.first_terms, numbers, recipe.loop.seed)
         start_losses(method, projection, vectors, numbers)
         paths = [labelled.images[i].path for i in split.train.tolist()]
         folder = self.run.folder / (_HEAD_FOLDER if len(recipe.trials) == 1 else f"{_HEAD_FOLDER}-{factor:g}")
@@ -96,7 +96,8 @@ class Fitting:
             encoder: ends in the projection that ``head`` has trained.
             card: of it.
             data, split: as for ``head``.
-            before: what ``head`` gave: its losses go on with what they have learned.
+            before: what ``head`` gave: where the losses stay the same they go on with what they have learned, else
+                they begin at the classes' means.
         """
         recipe, labelled = self.request.recipe, data.labelled
         prepared = self._prepared(labelled.subset(split.train), card)
@@ -105,8 +106,12 @@ class Fitting:
         start = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
         seed = recipe.loop.seed
         method = MetricLearning(encoder, recipe.terms, before.classes, examples=len(numbers), seed=seed)
-        if len(numbers) == before.examples:
+        if recipe.first_terms == recipe.terms and len(numbers) == before.examples:
             method.states.load_state_dict(before.states.state_dict())
+        else:
+            projection = encoder.projections[-1]
+            assert isinstance(projection, Projection)
+            start_losses(method, projection, data.vectors[split.train[prepared.kept]], numbers)
         look = _Look(labelled, split, card, self.settings, self.request.workers, self.hooks)
         trains = split.train[prepared.kept]
         source = self._source(
@@ -204,7 +209,7 @@ class Fitting:
     def _say_memory(self, batch: int) -> None:
         """What the miners of the recipe may take, before anything runs."""
         recipe = self.request.recipe
-        miners = [term.miner for term in recipe.terms if term.miner is not None]
+        miners = [term.miner for term in (*recipe.terms, *recipe.first_terms) if term.miner is not None]
         if miners and self._tells("memory"):
             bytes_ = max(memory_estimate(name, batch, recipe.per_class, recipe.dimension) for name in miners)
             self.hooks.say(f"Mining in batches of {batch} takes up to {bytes_ / 1e6:,.0f} MB beside the encoder.")

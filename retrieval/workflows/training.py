@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -22,7 +22,7 @@ from retrieval.datasets.checks import describe_split, require_measurable, requir
 from retrieval.datasets.leaks import leaks
 from retrieval.datasets.sides import KINDS
 from retrieval.functional.batch import Batch
-from retrieval.methods.metric_learning import MetricLearning
+from retrieval.methods.metric_learning import MetricLearning, Term
 from retrieval.models.card import ModelCard
 from retrieval.models.create import describe, with_projection
 from retrieval.models.encoder import Encoder
@@ -303,18 +303,22 @@ def _try_losses(recipe: Recipe) -> None:
     Raises:
         BadValue: a loss or miner cannot take its options, or gives what is no number.
     """
-    encoder = Encoder(nn.Identity(), nn.Identity(), 4)
-    method = MetricLearning(encoder, recipe.terms, 3, examples=6, seed=recipe.loop.seed)
-    embeddings = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 4), np.float32))
-    batch = Batch(embeddings, torch.arange(6) // 2, torch.arange(6))
     try:
-        loss = float(method.training_step(batch).loss.detach())
+        losses = [_tried(terms, recipe.loop.seed) for terms in (recipe.terms, recipe.first_terms)]
     except ValueError as error:
         raise BadValue(
             f"The recipe {recipe.name!r} cannot be: {error}", "`retrieval recipes NAME` shows its keys."
         ) from error
-    if not math.isfinite(loss):
+    if not all(map(math.isfinite, losses)):
         raise BadValue(
             f"With these values the loss of the recipe {recipe.name!r} is not a number.",
             "Look at margins, scales and temperatures: `retrieval recipes NAME` shows them.",
         )
+
+
+def _tried(terms: Sequence[Term], seed: int) -> float:
+    """The loss of one step on made-up embeddings of three classes."""
+    method = MetricLearning(Encoder(nn.Identity(), nn.Identity(), 4), terms, 3, examples=6, seed=seed)
+    embeddings = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 4), np.float32))
+    batch = Batch(embeddings, torch.arange(6) // 2, torch.arange(6))
+    return float(method.training_step(batch).loss.detach())

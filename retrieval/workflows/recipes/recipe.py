@@ -13,6 +13,9 @@ from retrieval.training.config import LoopConfig
 
 Scope = Literal["head", "full"]
 
+_HEAD = "head."
+"""Before the keys of ``head_terms``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -36,6 +39,8 @@ class Recipe:
         augment: preset of the augmentation (scope ``"full"``).
         trials: factors on the projection's learning rate, all of which are tried; the one that validation likes best is
             kept. On embeddings that are there already a trial takes seconds.
+        head_terms: the losses of the projection's own epochs, before the whole encoder (scope ``"full"``); none: those
+            of ``terms``.
         head_epochs: epochs of the projection alone, before the whole encoder (scope ``"full"``).
         head_rate: learning rate of those.
         blend: whether validation may choose a point on the straight line between the start's and the trained
@@ -57,6 +62,7 @@ class Recipe:
     mine_every: int = 0
     augment: str = "standard"
     trials: tuple[float, ...] = (1.0,)
+    head_terms: tuple[Term, ...] = ()
     head_epochs: int = 40
     head_rate: float = 1e-3
     blend: bool = True
@@ -82,11 +88,19 @@ class Recipe:
         if self.head_rate <= 0:
             raise ValueError(f"head_rate is above 0, not {self.head_rate}.")
 
+    @property
+    def first_terms(self) -> tuple[Term, ...]:
+        """The losses that the projection is trained with while the backbone rests."""
+        return self.head_terms if self.head_terms and self.scope == "full" else self.terms
+
     def keys(self) -> dict[str, Any]:
-        """Every key that can be set, with its present value: own fields, the loop's, and ``LOSS.option``."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("terms", "loop")}
+        """Every key that can be set, with its present value: own fields, the loop's, ``LOSS.option``, and
+        ``head.LOSS.option`` for ``head_terms``."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("terms", "head_terms", "loop")}
         loop = {f.name: getattr(self.loop, f.name) for f in fields(self.loop)}
-        return own | loop | {key: value for term in self.terms for key, value in _term_keys(term).items()}
+        terms = {key: value for term in self.terms for key, value in _term_keys(term).items()}
+        first = {f"{_HEAD}{key}": value for term in self.head_terms for key, value in _term_keys(term).items()}
+        return own | loop | terms | first
 
     def with_values(self, values: Mapping[str, Any]) -> "Recipe":
         """The recipe with some keys changed.
@@ -105,21 +119,24 @@ class Recipe:
         own = {k: _typed(k, v, own_types[k]) for k, v in values.items() if k in own_types}
         loop = {k: _typed(k, v, loop_types[k]) for k, v in values.items() if k in loop_types and k not in own}
         terms = tuple(_changed_term(term, values) for term in self.terms)
+        firsts = {key.removeprefix(_HEAD): value for key, value in values.items() if key.startswith(_HEAD)}
+        first = tuple(_changed_term(term, firsts) for term in self.head_terms)
         try:
-            return replace(self, **own, terms=terms, loop=replace(self.loop, **loop))
+            return replace(self, **own, terms=terms, head_terms=first, loop=replace(self.loop, **loop))
         except ValueError as error:
             raise BadValue(f"This recipe cannot be: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, from which ``from_dict`` makes the same recipe."""
-        return asdict(self) | {"terms": [asdict(term) | {"options": dict(term.options)} for term in self.terms]}
+        return asdict(self) | {"terms": _plain(self.terms), "head_terms": _plain(self.head_terms)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
         """The inverse of ``to_dict``. Raises BadValue for anything else."""
         try:
-            terms = tuple(Term(**term) for term in values["terms"])
-            parts = {"terms": terms, "trials": tuple(values["trials"]), "loop": LoopConfig(**values["loop"])}
+            terms, first = (tuple(Term(**term) for term in values[key]) for key in ("terms", "head_terms"))
+            trials, loop = tuple(values["trials"]), LoopConfig(**values["loop"])
+            parts = {"terms": terms, "head_terms": first, "trials": trials, "loop": loop}
             return cls(**{**values, **parts})
         except (KeyError, TypeError, ValueError) as error:
             raise BadValue(f"This is no recipe of this version: {error}") from error
@@ -142,6 +159,10 @@ def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in table.items():
         flat |= flattened(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
+
+
+def _plain(terms: Iterable[Term]) -> list[dict[str, Any]]:
+    return [asdict(term) | {"options": dict(term.options)} for term in terms]
 
 
 def _term_keys(term: Term) -> dict[str, Any]:
