@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from retrieval.core.types import Ids, Vectors
 from retrieval.functional.pca import pca_start
@@ -63,11 +63,25 @@ def start_losses(method: MetricLearning, projection: Projection, vectors: Vector
     """
     raw, labels = projection(torch.from_numpy(vectors)), torch.from_numpy(numbers)
     method.set_exact_centres(raw, labels)
-    directions = nn.functional.normalize(exact_centres(nn.functional.normalize(raw, dim=1), labels, method.classes))
+    directions = class_directions(projection, vectors, numbers)
     for state in method.states:
         for name, spec in getattr(state, "specs", {}).items():
             if spec.kind == "parameter" and spec.initialisation == "sphere":
                 state.get_parameter(name).copy_(directions)
+
+
+@torch.no_grad()
+def class_directions(projection: Projection, vectors: Vectors, numbers: Ids) -> Tensor:
+    """[C, D] unit mean directions of the classes.
+
+    Args:
+        projection: as it is now.
+        vectors: [N, F] embeddings.
+        numbers: [N] class numbers 0 to C - 1, each of which occurs.
+    """
+    rows = nn.functional.normalize(projection(torch.from_numpy(vectors)), dim=1)
+    means = exact_centres(rows, torch.from_numpy(numbers), int(numbers.max()) + 1)
+    return nn.functional.normalize(means, dim=1)
 
 
 @torch.inference_mode()
