@@ -41,7 +41,7 @@ from retrieval.workflows.projecting import class_directions, head_method, pca_pr
 from tests.benchmarks.support import CACHE, mobilenet, show
 from tests.benchmarks.tasks import Part, Task, tasks
 
-RATES = (1e-4, 3e-4, 1e-3)
+RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 SEEDS = (0, 1, 2)
 BATCH, PER_CLASS, DIMENSION, WHITENING = 128, 4, 512, 0.5
 LOOP = LoopConfig(epochs=40, weight_decay=1e-4, validate_every=2, patience=8, device="cpu", precision="32-true")
