@@ -44,7 +44,7 @@ from tests.benchmarks.tasks import Part, Task, tasks
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 SEEDS = (0, 1, 2)
 BATCH, PER_CLASS, DIMENSION, WHITENING = 128, 4, 512, 0.5
-LOOP = LoopConfig(epochs=40, weight_decay=1e-4, validate_every=2, patience=8, device="cpu", precision="32-true")
+LOOP = LoopConfig(epochs=20, weight_decay=1e-4, validate_every=2, device="cpu", precision="32-true")
 
 Floats = NDArray[np.float64]
 Make = Callable[[Projection, Task, int], Method]
