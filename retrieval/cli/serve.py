@@ -75,6 +75,10 @@ def demo(
     """Index the sample images, show a search, and open the page."""
     # Not RETRIEVAL_GALLERY: the samples must never land in a user's own gallery.
     folder = (gallery or _own_gallery().with_name("demo")).expanduser().absolute()
+    if gallery is not None:
+        from retrieval.workflows.demo import refuse_other_pictures
+
+        refuse_other_pictures(folder)
     if no_serve:
         _demo(folder, None)
         return

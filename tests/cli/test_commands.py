@@ -234,6 +234,13 @@ def test_models_and_model_create(run: Run, tmp_path: Path, indexed: tuple[Path, 
     )
 
 
+def test_the_demo_adds_nothing_to_a_gallery_of_one_s_own(run: Run, indexed: tuple[Path, Path]) -> None:
+    refused(
+        run("demo", "--no-serve", "--gallery", indexed[0]), 14, "other images than the demo's", "Leave out --gallery"
+    )
+    assert run("status", "--gallery", indexed[0], "--json").json["images"] == 12
+
+
 def test_the_demo_goes_on_after_its_gallery_was_switched(
     run: Run, tiny_model: Path, other_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
