@@ -9,6 +9,8 @@ import pytest
 
 from retrieval.catalog import Catalog, Vector, database
 
+from .support import content
+
 
 @pytest.fixture
 def first_version(tmp_path: Path) -> Path:
@@ -57,14 +59,8 @@ def second_version(first_version: Path) -> Path:
     return first_version
 
 
-def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    with closing(sqlite3.connect(path)) as connection:
-        names = [n for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for name in names}
-
-
 def test_a_gallery_of_the_first_version_is_brought_up_to_date(first_version: Path) -> None:
-    before = tables(first_version)
+    before = content(first_version)
     catalog = Catalog(first_version)
     found = catalog.spaces.live()
     assert found is not None
@@ -75,12 +71,12 @@ def test_a_gallery_of_the_first_version_is_brought_up_to_date(first_version: Pat
     assert catalog.coverage.count(found.id) == (1, 1)
     assert catalog.check() == []
     catalog.close()
-    after = tables(first_version)
+    after = content(first_version)
     for name in before.keys() - {"alembic_version", "meta", "sqlite_sequence"}:
         assert [row[: len(old)] for row, old in zip(after[name], before[name], strict=True)] == before[name]
     assert {"switches", "calibrations", "splits", "runs", "judgements"} <= after.keys()
     # The file as it was lies beside it.
-    assert tables(first_version.with_name(f"catalog.sqlite3.before-{database.HEAD}")) == before
+    assert content(first_version.with_name(f"catalog.sqlite3.before-{database.HEAD}")) == before
 
 
 def test_a_switch_works_in_a_gallery_of_the_first_version(first_version: Path) -> None:
@@ -93,7 +89,7 @@ def test_a_switch_works_in_a_gallery_of_the_first_version(first_version: Path) -
 
 
 def test_what_undoings_of_the_second_version_took_back_is_known(second_version: Path) -> None:
-    before = tables(second_version)
+    before = content(second_version)
     catalog = Catalog(second_version)
     (event,) = catalog.labels.standing()
     assert (event.id, event.label, event.first) == (2, "red", 1)
@@ -106,7 +102,7 @@ def test_what_undoings_of_the_second_version_took_back_is_known(second_version: 
     assert list(catalog.labels.standing()) == []
     assert catalog.check() == []
     catalog.close()
-    after = tables(second_version)
+    after = content(second_version)
     assert [row[-1] for row in after["operations"]] == [None, None, 2, None, 3]
     assert not [key for key, _ in after["meta"] if key.startswith("undoing:")]
-    assert tables(second_version.with_name(f"catalog.sqlite3.before-{database.HEAD}")) == before
+    assert content(second_version.with_name(f"catalog.sqlite3.before-{database.HEAD}")) == before
