@@ -357,17 +357,12 @@ def _committed(gallery: Path) -> int:
         return 0
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_second_indexer_is_refused_and_searching_goes_on(run: Run, indexed: tuple[Path, Path]) -> None:
     from retrieval.workflows.layout import Layout
 
     gallery, photos = indexed
     with Layout(gallery).writing():
-        code = "import sys; from retrieval.cli import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code, "index", str(photos), "--gallery", str(gallery)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        refused(Ran(done.returncode, done.stdout, done.stderr), 12, "Wait")
+        # Of two processes: tests/workflows/test_live.py.
+        refused(run("index", photos, "--gallery", gallery), 12, "Wait")
         assert run("search", photos / "pear" / "1.jpg", "--gallery", gallery, "--json").code == 0

@@ -84,7 +84,7 @@ def test_a_lesson_that_is_stopped_says_how_the_demo_goes_on_and_it_does(
     taught: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery, fingerprint = taught
-    short = load_recipe("quick-head", {"epochs": "6", "dimension": "8"})
+    short = load_recipe("quick-head", {"epochs": "6", "dimension": "8", "trials": "[1.0]"})
     monkeypatch.setattr("retrieval.workflows.recipes.load_recipe", lambda _: short)
     asked = itertools.count()
     with pytest.raises(Interrupted, match="Stopped after") as stopped:

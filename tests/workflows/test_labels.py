@@ -44,6 +44,7 @@ def test_one_wrong_image_changes_nothing(six: tuple[Path, Path]) -> None:
     assert carried(gallery) == before
 
 
+@pytest.mark.usefixtures("impatient")
 def test_labels_wait_for_nobody_and_say_who_is_writing(six: tuple[Path, Path]) -> None:
     gallery, photos = six
     with Gallery(gallery) as opened, opened.writing(), pytest.raises(GalleryBusy):

@@ -397,6 +397,7 @@ def test_repairing_a_sound_gallery_changes_nothing(six: tuple[Path, Path]) -> No
     assert contents(gallery) == before
 
 
+@pytest.mark.usefixtures("impatient")
 def test_repairing_waits_for_nobody(six: tuple[Path, Path]) -> None:
     gallery, _ = six
     flip(part(gallery, "spaces/*/vectors.f16"), LAST_ROW)
