@@ -1,9 +1,10 @@
 """Fixtures for all tests: a tiny encoder, folders of drawn pictures, and the shared real images where they are."""
 
+import itertools
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,21 @@ def pytest_configure() -> None:
     os.environ["RETRIEVAL_PRECISION"] = "fp32"
 
 
+@pytest.fixture(scope="session")
+def _nobodies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A new folder at every ``next``; ``mktemp`` would read the names of all that there are, thousands of times."""
+    folder = tmp_path_factory.mktemp("nobody")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_environment(monkeypatch: pytest.MonkeyPatch, _nobodies: Iterator[Path]) -> None:
     """No test may touch the user's own gallery or settings."""
     for name in [name for name in os.environ if name.startswith("RETRIEVAL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RETRIEVAL_PRECISION", "fp32")
-    nobody = tmp_path_factory.mktemp("nobody")
+    nobody = next(_nobodies)
+    nobody.mkdir()
     for name in ("GALLERY", "DATA", "CACHE"):
         monkeypatch.setenv(f"RETRIEVAL_{name}", str(nobody / name.lower()))
 
@@ -134,3 +143,9 @@ def make_photos(tmp_path: Path) -> Callable[..., Path]:
 def command() -> list[str]:
     """The command ``retrieval`` of this environment, as a list for ``subprocess``."""
     return [sys.executable, "-m", "retrieval"]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who finds a gallery's write lock taken is refused soon: nobody lets go of it while the test waits."""
+    monkeypatch.setattr("retrieval.workflows.layout._PATIENCE", 0.05)

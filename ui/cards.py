@@ -13,6 +13,7 @@ from ui.markup import escape, file_size, milliseconds, moment, prose
 _CARD_PATH = 60
 _CARD_LABELS = 3
 _LONGEST = 4096
+_CHANCE = "How likely this picture carries the label of the one searched with, going by its score"
 
 
 def render_masthead(title: str, summary: Summary | None) -> str:
@@ -145,16 +146,22 @@ def _timings(timings: Timings) -> str:
 
 def _card(neighbour: Neighbour, addresses: Addresses) -> str:
     place = shown(neighbour.paths[0]) if neighbour.paths else "(no file)"
-    labels = ", ".join(neighbour.labels)
-    spoken = f"Rank {neighbour.rank}, score {neighbour.score:.3f}. {labels or 'No label'}. {os.path.basename(place)}"
     return (
         f'<li><button type="button" class="card" data-id="{neighbour.id}" aria-haspopup="dialog"'
-        f' data-full="{addresses.picture(neighbour.id, "full")}" aria-label="{escape(spoken, 300)}">'
+        f' data-full="{addresses.picture(neighbour.id, "full")}" aria-label="{escape(_spoken(neighbour, place), 300)}">'
         f"{_thumbnail(neighbour, addresses)}"
-        f'<span class="card-line">{_labels(neighbour.labels)}<span class="score">{neighbour.score:.3f}</span></span>'
+        f'<span class="card-line">{_labels(neighbour.labels)}{_figures(neighbour)}</span>'
         f"{_path(place)}</button>"
         f'<div class="facts" hidden>{_facts(neighbour)}</div></li>'
     )
+
+
+def _spoken(neighbour: Neighbour, place: str) -> str:
+    score = f"score {neighbour.score:.3f}"
+    if neighbour.probability is not None:
+        score += f", {chance_in_words(neighbour.probability)} likely the same label"
+    labels = ", ".join(neighbour.labels) or "No label"
+    return f"Rank {neighbour.rank}, {score}. {labels}. {os.path.basename(place)}"
 
 
 def _thumbnail(neighbour: Neighbour, addresses: Addresses) -> str:
@@ -178,6 +185,15 @@ def _labels(labels: Sequence[str]) -> str:
     chips = "".join(f'<span class="label">{escape(label, 40)}</span>' for label in labels[:_CARD_LABELS])
     more = f'<span class="label more">+{len(labels) - _CARD_LABELS}</span>' if len(labels) > _CARD_LABELS else ""
     return f'<span class="labels">{chips}{more}</span>'
+
+
+def _figures(neighbour: Neighbour) -> str:
+    """The score and, in a calibrated space, the chance that it stands for."""
+    chance = ""
+    if neighbour.probability is not None:
+        words = escape(chance_in_words(neighbour.probability))
+        chance = f'<span class="chance" title="{_CHANCE}">{words} same label</span>'
+    return f'<span class="figures"><span class="score">{neighbour.score:.3f}</span>{chance}</span>'
 
 
 def _facts(neighbour: Neighbour) -> str:

@@ -21,7 +21,7 @@ def picture_routes(views: Pictures, addresses: Addresses) -> APIRouter:
         views: the pictures.
         addresses: under which they last; from now on others after each restore of the gallery.
     """
-    addresses.follow(lambda: _generation(views))
+    addresses.follow(lambda: views.generation)
     routes = APIRouter()
 
     def add(kind: Kind) -> None:
@@ -33,13 +33,6 @@ def picture_routes(views: Pictures, addresses: Addresses) -> APIRouter:
     add("thumbnail")
     add("full")
     return routes
-
-
-def _generation(views: Pictures) -> int:
-    """How often another catalog has taken the place of the one that gives the ids; 0 without a catalog."""
-    # The page knows pictures and no galleries; the real ``Views`` have theirs, and they alone know of a restore.
-    gallery = getattr(views, "_gallery", None)
-    return 0 if gallery is None else int(gallery.catalog.generation)
 
 
 def _answer(views: Pictures, addresses: Addresses, image_id: int, kind: Kind, request: Request) -> Response:

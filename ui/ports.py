@@ -35,6 +35,10 @@ class Searches(Protocol):
 class Pictures(Protocol):
     """Encoded pictures by image id; called from several threads."""
 
+    @property
+    def generation(self) -> int:
+        """Changes when an id may mean another picture than before: after a restore."""
+
     def etag(self, image_id: int, kind: Kind) -> str:
         """The tag of a view, without making it. Raises NoSuchPath."""
 

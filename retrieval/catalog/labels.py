@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, Select, exists, func, insert, select, up
 from retrieval.catalog.membership import TAUGHT, start_operation
 from retrieval.catalog.session import Session, chunks
 from retrieval.catalog.tables import files, images, labels, operations
-from retrieval.catalog.undoing import UNDO, Taking, lineages, note_undoing, read_undoings, taking
+from retrieval.catalog.undoing import UNDO, Taking, lineages, read_undoings, taking
 
 FOLDER, CSV, PERSON, AUTOMATIC = "folder", "csv", "person", "automatic"
 TRUSTED = (PERSON, CSV, FOLDER)
@@ -146,8 +146,7 @@ class Labels:
             fresh, _ = _fresh(connection, back, gone)
             if not gone and not fresh:
                 return Change(None, 0, 0, 0)
-            operation = start_operation(connection, UNDO)
-            note_undoing(connection, operation, operation_id)
+            operation = start_operation(connection, UNDO, undoes=operation_id)
             _undo_events(connection, gone, operation)
             _write(connection, fresh, operation)
             return Change(operation, len(fresh), 0, len(gone))

@@ -17,9 +17,9 @@ TAUGHT = frozenset({"set", "unset", "import", "folders", "automatic", "carry", "
 """Kinds of operations by which people teach labels; the others follow from files."""
 
 
-def start_operation(connection: Connection, kind: str) -> int:
-    """A new operation, that events can name as their origin."""
-    query = insert(operations).values(kind=kind, at=now()).returning(operations.c.id)
+def start_operation(connection: Connection, kind: str, *, undoes: int | None = None) -> int:
+    """A new operation, that events can name as their origin; ``undoes`` is the one that an undoing takes back."""
+    query = insert(operations).values(kind=kind, at=now(), undoes=undoes).returning(operations.c.id)
     return int(connection.execute(query).scalar_one())
 
 

@@ -82,6 +82,7 @@ operations = Table(
     Column("id", Integer, primary_key=True),
     Column("kind", Text, nullable=False, comment="what made the events, e.g. index"),
     Column("at", DateTime, nullable=False),
+    Column("undoes", ForeignKey("operations.id"), comment="of an undoing: the operation that it took back"),
     sqlite_autoincrement=True,
 )
 

@@ -4,15 +4,14 @@ What an undoing gives back are new events of its own. Each repeats the event tha
 the operation that wrote that one, and is as old as it; what of an operation is in effect is asked of both.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, exists, select
 
-from retrieval.catalog.session import chunks, put
-from retrieval.catalog.tables import labels, meta, operations
+from retrieval.catalog.session import chunks
+from retrieval.catalog.tables import labels, operations
 
 UNDO = "undo"
 """The kind of operation that takes another one back."""
@@ -22,8 +21,6 @@ Told: TypeAlias = tuple[int, str, str]
 
 Taking: TypeAlias = tuple[Told, int]
 """What an event told, and the operation that took it away."""
-
-_KEY = "undoing:"
 
 
 class Undoings:
@@ -54,13 +51,8 @@ class Undoings:
 
 def read_undoings(connection: Connection) -> Undoings:
     """All that were noted."""
-    query = select(meta.c.key, meta.c.value).where(meta.c.key.startswith(_KEY))
-    return Undoings({int(row.key.removeprefix(_KEY)): int(json.loads(row.value)) for row in connection.execute(query)})
-
-
-def note_undoing(connection: Connection, undoing: int, operation: int) -> None:
-    """Remember that ``undoing`` took back ``operation``."""
-    put(connection, f"{_KEY}{undoing}", operation)
+    query = select(operations.c.id, operations.c.undoes).where(operations.c.undoes.is_not(None))
+    return Undoings({int(row.id): int(row.undoes) for row in connection.execute(query)})
 
 
 class Lineage:

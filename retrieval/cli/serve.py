@@ -76,20 +76,22 @@ def demo(
     # Not RETRIEVAL_GALLERY: the samples must never land in a user's own gallery.
     folder = (gallery or _own_gallery().with_name("demo")).expanduser().absolute()
     if no_serve:
-        _demo(folder, None)
+        _demo(folder, gallery is not None, None)
         return
     from ui.server import Place
 
     with Place(host, port) as place:
-        _demo(folder, place)
+        _demo(folder, gallery is not None, place)
 
 
-def _demo(folder: Path, place: "Place | None") -> None:
-    from retrieval.workflows.demo import demo_model, sample_query, samples_folder
+def _demo(folder: Path, named: bool, place: "Place | None") -> None:
+    from retrieval.workflows.demo import demo_model, refuse_other_pictures, sample_query, samples_folder
     from retrieval.workflows.gallery import Gallery
     from retrieval.workflows.indexing import Hooks, index_paths
     from retrieval.workflows.searching import Searcher
 
+    if named:
+        refuse_other_pictures(folder)
     samples = samples_folder()
     note(f"Indexing the sample images in {shown(str(samples))} into {shown(str(folder))}")
     with stopping() as stop, Bar().shown() as bar:

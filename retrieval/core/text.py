@@ -32,3 +32,8 @@ def shown(text: str, limit: int | None = None) -> str:
         head = (limit - 1) // 2
         line = line[:head] + "…" + line[len(line) - (limit - 1 - head) :]
     return line
+
+
+def path_text(path: bytes) -> str:
+    """A path for people and for JSON; undecodable bytes as escapes."""
+    return path.decode(errors="backslashreplace")

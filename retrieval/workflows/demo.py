@@ -1,9 +1,13 @@
 """The demonstration: the project's own sample images, an encoder that needs no network, one search, one lesson."""
 
+import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retrieval.core.errors import EmptyGallery, Interrupted, RetrievalError, disk_full_is_said
+from retrieval.core.errors import BadValue, EmptyGallery, Interrupted, RetrievalError, disk_full_is_said
+from retrieval.core.text import shown
+from retrieval.core.types import EmbeddingSpace
 from retrieval.datasets.samples import samples_folder
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.results import SearchResult
@@ -13,7 +17,7 @@ from retrieval.workflows.searching import Searcher
 if TYPE_CHECKING:
     from retrieval.workflows.training import TrainingHooks
 
-__all__ = ["DEMO_MODEL", "demo_model", "lesson", "sample_query", "samples_folder"]
+__all__ = ["DEMO_MODEL", "demo_model", "lesson", "refuse_other_pictures", "sample_query", "samples_folder"]
 
 DEMO_MODEL = "untrained"
 DEMO_RECIPE = "quick-head"
@@ -35,6 +39,38 @@ def demo_model(folder: Path) -> str | None:
         return DEMO_MODEL
     # Where it is the demo's own it is named all the same: so a damaged copy of it is made anew.
     return DEMO_MODEL if live is None or live.model == DEMO_MODEL else None
+
+
+def refuse_other_pictures(folder: Path) -> None:
+    """The sample images must not land among somebody's own.
+
+    Args:
+        folder: the gallery that was named for the demo, which may not be there yet.
+
+    Raises:
+        BadValue: it holds images, and the samples are not among them.
+        GalleryTooNew, GalleryDamaged: see ``Catalog``.
+    """
+    try:
+        with Gallery(folder) as gallery:
+            live = gallery.catalog.spaces.live()
+            if live is None or not gallery.catalog.coverage.count(live.id)[1] or _holds_samples(gallery, live):
+                return
+    except EmptyGallery:
+        return
+    raise BadValue(
+        f"The gallery {shown(str(folder))} holds other images than the demo's.",
+        "Leave out --gallery, or name an empty folder: the samples shall not land among them.",
+    )
+
+
+def _holds_samples(gallery: Gallery, live: EmbeddingSpace) -> bool:
+    """Whether the demo has filled a gallery; the samples may lie elsewhere since, or have been drawn anew."""
+    samples = samples_folder()
+    if any(root.path == os.fsencode(samples) for root in gallery.catalog.roots.all()):
+        return True
+    with gallery.catalog.images.known_contents(live.id) as known:
+        return any(hashlib.sha256(path.read_bytes()).digest() in known for path in samples.glob("*/*.jpg"))
 
 
 def sample_query(searcher: Searcher, k: int = 5) -> tuple[str, SearchResult]:

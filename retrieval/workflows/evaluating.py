@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from retrieval.core.errors import BadValue, RetrievalError
 from retrieval.core.labelled import Labelled, Split
 from retrieval.core.settings import Settings, load_settings
+from retrieval.core.text import path_text, shown
 from retrieval.core.types import Vectors
 from retrieval.datasets.splits import SplitStore
 from retrieval.evaluation.comparison import Comparison, compare
@@ -21,9 +23,12 @@ from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.models.resolve import resolve_model
 from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, runtime_of
+from retrieval.workflows.encoder_runs import recorded_run, run_around
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_dataset
 from retrieval.workflows.proof import search_part
+from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.words import count, verb
 
 PARTS = ("all", "train", "val", "test")
 
@@ -110,8 +115,6 @@ def evaluate(
     run = _Evaluation(request, settings or load_settings(), hooks or Hooks())
     _check(request)
     names = [request.model] + ([request.against] if request.against is not None else [])
-    if request.dataset is not None and request.part == "all":
-        run.warn_of_training()
     measured = [run.measure(name) for name in names]
     first = measured[0]
     comparison = None
@@ -163,19 +166,11 @@ class _Evaluation:
         encoder, card = resolve_model(model, announce=self.hooks.say)
         if self.request.dataset is None:
             return self._apart(encoder, card)
-        data = self._embedded(encoder, card, self.request.dataset)
+        data = self._embedded(model, encoder, card, self.request.dataset)
         result, way = self._search(data.labelled, data.vectors)
         return _Measured(card.name, result, len(data.failures), way, [image.path for image in data.labelled.images])
 
-    def warn_of_training(self) -> None:
-        """All images of a dataset that was trained on flatter an encoder that has learned from some of them."""
-        assert self.request.dataset is not None
-        if split_store(self.settings, self.request.dataset, self.request.gallery).exists:
-            self.hooks.say(
-                "Some of these images have trained encoders before; `--split test` measures on those held out."
-            )
-
-    def _embedded(self, encoder: Encoder, card: ModelCard, dataset: str) -> EmbeddedSet:
+    def _embedded(self, model: str, encoder: Encoder, card: ModelCard, dataset: str) -> EmbeddedSet:
         if dataset == GALLERY:
             if self.request.gallery is None:
                 raise BadValue("The dataset `gallery` needs a gallery.", "Give it with --gallery DIR.")
@@ -184,11 +179,37 @@ class _Evaluation:
                 both = self.request.against is not None
                 kept = embedded_gallery(gallery, card, on_disk=both, note=self.hooks.say)
                 labelled = open_dataset(GALLERY, gallery, note=self.hooks.say) if kept is None else kept.labelled
-            if kept is not None:
-                return kept
         else:
-            labelled = open_dataset(dataset, note=self.hooks.say)
-        return self._embed(encoder, card, labelled)
+            kept, labelled = None, open_dataset(dataset, note=self.hooks.say)
+        if self.request.part == "all":
+            self._warn_of_training(model, card, labelled)
+        return kept if kept is not None else self._embed(encoder, card, labelled)
+
+    def _warn_of_training(self, model: str, card: ModelCard, labelled: Labelled) -> None:
+        """Images that an encoder has learned from flatter it. A split that was only drawn has taught nobody."""
+        run = self._run_of(model, card)
+        learned = set() if run is None else _trained_on(run)
+        known = sum(path_text(image.path) in learned for image in labelled.images)
+        if run is None or not known:
+            return
+        assert self.request.dataset is not None
+        drawn = split_store(self.settings, self.request.dataset, self.request.gallery).exists
+        advice = "`--split test` measures on those held out." if drawn else "measure it on images that have not."
+        have = verb(known, "has", "have")
+        self.hooks.say(
+            f"{known:,} of {count(len(labelled), 'image')} {have} trained {card.name}, in the run "
+            f"{shown(str(run.folder))}; {advice}"
+        )
+
+    def _run_of(self, model: str, card: ModelCard) -> RunFolder | None:
+        """The training run that made an encoder, as far as its place or the gallery tells."""
+        run = run_around(Path(model).expanduser(), card.fingerprint)
+        if run is not None or self.request.gallery is None:
+            return run
+        # A gallery that cannot be opened can say nothing of runs; that is no reason not to measure.
+        with suppress(RetrievalError), Gallery(self.request.gallery, self.settings) as gallery:
+            return recorded_run(gallery, card.fingerprint)
+        return None
 
     def _embed(self, encoder: Encoder, card: ModelCard, labelled: Labelled) -> EmbeddedSet:
         made = embed_labelled(
@@ -245,6 +266,14 @@ def _said(vectors: Vectors, labelled: Labelled, seed: int) -> RetrievalResult:
         return retrieve(vectors, labelled.numbers, seed=seed)
     except RetrievalError as error:
         raise BadValue(error.message, error.hint) from error
+
+
+def _trained_on(run: RunFolder) -> set[str]:
+    """The images that a run has learned from, as ``path_text``; none where the run does not say."""
+    try:
+        return set(run.read("split.json")["train"])
+    except (RetrievalError, KeyError, TypeError):
+        return set()
 
 
 def split_store(settings: Settings, dataset: str, gallery: Path | None) -> SplitStore:

@@ -10,6 +10,7 @@ import numpy as np
 from retrieval.core.errors import BadValue, Interrupted
 from retrieval.core.labelled import Labelled, Split
 from retrieval.core.settings import Settings, available_cores
+from retrieval.core.text import path_text
 from retrieval.core.types import Ids, Vectors
 from retrieval.datasets.loader import FeatureSource, ImageSource
 from retrieval.datasets.prepared import Prepared, prepare, side_for
@@ -282,8 +283,3 @@ class _Look:
 def _numbered(labelled: Labelled, ids: Ids) -> Ids:
     """[n] class numbers 0 to C - 1 of some images, numbered among themselves."""
     return np.unique(labelled.numbers[ids], return_inverse=True)[1].astype(np.int64)
-
-
-def path_text(path: bytes) -> str:
-    """A path for people and for JSON; undecodable bytes as escapes."""
-    return path.decode(errors="backslashreplace")

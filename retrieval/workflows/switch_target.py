@@ -1,7 +1,6 @@
 """What ``retrieval switch`` takes: the folder of a training run, a model, or the fingerprint of a space."""
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 from retrieval.core.errors import BadValue, ModelDamaged
 from retrieval.models.folder import is_encoder_folder
 from retrieval.models.resolve import resolve_model
+from retrieval.workflows.encoder_runs import recorded_run, run_around
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.live_index import Say
 from retrieval.workflows.run_folder import RunFolder
@@ -54,11 +54,11 @@ def find_target(gallery: Gallery, name: str, say: Say) -> SwitchTarget:
     elif _FINGERPRINT.fullmatch(name) and not Path(name).exists():
         space = find_space(gallery, name)
         encoder, card = _verified(str(gallery.layout.model(space.fingerprint).absolute()), say)
-        run = _recorded_run(gallery, space.fingerprint)
+        run = recorded_run(gallery, space.fingerprint)
     else:
         encoder, card = _verified(name, say)
         # The same encoder by another name is judged by the same proof.
-        run = _run_around(Path(name).expanduser(), card.fingerprint) or _recorded_run(gallery, card.fingerprint)
+        run = run_around(Path(name).expanduser(), card.fingerprint) or recorded_run(gallery, card.fingerprint)
     if card.fingerprint == gallery.live_space().fingerprint:
         raise BadValue(
             f"The space of {card.name} ({card.fingerprint[:16]}) is live already.", "`retrieval spaces` lists them."
@@ -74,25 +74,6 @@ def _run_at(path: Path) -> RunFolder | None:
     if not run.encoder.is_dir():
         raise BadValue(f"The run {path} has no encoder yet.", "Go on with `retrieval train ... --resume`.")
     return RunFolder(path.absolute())
-
-
-def _run_around(path: Path, fingerprint: str) -> RunFolder | None:
-    """The run in whose folder an encoder lies that it made."""
-    run = RunFolder(path.absolute().parent)
-    if not path.is_dir() or not run.metrics.exists():
-        return None
-    with suppress(BadValue, AttributeError):
-        return run if run.read(run.metrics.name).get("result", {}).get("fingerprint") == fingerprint else None
-    return None
-
-
-def _recorded_run(gallery: Gallery, fingerprint: str) -> RunFolder | None:
-    """The run that made a known space's encoder, where its folder is still there."""
-    for run in reversed(gallery.catalog.runs.all(fingerprint)):
-        folder = RunFolder(Path(run.folder.decode(errors="surrogateescape")))
-        if folder.metrics.exists():
-            return folder
-    return None
 
 
 def _verified(name: str, say: Say) -> "tuple[Encoder, ModelCard]":

@@ -17,6 +17,7 @@ from torch import nn
 from retrieval.core.errors import BadValue, EmptyGallery, disk_full_is_said
 from retrieval.core.labelled import Labelled, Split
 from retrieval.core.settings import Settings, load_settings
+from retrieval.core.text import path_text
 from retrieval.core.types import Vectors
 from retrieval.datasets.checks import describe_split, require_measurable, require_usable
 from retrieval.datasets.leaks import leaks
@@ -39,7 +40,7 @@ from retrieval.workflows.embedding_sets import (
 )
 from retrieval.workflows.encoders import DEFAULT_MODEL
 from retrieval.workflows.evaluating import split_store
-from retrieval.workflows.fitting import HEAD, WHOLE, Fitting, path_text
+from retrieval.workflows.fitting import HEAD, WHOLE, Fitting
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_dataset
 from retrieval.workflows.projecting import projected

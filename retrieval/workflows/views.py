@@ -40,6 +40,14 @@ class Views:
         self._held = 0
         self._lock = threading.Lock()
 
+    @property
+    def generation(self) -> int:
+        """How often another catalog has taken the gallery's place, as a restore does; it is noticed by reading.
+
+        While it stays the same, so does the picture that an id means.
+        """
+        return self._gallery.catalog.generation
+
     def etag(self, image_id: int, kind: Kind) -> str:
         """The tag of a view, without making it. Raises NoSuchPath."""
         return _etag(self._record(image_id), kind)

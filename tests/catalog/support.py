@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -168,3 +170,27 @@ def counted(counts: Counts) -> dict[str, int]:
     """The outcomes that are not zero."""
     names = ("new", "changed", "moved", "copied", "unchanged", "failed", "embedded")
     return {name: getattr(counts, name) for name in names if getattr(counts, name)}
+
+
+_clock = iter(range(10**18, 2 * 10**18, 10**9))
+
+
+def write(path: Path, content: bytes) -> None:
+    """With a time of its own, so that no change goes unnoticed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, ns=(0, next(_clock)))
+
+
+def schema(path: Path) -> list[tuple[str, str, str]]:
+    """(kind, name, SQL) of everything in a database, but for Alembic's own table."""
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'"
+        return sorted((kind, name, " ".join(sql.split())) for kind, name, sql in connection.execute(query))
+
+
+def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every table of a database."""
+    with closing(sqlite3.connect(path)) as connection:
+        names = [n for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        return {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for name in names}

@@ -286,7 +286,7 @@ def test_undoing_the_newest_operation_restores_what_was_and_undoing_that_what_ca
             assert labels.undo(last.id).operation is not None
         assert {event.source for event in labels.standing()} <= {FOLDER}
         # Nobody but `labels undo NUMBER` takes back what folders said.
-        if not world.sql("SELECT key FROM meta WHERE key LIKE 'undoing:%' AND value = ?", str(index.id)):
+        if not world.sql("SELECT id FROM operations WHERE undoes = ?", index.id):
             assert everything(world) == of_folders
 
 

@@ -1,14 +1,12 @@
 """Coverage of a space, switching to it, going back, dropping it; calibrations, runs and splits."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from retrieval.catalog import Catalog, Root, Vector, database
+from retrieval.catalog import Root, Vector
 from retrieval.core.types import EmbeddingSpace
 
 from .support import D, Rows, World, digest_of, outcome, vector_of
@@ -243,65 +241,3 @@ def test_a_content_never_changes_sides(world: World) -> None:
     assert world.catalog.splits.parts("birds") == {}
     with pytest.raises(IntegrityError, match="splits_part"):
         world.catalog.splits.add("flowers", {digest_of(b"x"): "elsewhere"})
-
-
-# --- galleries of the first version -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def first_version(tmp_path: Path) -> Path:
-    """A catalog as version 0001 wrote it, with something in every table that it had."""
-    path = tmp_path / "old" / "catalog.sqlite3"
-    path.parent.mkdir()
-    engine = database.connect(path)
-    database.migrate(engine, path, head="0001")
-    engine.dispose()
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.executescript("""
-            INSERT INTO meta VALUES ('colour', '"blue"');
-            INSERT INTO roots VALUES (1, x'2f70', 1, 1, '2024-01-01 00:00:00');
-            INSERT INTO images VALUES (7, x'01', 1, 2, 3, 'PNG', NULL, 5, '2024-01-01 00:00:00');
-            INSERT INTO files VALUES (1, 1, x'6162', 7, 1, 1, 'present', NULL, NULL, NULL);
-            INSERT INTO operations VALUES (1, 'index', '2024-01-01 00:00:00');
-            INSERT INTO labels VALUES (1, 7, 'red', 'folder', NULL, 1, NULL);
-            INSERT INTO spaces VALUES (1, 'ffff', 'old model', 2, 1, 1, x'0000803f00000000', '2024-01-01 00:00:00');
-            INSERT INTO embedded VALUES (1, 7, 0, 0, 1);
-            INSERT INTO changes VALUES (1, 1, 7, 1);
-        """)
-    return path
-
-
-def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    with closing(sqlite3.connect(path)) as connection:
-        names = [n for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for name in names}
-
-
-def test_a_gallery_of_the_first_version_is_brought_up_to_date(first_version: Path) -> None:
-    before = tables(first_version)
-    catalog = Catalog(first_version)
-    found = catalog.spaces.live()
-    assert found is not None
-    assert (found.fingerprint, found.rows, catalog.get("colour")) == ("ffff", 1, "blue")
-    assert catalog.images.records([7])[7].labels == ("red",)
-    assert catalog.calibrations.current(found.id) is None
-    assert catalog.switches.last() is None
-    assert catalog.coverage.count(found.id) == (1, 1)
-    assert catalog.check() == []
-    catalog.close()
-    after = tables(first_version)
-    for name in before.keys() - {"alembic_version", "meta", "sqlite_sequence"}:
-        assert after[name] == before[name]
-    assert {"switches", "calibrations", "splits", "runs", "judgements"} <= after.keys()
-    # The file as it was lies beside it.
-    assert tables(first_version.with_name("catalog.sqlite3.before-0002")) == before
-
-
-def test_a_switch_works_in_a_gallery_of_the_first_version(first_version: Path) -> None:
-    catalog = Catalog(first_version)
-    new = catalog.spaces.create("eeee", "new model", 2, np.zeros((1, 2), np.float32))
-    assert catalog.coverage.add(new.id, [Vector(7, b"\x01", np.ones(2, np.float32))], lambda ids, vectors: 0) == 1
-    catalog.switches.make_live(new.id)
-    assert catalog.switches.roll_back() == (1, 0)
-    catalog.close()

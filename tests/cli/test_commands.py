@@ -234,6 +234,13 @@ def test_models_and_model_create(run: Run, tmp_path: Path, indexed: tuple[Path, 
     )
 
 
+def test_the_demo_adds_nothing_to_a_gallery_of_one_s_own(run: Run, indexed: tuple[Path, Path]) -> None:
+    refused(
+        run("demo", "--no-serve", "--gallery", indexed[0]), 14, "other images than the demo's", "Leave out --gallery"
+    )
+    assert run("status", "--gallery", indexed[0], "--json").json["images"] == 12
+
+
 def test_the_demo_goes_on_after_its_gallery_was_switched(
     run: Run, tiny_model: Path, other_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,17 +357,12 @@ def _committed(gallery: Path) -> int:
         return 0
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_second_indexer_is_refused_and_searching_goes_on(run: Run, indexed: tuple[Path, Path]) -> None:
     from retrieval.workflows.layout import Layout
 
     gallery, photos = indexed
     with Layout(gallery).writing():
-        code = "import sys; from retrieval.cli import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code, "index", str(photos), "--gallery", str(gallery)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        refused(Ran(done.returncode, done.stdout, done.stderr), 12, "Wait")
+        # Of two processes: tests/workflows/test_live.py.
+        refused(run("index", photos, "--gallery", gallery), 12, "Wait")
         assert run("search", photos / "pear" / "1.jpg", "--gallery", gallery, "--json").code == 0

@@ -286,6 +286,7 @@ def test_a_full_disk_for_a_backup_or_a_restore_is_11_and_leaves_nothing(
     assert not (small_disk / "g" / "models").exists() or not list((small_disk / "g" / "models").iterdir())
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_busy_gallery_is_12_for_whoever_writes(retrieval: Command, six: tuple[Path, Path], tmp_path: Path) -> None:
     gallery, photos = six
     assert retrieval("backup", tmp_path / "b.tar", *at(gallery)).code == 0

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,11 +13,6 @@ from retrieval.workflows.gallery import Gallery
 from .conftest import Command
 
 REPORT = ["operation", "added", "unchanged", "removed", "unknown", "split"]
-
-
-@pytest.fixture(autouse=True)
-def _shared_pool(_pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.workflows.filling.DecodePool", lambda *_, **__: _pool)
 
 
 @pytest.fixture

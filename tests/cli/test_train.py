@@ -8,7 +8,7 @@ from PIL import Image
 
 from .conftest import Command
 
-QUICK = ("--epochs", "2", "--set", "dimension=8", "--set", "batch_size=16", "--workers", "1")
+QUICK = ("--epochs", "2", "--set", "trials=[1.0]", "--set", "dimension=8", "--set", "batch_size=16", "--workers", "1")
 
 
 @pytest.fixture(scope="module")

@@ -252,7 +252,9 @@ def first_version(gallery):
         for table in tables:
             if table != "alembic_version":
                 connection.execute(f'DELETE FROM main."{table}"')
-                connection.execute(f'INSERT INTO main."{table}" SELECT * FROM newer."{table}"')
+                # A later version has columns more.
+                columns = ", ".join(row[1] for row in connection.execute(f'PRAGMA main.table_info("{table}")'))
+                connection.execute(f'INSERT INTO main."{table}" SELECT {columns} FROM newer."{table}"')
         connection.commit()
         connection.execute("DETACH newer")
         number = connection.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()[0]

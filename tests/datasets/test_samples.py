@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.cli import main
 from retrieval.core.errors import NoSuchPath
 from retrieval.datasets import samples
 from retrieval.datasets.samples import samples_folder
+from retrieval.workflows.recipes import load_recipe
 from tests.conftest import REPOSITORY
 
 
@@ -24,6 +26,24 @@ def test_its_absence_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 def test_the_demo_indexes_it_once_and_shows_a_search(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETRIEVAL_PRECISION", "auto")
+    short = load_recipe("quick-head", {"epochs": "2", "dimension": "16", "trials": "[1.0]"})
+    monkeypatch.setattr("retrieval.workflows.recipes.load_recipe", lambda _: short)
+    monkeypatch.setattr(sys, "argv", ["retrieval", "demo", "--no-serve", "--gallery", str(tmp_path / "demo")])
+    for embedded in (392, 0):
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capfd.readouterr()
+        assert not ended.value.code, said.err
+        assert f"392 images indexed ({embedded} embedded now)" in said.out
+        assert "Neighbours of" in said.out
+        assert "UNTRAINED" in said.err
+
+
+@pytest.mark.slow
+def test_the_demo_as_it_is_started_with_its_whole_lesson(
     tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RETRIEVAL_PRECISION", "auto")

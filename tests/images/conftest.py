@@ -1,13 +1,20 @@
 """Pictures and files for the tests of ``retrieval.images``."""
 
 import io
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
+
+from retrieval.core.settings import Limits
+from retrieval.images.pool import DecodePool
+
+from .support import eventually
 
 PLUGINS = Path(__file__).parent / "plugins"
 
@@ -58,3 +65,24 @@ def write(tmp_path: Path) -> Callable[[str, bytes], bytes]:
 def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the pool's workers find the modules in ``plugins/`` the way this process would."""
     monkeypatch.syspath_prepend(str(PLUGINS))
+
+
+@pytest.fixture
+def nothing_is_left_behind(shared_pool):
+    """No process, dead or alive, and no thread of a pool outlives its test."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    threads = set(threading.enumerate())
+    yield
+    # First the threads: a pool that was closed by one of its own cannot wait for that one.
+    assert eventually(lambda: not set(threading.enumerate()) - threads)
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    assert left == []
+
+
+@pytest.fixture(scope="package")
+def shared_pool():
+    """One pool for all tests that do no harm to it; started on its first job."""
+    with DecodePool(2, Limits(seconds=20, max_bytes=200_000, max_pixels=1_000_000)) as pool:
+        pool.warm()
+        assert eventually(lambda: len(pool.pids()) == 2)
+        yield pool

@@ -11,7 +11,7 @@ from retrieval.core.settings import Limits
 from retrieval.images.views import fit_within, full, thumbnail
 
 from .conftest import draw_photo, encode
-from .test_decode import expected_srgb, oriented, wide_gamut_profile
+from .support import expected_srgb, oriented, wide_gamut_profile
 
 MAKERS = [(thumbnail, "WEBP"), (full, "JPEG")]
 

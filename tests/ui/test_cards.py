@@ -58,6 +58,22 @@ def test_a_card_shows_score_labels_and_path_and_carries_all_facts() -> None:
     assert [attributes["alt"] for tag, attributes in tree.tags if tag == "img"] == ["apple, red"]
 
 
+@pytest.mark.parametrize(("probability", "words"), [(0.93, "93%"), (0.9999, ">99%"), (0.0, "<1%")])
+def test_a_card_says_the_chance_beside_the_score_and_what_it_is(probability: float, words: str) -> None:
+    tree = _Tree(cards.render_results(result([replace(NEIGHBOUR, probability=probability)]), ADDRESSES))
+    (chance,) = tree.with_class("chance")
+    assert "label" in (chance[1]["title"] or "")
+    assert f"0.873{words} same label" in tree.text
+    (card,) = tree.with_class("card")
+    assert f"score 0.873, {words} likely the same label." in (card[1]["aria-label"] or "")
+
+
+def test_a_card_of_a_space_that_is_not_calibrated_says_no_chance() -> None:
+    tree = _Tree(cards.render_results(result([NEIGHBOUR]), ADDRESSES))
+    assert not tree.with_class("chance")
+    assert "same label" not in tree.text.lower()
+
+
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_odd_names_and_labels_stay_text(name: bytes) -> None:
     path = "/photos/" + name.decode("utf-8", "surrogateescape")

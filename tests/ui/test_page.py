@@ -379,6 +379,25 @@ def test_an_offline_original_is_a_placeholder(staged: Callable[..., Visit]) -> N
     expect(here.dialog.locator(".viewer-missing")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_chance_stands_on_the_line_of_the_score_and_within_its_card(staged: Callable[..., Visit], width: int) -> None:
+    from dataclasses import replace
+
+    found = tuple(replace(one, probability=0.93) for one in neighbours(8))
+    here = staged(SearcherTwin(answer=result(found)), viewport={"width": width, "height": 844}).open()
+    here.page.locator("button.sample").first.click()
+    card = here.cards.nth(1)
+    expect(card.locator(".chance")).to_have_text("93% same label")
+    # In one go: the page may be on its way to the answer.
+    score, chance, whole = card.evaluate(
+        "card => ['.score', '.chance'].map((name) => card.querySelector(name)).concat([card])"
+        ".map((part) => part.getBoundingClientRect().toJSON())"
+    )
+    assert abs(score["bottom"] - chance["bottom"]) < 5
+    assert score["right"] <= chance["left"] + 1
+    assert chance["right"] <= whole["right"] - 5
+
+
 def test_an_unexpected_error_is_no_red_box(staged: Callable[..., Visit]) -> None:
     here = staged(SearcherTwin(answer=ZeroDivisionError("secret"))).open()
     here.page.locator("button.sample").first.click()

@@ -68,6 +68,15 @@ def test_the_page_s_own_addresses_last() -> None:
     assert Addresses().version != addresses.version
 
 
+def test_addresses_are_of_the_generation_that_the_pictures_are_of() -> None:
+    views, addresses = ViewsTwin(), Addresses()
+    picture_routes(views, addresses)
+    before = addresses.picture(7, "full")
+    assert addresses.picture(7, "full") == before
+    views.generation += 1
+    assert addresses.picture(7, "full") != before
+
+
 def test_after_a_restore_the_page_names_pictures_anew(indexed: Path, tiny_model: Path, tmp_path: Path) -> None:
     from retrieval.workflows.backup import backup, restore
     from retrieval.workflows.gallery import Gallery

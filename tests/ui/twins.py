@@ -73,6 +73,7 @@ class ViewsTwin:
 
     def __init__(self) -> None:
         self.made = 0
+        self.generation = 0
 
     def etag(self, image_id: int, kind: Kind) -> str:
         if not 1 <= image_id <= 50:

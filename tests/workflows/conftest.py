@@ -1,6 +1,8 @@
 """Fixtures of the workflows' tests: galleries that are ready to index into, and small folders of pictures."""
 
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ from retrieval.images.pool import DecodePool
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.models.runtime import EncoderRuntime
+from retrieval.workflows import filling
 from retrieval.workflows.encoders import open_runtime
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.models import create_model
 from retrieval.workflows.upkeep import remove_root
 
-from .support import DIMENSION, copy_gallery, fill, index
+from .support import BETTER, DIMENSION, PLATT, copy_gallery, fill, index
 
 
 class _Lasting(DecodePool):
@@ -76,7 +79,7 @@ def _fast(_pool: _Lasting, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
     def shared(*_: Any, **__: Any) -> DecodePool:
         return _pool
 
-    for module in ("indexing", "searching", "views"):
+    for module in ("filling", "indexing", "searching", "views"):
         monkeypatch.setattr(f"retrieval.workflows.{module}.DecodePool", shared)
 
 
@@ -122,3 +125,31 @@ def _six_once(tmp_path_factory: pytest.TempPathFactory, _blank_once: Path) -> tu
 def six(_six_once: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
     """(gallery, photos): an own copy of a gallery of six pictures; the pictures must not be changed."""
     return copy_gallery(_six_once[0], tmp_path / "gallery"), _six_once[1]
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, other_model: Path) -> Callable[..., Path]:
+    """A training run's folder, as ``train`` leaves it; ``change`` is written over what would be proven."""
+
+    def make(**change: Any) -> Path:
+        folder = tmp_path / "run"
+        shutil.copytree(other_model, folder / "encoder")
+        (folder / "metrics.json").write_text(json.dumps({**BETTER, **change}))
+        (folder / "recipe.json").write_text(json.dumps({"recipe": "quick-head", "data": "d" * 64}))
+        (folder / "calibration.json").write_text(json.dumps(PLATT))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two images a commit, and one under way at a time."""
+    flow = filling.embed_files
+
+    def one_by_one(items: Any, *arguments: Any, **options: Any) -> Any:
+        for item in items:
+            yield from flow([item], *arguments, **options)
+
+    monkeypatch.setattr(filling, "_BATCH_IMAGES", 2)
+    monkeypatch.setattr(filling, "embed_files", one_by_one)

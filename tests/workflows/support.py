@@ -1,18 +1,26 @@
 """What the tests of the workflows and of the command line share."""
 
+import csv
 import hashlib
+import io
 import os
 import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from retrieval.core.errors import NotProven
+from retrieval.models.folder import load_encoder
+from retrieval.workflows import labels as workflow
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.indexing import IndexReport, index_paths
 from retrieval.workflows.live_index import LiveIndex
+from retrieval.workflows.switching import SwitchRefused, SwitchReport, switch
 
 DIMENSION = 256
 """Of the encoder that these tests use."""
@@ -122,3 +130,91 @@ def environment(**more: str) -> dict[str, str]:
 
 
 PYTHON = sys.executable
+
+
+BETTER = {
+    "comparison": {
+        "recall_at_1": {"mean": 0.1, "low": 0.05, "high": 0.15},
+        "map_at_r": {"mean": 0.2, "low": 0.1, "high": 0.3},
+    },
+    "split": {"leaks": 0},
+}
+"""Metrics of a run that the gate lets pass."""
+
+PLATT = {"kind": "platt", "slope": 12.0, "intercept": -6.0, "pairs": 100, "positives": 40, "threshold": 0.9}
+
+
+def switch_to(gallery: Path, model: Path | str, **options: Any) -> SwitchReport:
+    """A switch; every image must be accounted for."""
+    report = switch(gallery, str(model), **{"workers": 1, **options})
+    if not report.interrupted and not options.get("estimate_only"):
+        assert report.covered + len(report.skipped) == report.total
+    return report
+
+
+def live_fingerprint(gallery: Path) -> str:
+    with Gallery(gallery) as opened:
+        return opened.live_space().fingerprint
+
+
+def an_image(gallery: Path) -> int:
+    """The number of some image."""
+    with Gallery(gallery) as opened:
+        return int(opened.catalog.spaces.findable(opened.live_space().id)[0][0])
+
+
+def refusal(gallery: Path, model: Path | str, **options: Any) -> SwitchRefused:
+    before = live_fingerprint(gallery)
+    with pytest.raises(SwitchRefused) as caught:
+        switch_to(gallery, model, **options)
+    assert live_fingerprint(gallery) == before
+    assert caught.value.exit_code == NotProven.exit_code
+    assert "--force" in caught.value.hint
+    assert not caught.value.report.switched
+    return caught.value
+
+
+def vectors_by_name(gallery: Path, model: Path) -> dict[str, np.ndarray]:
+    """What the live space stores, by file name."""
+    with Gallery(gallery) as opened:
+        space = opened.live_space()
+        assert space.fingerprint == load_encoder(model)[1].fingerprint
+        ids, _ = opened.catalog.spaces.embedded_rows(space.id)
+        stored = opened.store(space).read(ids)
+        records = opened.catalog.images.records(ids.tolist())
+        return {os.path.basename(records[i].paths[0]): vector for i, vector in zip(ids.tolist(), stored, strict=True)}
+
+
+class StopAfter:
+    """Asks to stop once so many images are done."""
+
+    def __init__(self, images: int) -> None:
+        self.left = images
+        self.done = 0
+
+    def progress(self, progress: Any) -> None:
+        self.done = progress.done
+
+    def stop(self) -> bool:
+        return self.done >= self.left
+
+
+def carried(gallery: Path) -> dict[str, tuple[str, ...]]:
+    """The labels of every image by file name; those without any are left out."""
+    with Gallery(gallery) as opened:
+        ids = {event.image_id for event in opened.catalog.labels.standing()}
+        records = opened.catalog.images.records(sorted(ids))
+        return {os.path.basename(record.paths[0]): record.labels for record in records.values() if record.paths}
+
+
+def id_of(gallery: Path, path: Path) -> int:
+    with Gallery(gallery) as opened:
+        return workflow.image_ids(opened.catalog, [os.fsencode(path)])[os.fsencode(path)]
+
+
+def table(path: Path, *rows: tuple[str, ...], columns: str = "path,label") -> Path:
+    """A CSV as a spreadsheet writes it."""
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([tuple(columns.split(",")), *rows])
+    path.write_bytes(out.getvalue().encode("utf-8", "surrogateescape"))
+    return path

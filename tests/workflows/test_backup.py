@@ -311,6 +311,7 @@ def test_a_backup_with_a_newer_catalog_asks_for_an_update(saved: Path, six: tupl
     refused(tmp_path / "newer.tar", six[0], GalleryTooNew)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_restoring_waits_for_nobody_who_writes(saved: Path, six: tuple[Path, Path]) -> None:
     with Gallery(six[0]) as opened, opened.layout.writing():
         before, beside = contents(six[0]), sorted(six[0].parent.iterdir())
@@ -334,6 +335,7 @@ def on_rename_of(folder: Path, monkeypatch: pytest.MonkeyPatch, before: Callable
     monkeypatch.setattr("os.replace", watched)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_nobody_writes_to_a_gallery_that_is_about_to_be_moved(
     saved: Path, six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -374,6 +376,7 @@ def test_who_writes_between_the_renames_writes_to_the_restored_gallery(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows moves no folder in which a file is open")
+@pytest.mark.usefixtures("impatient")
 def test_a_lock_that_was_taken_in_a_folder_that_has_moved_is_no_lock(
     saved: Path, six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +398,7 @@ def test_a_lock_that_was_taken_in_a_folder_that_has_moved_is_no_lock(
             pass
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_folder_that_a_writer_made_between_the_renames_is_no_gallery(
     six: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from retrieval.core.errors import DiskFull, Interrupted, RetrievalError
-from retrieval.workflows.demo import DEMO_MODEL, demo_model, lesson
+from retrieval.core.errors import BadValue, DiskFull, Interrupted, RetrievalError
+from retrieval.workflows.demo import DEMO_MODEL, demo_model, lesson, refuse_other_pictures
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.recipes import load_recipe
 from retrieval.workflows.training import TrainingHooks
 
-from .support import fill, index
+from .support import contents, fill, index, save
 
 
 def test_a_new_gallery_begins_with_the_demo_s_encoder_and_one_that_has_another_keeps_it(
@@ -35,6 +35,44 @@ def test_the_demo_s_own_encoder_is_named_again_so_that_a_damaged_copy_is_replace
 
 
 @pytest.fixture
+def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two classes of two sample images, in the place of the project's own."""
+    for number in range(2):
+        for n in range(2):
+            save(tmp_path / "samples" / f"class{number}" / f"{n}.jpg", 500 + 10 * number + n, format="JPEG")
+    monkeypatch.setattr("retrieval.workflows.demo.samples_folder", lambda: tmp_path / "samples")
+    return tmp_path / "samples"
+
+
+@pytest.mark.usefixtures("samples")
+def test_the_demo_refuses_a_gallery_of_other_pictures(six: tuple[Path, Path]) -> None:
+    before = contents(six[0])
+    with pytest.raises(BadValue, match="holds other images") as refused:
+        refuse_other_pictures(six[0])
+    assert "Leave out --gallery" in refused.value.hint
+    assert contents(six[0]) == before
+
+
+def test_the_demo_takes_a_gallery_that_is_not_there_or_empty_or_its_own(
+    gallery: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_other_pictures(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+    refuse_other_pictures(gallery)
+    index(gallery, samples)
+    # Somebody's own pictures may have come to the samples since.
+    index(gallery, fill(tmp_path / "photos", range(3)))
+    refuse_other_pictures(gallery)
+    # A checkout that was moved; then samples that were drawn anew.
+    moved = samples.rename(tmp_path / "moved")
+    monkeypatch.setattr("retrieval.workflows.demo.samples_folder", lambda: moved)
+    refuse_other_pictures(gallery)
+    monkeypatch.setattr("retrieval.workflows.demo.samples_folder", lambda: samples)
+    fill(samples / "class0", range(600, 602))
+    refuse_other_pictures(gallery)
+
+
+@pytest.fixture
 def taught(gallery: Path, tmp_path: Path) -> tuple[Path, str]:
     """(gallery, fingerprint): twelve folders of three pictures."""
     for number in range(12):
@@ -46,7 +84,7 @@ def test_a_lesson_that_is_stopped_says_how_the_demo_goes_on_and_it_does(
     taught: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery, fingerprint = taught
-    short = load_recipe("quick-head", {"epochs": "6", "dimension": "8"})
+    short = load_recipe("quick-head", {"epochs": "6", "dimension": "8", "trials": "[1.0]"})
     monkeypatch.setattr("retrieval.workflows.recipes.load_recipe", lambda _: short)
     asked = itertools.count()
     with pytest.raises(Interrupted, match="Stopped after") as stopped:

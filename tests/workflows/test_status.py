@@ -5,7 +5,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -210,12 +209,9 @@ def test_an_index_older_or_newer_than_the_catalog_is_told_apart(gallery: Path, f
 
 
 @pytest.fixture
-def switched(
-    six: tuple[Path, Path], other_model: Path, _pool: Any, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Path, Path, str]:
+def switched(six: tuple[Path, Path], other_model: Path) -> tuple[Path, Path, str]:
     """(gallery, photos, fingerprint of the space that was live before the gallery was switched)."""
     gallery, photos = six
-    monkeypatch.setattr("retrieval.workflows.filling.DecodePool", lambda *_, **__: _pool)
     report = switch(gallery, str(other_model), workers=1)
     assert report.switched
     return gallery, photos, report.previous
@@ -401,6 +397,7 @@ def test_repairing_a_sound_gallery_changes_nothing(six: tuple[Path, Path]) -> No
     assert contents(gallery) == before
 
 
+@pytest.mark.usefixtures("impatient")
 def test_repairing_waits_for_nobody(six: tuple[Path, Path]) -> None:
     gallery, _ = six
     flip(part(gallery, "spaces/*/vectors.f16"), LAST_ROW)

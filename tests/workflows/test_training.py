@@ -25,6 +25,8 @@ from retrieval.workflows.training import Request, TrainingHooks, TrainReport, tr
 from ..conftest import draw
 
 QUICK = {"epochs": "4", "validate_every": "2", "dimension": "16", "batch_size": "16", "log_every": "1"}
+ONE_RATE = {"trials": "[1.0]"}
+"""Where what the learning rates bring is not the subject, one is tried, not three."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def request(dataset: object, out: Path, model: Path | None, recipe: str = "quick
 
 
 def tiny_full(**changes: str) -> Recipe:
-    values = {**QUICK, "head_epochs": "2", "epochs": "2", "validate_every": "1", **changes}
+    values = {**QUICK, **ONE_RATE, "head_epochs": "2", "epochs": "2", "validate_every": "1", **changes}
     return load_recipe("triplet-center", values)
 
 
@@ -282,7 +284,11 @@ def test_a_split_that_a_table_gave_to_a_gallery_is_kept_to(shelf: tuple[Path, Pa
     table = tmp_path / "table.csv"
     table.write_text("path,label,split\n" + "".join(rows))
     import_csv(gallery, table)
-    report = train(Request("gallery", load_recipe("quick-head", QUICK), tmp_path / "run", gallery=gallery, workers=1))
+    report = train(
+        Request(
+            "gallery", load_recipe("quick-head", {**QUICK, **ONE_RATE}), tmp_path / "run", gallery=gallery, workers=1
+        )
+    )
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     assert (report.split, split["kind"]) == ("given", "given")
     assert {Path(path).stem for path in split["test"]} == {"0"}
@@ -291,12 +297,12 @@ def test_a_split_that_a_table_gave_to_a_gallery_is_kept_to(shelf: tuple[Path, Pa
 
 def test_the_split_of_a_gallery_goes_where_the_gallery_goes(shelf: tuple[Path, Path], tmp_path: Path) -> None:
     gallery, _ = shelf
-    recipe = load_recipe("quick-head", QUICK)
+    recipe = load_recipe("quick-head", {**QUICK, **ONE_RATE})
     train(Request("gallery", recipe, tmp_path / "one", gallery=gallery, workers=1))
     first = json.loads((tmp_path / "one" / "split.json").read_text())
     backup(gallery, tmp_path / "gallery.tar")
     restore(tmp_path / "gallery.tar", tmp_path / "elsewhere")
-    another = load_recipe("quick-head", {**QUICK, "seed": "9"})
+    another = load_recipe("quick-head", {**QUICK, **ONE_RATE, "seed": "9"})
     train(Request("gallery", another, tmp_path / "two", gallery=tmp_path / "elsewhere", workers=1))
     assert json.loads((tmp_path / "two" / "split.json").read_text()) == first
     assert status(tmp_path / "elsewhere", check=True).agree
@@ -313,7 +319,7 @@ def test_a_gallery_trains_on_its_own_vectors_without_reading_a_file(
     index_paths(gallery, [copy], model=str(tiny_model))
     import_folders(gallery)
     shutil.rmtree(copy)
-    recipe = load_recipe("quick-head", QUICK)
+    recipe = load_recipe("quick-head", {**QUICK, **ONE_RATE})
     report = train(Request("gallery", recipe, tmp_path / "run", gallery=gallery, workers=1))
     assert (report.images, report.classes) == (72, 12)
     assert verify_folder(tmp_path / "run" / "encoder").dimension == 16
@@ -324,7 +330,7 @@ def test_the_start_of_a_folder_of_photos_is_the_gallerys_encoder(
 ) -> None:
     index_paths(tmp_path / "gallery", [dataset / "class00"], model=str(other_model))
     said: list[str] = []
-    asked = replace(request(dataset, tmp_path / "run", None), gallery=tmp_path / "gallery")
+    asked = replace(request(dataset, tmp_path / "run", None, **ONE_RATE), gallery=tmp_path / "gallery")
     train(asked, hooks=TrainingHooks(say=said.append))
     start = json.loads((tmp_path / "run" / "recipe.json").read_text())["start"]
     assert start["fingerprint"] == verify_folder(other_model).fingerprint
@@ -398,14 +404,18 @@ def test_unreadable_images_are_said_counted_and_left_out(dataset: Path, tiny_mod
     shutil.copytree(dataset, copy)
     (copy / "class00" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     said: list[str] = []
-    report = train(request(copy, tmp_path / "run", tiny_model), hooks=TrainingHooks(say=said.append))
+    report = train(request(copy, tmp_path / "run", tiny_model, **ONE_RATE), hooks=TrainingHooks(say=said.append))
     assert (report.images, report.unreadable) == (71, 1)
     assert any("1 of 72 images cannot be read" in line for line in said)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"sampler": "class_balanced"}, {"mine_every": "2"}, {"supervised_contrastive.miner": "all_pairs"}],
+    [
+        {"sampler": "class_balanced", **ONE_RATE},
+        {"mine_every": "2", **ONE_RATE},
+        {"supervised_contrastive.miner": "all_pairs"},
+    ],
     ids=["class-balanced batches", "hard examples of the whole set", "a miner"],
 )
 def test_batches_may_be_made_in_other_ways(
@@ -427,7 +437,7 @@ def test_resuming_where_there_is_no_run_is_said_and_begins_one(
 ) -> None:
     said: list[str] = []
     out = from_the_same_features(trained[0], tmp_path / "run")
-    train(replace(request(dataset, out, tiny_model), resume=True), hooks=TrainingHooks(say=said.append))
+    train(replace(request(dataset, out, tiny_model, **ONE_RATE), resume=True), hooks=TrainingHooks(say=said.append))
     assert any("no run in" in line for line in said)
 
 

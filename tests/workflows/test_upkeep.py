@@ -140,6 +140,7 @@ def test_an_offline_folder_with_images_is_never_left_behind(gallery: Path, folde
     assert len(list_roots(gallery)) == 2
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_writes_needs_the_lock_and_what_reads_does_not(six: tuple[Path, Path]) -> None:
     gallery, photos = six
     with Gallery(gallery) as opened, opened.layout.writing():
