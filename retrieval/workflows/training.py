@@ -28,6 +28,7 @@ from retrieval.models.create import describe, with_projection
 from retrieval.models.encoder import Encoder
 from retrieval.models.folder import save_encoder
 from retrieval.models.resolve import resolve_model
+from retrieval.models.threads import torch_threads
 from retrieval.training.config import FREE_TO_CHANGE
 from retrieval.training.loop import Fitted
 from retrieval.workflows.embedding_sets import (
@@ -70,8 +71,10 @@ def train(request: Request, *, settings: Settings | None = None, hooks: Training
         run.refuse_if_used()
     elif not (run.folder / "recipe.json").exists():
         hooks.say(f"There is no run in {run.folder} to go on with: a new one begins.")
-    with disk_full_is_said(str(request.out), AGAIN), run.writing():
-        return _Training(request, run, settings or load_settings(), hooks).go()
+    settings = settings or load_settings()
+    # All of it, not the loop alone: embedding leaves its own number of threads set, and the proof computes too.
+    with disk_full_is_said(str(request.out), AGAIN), run.writing(), torch_threads(settings.threads):
+        return _Training(request, run, settings, hooks).go()
 
 
 @dataclass

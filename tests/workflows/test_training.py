@@ -158,6 +158,20 @@ def test_a_run_that_is_stopped_goes_on_bit_for_bit(
     assert same_weights(trained[0], out)
 
 
+def test_it_trains_on_as_many_threads_as_the_settings_say(
+    trained: tuple[Path, TrainReport], dataset: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setenv("RETRIEVAL_THREADS", str(before + 1))
+    seen: set[int] = set()
+    # Embedding sets the number too: here nothing is embedded before the training.
+    out = from_the_same_features(trained[0], tmp_path / "run")
+    asked = replace(request(dataset, out, tiny_model, epochs="1"), resume=True)
+    train(asked, hooks=TrainingHooks(progress=lambda _: seen.add(torch.get_num_threads())))
+    assert seen == {before + 1}
+    assert torch.get_num_threads() == before
+
+
 def test_another_run_is_not_resumed(trained: tuple[Path, TrainReport], dataset: Path, other_model: Path) -> None:
     out, _ = trained
     before = sorted(path.name for path in out.iterdir())
