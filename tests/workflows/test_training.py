@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -245,6 +246,53 @@ def test_the_whole_encoder_is_trained(dataset: Path, tiny_model: Path, tmp_path:
     frozen = {f"{name}.{part}" for name in norms for part in start.backbone.get_submodule(name).state_dict()}
     assert frozen
     assert changed == set(start.backbone.state_dict()) - frozen
+
+
+class StopIn:
+    """Hooks that stop a run after some steps of one part of it."""
+
+    def __init__(self, part: str, steps: int) -> None:
+        self.part, self.left, self.there = part, steps, False
+
+    def hooks(self) -> TrainingHooks:
+        return TrainingHooks(begin=self._begin, progress=self._count, stop=lambda: self.left <= 0)
+
+    def _begin(self, part: str) -> None:
+        self.there = part == self.part
+
+    def _count(self, _: object) -> None:
+        self.left -= self.there
+
+
+def test_a_whole_encoder_that_is_stopped_goes_on_bit_for_bit(
+    trained: tuple[Path, TrainReport],
+    dataset: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Within its second epoch."""
+    # What counts is what the training does: every look at the validation part finds it better than before.
+    monkeypatch.setattr("retrieval.workflows.fitting.validation_score", _growing())
+    monkeypatch.setenv("RETRIEVAL_THREADS", "1")
+    recipe = tiny_full(batch_size="8", per_class="2", average="0.9", learning_rate="1e-3", blend="false")
+
+    def asked(out: Path) -> Request:
+        return Request(str(dataset), recipe, out, str(tiny_model), workers=1, resume=True)
+
+    whole, cut = (from_the_same_features(trained[0], tmp_path / name) for name in ("whole", "cut"))
+    expected = train(asked(whole))
+    steps = expected.metrics["training"][1]["steps"]
+    with pytest.raises(Interrupted, match=f"Stopped after {steps - 1} steps"):
+        train(asked(cut), hooks=StopIn("The whole encoder", steps - 1).hooks())
+    assert steps // 2 < steps - 1
+    assert train(asked(cut)).metrics["training"][1] == expected.metrics["training"][1] | {
+        "best_value": ANY,
+        "start_value": ANY,
+    }
+    assert same_weights(whole, cut)
+    start, result = (load_encoder(folder)[0].backbone.state_dict() for folder in (tiny_model, cut / "encoder"))
+    assert any(not torch.equal(start[name], result[name]) for name in start)
 
 
 def _growing() -> Callable[..., float]:
