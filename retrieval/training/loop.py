@@ -90,9 +90,9 @@ class _Run:
         validate: Callable[[Method], float] | None,
         hooks: TrainHooks,
     ) -> None:
-        self.method, self.source, self.config = method, source, config
+        self.method, self.source, self.config = method, source, devices.resolved(config)
         self.folder, self.validate, self.hooks = folder, validate, hooks
-        self.fabric = devices.start_fabric(config)
+        self.fabric = devices.start_fabric(self.config)
         self.first = self.fabric.global_rank == 0
         self.place, self.meter, self.watch = Place(), Meter(), Watch()
         self.best: dict[str, Tensor] | None = None

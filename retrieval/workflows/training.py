@@ -295,9 +295,13 @@ class _Training:
 
 
 def _deciding(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything of a stored recipe that decides about weights, flat."""
+    """Everything of a stored recipe that decides about weights, flat.
+
+    The precision is not compared here but in the checkpoint, which knows what ``"auto"`` stood for: who goes on with
+    the run on another machine has to name it.
+    """
     own = {key: value for key, value in recipe.items() if key not in ("summary", "cost", "expected", "loop")}
-    return own | {key: value for key, value in recipe["loop"].items() if key not in FREE_TO_CHANGE}
+    return own | {key: value for key, value in recipe["loop"].items() if key not in (*FREE_TO_CHANGE, "precision")}
 
 
 def _try_losses(recipe: Recipe) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from retrieval.core.errors import BadValue, ModelDamaged, TrainingFailed
 from retrieval.methods.method import Method
-from retrieval.training import checkpoint
+from retrieval.training import checkpoint, devices
 from retrieval.training.hooks import Progress, TrainHooks, Validated
 from retrieval.training.loop import fit
 from tests.training.tiny import (
@@ -308,6 +308,25 @@ def test_resuming_needs_the_same_run(tmp_path: Path) -> None:
     with pytest.raises(BadValue, match="dataset or split has changed"):
         fit(method(), TinySource(4), config(epochs=1), folder=tmp_path, resume=True)
     fit(method(), TinySource(), config(epochs=1, log_every=1), folder=tmp_path, resume=True)
+
+
+def test_a_run_goes_on_in_the_precision_it_began_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``auto`` is another one on another machine; the one it stood for is kept."""
+    monkeypatch.setattr(devices, "has_fast_bf16", lambda: True)
+    whole, rest = method(), method()
+    fit(whole, TinySource(), config(precision="auto"), folder=tmp_path / "whole")
+    fit(
+        method(), TinySource(), config(precision="auto"), folder=tmp_path / "parts",
+        hooks=TrainHooks(stop=StopAfter(4)),
+    )  # fmt: skip
+    monkeypatch.setattr(devices, "has_fast_bf16", lambda: False)
+    before = (tmp_path / "parts" / "last.ckpt").read_bytes()
+    with pytest.raises(BadValue, match="started in the precision bf16-mixed; here it would go on in 32-true") as caught:
+        fit(method(), TinySource(), config(precision="auto"), folder=tmp_path / "parts", resume=True)
+    assert "--set precision=bf16-mixed" in caught.value.hint
+    assert (tmp_path / "parts" / "last.ckpt").read_bytes() == before
+    fit(rest, TinySource(), config(precision="bf16-mixed"), folder=tmp_path / "parts", resume=True)
+    same_state(whole, rest)
 
 
 def test_resuming_nothing_is_starting(tmp_path: Path) -> None:

@@ -271,13 +271,13 @@ def test_a_whole_encoder_that_is_stopped_goes_on_bit_for_bit(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Within its second epoch."""
+    """Within its second epoch; and in no other precision than it began with, whatever another machine likes best."""
     # What counts is what the training does: every look at the validation part finds it better than before.
     monkeypatch.setattr("retrieval.workflows.fitting.validation_score", _growing())
     monkeypatch.setenv("RETRIEVAL_THREADS", "1")
     recipe = tiny_full(batch_size="8", per_class="2", average="0.9", learning_rate="1e-3", blend="false")
 
-    def asked(out: Path) -> Request:
+    def asked(out: Path, recipe: Recipe = recipe) -> Request:
         return Request(str(dataset), recipe, out, str(tiny_model), workers=1, resume=True)
 
     whole, cut = (from_the_same_features(trained[0], tmp_path / name) for name in ("whole", "cut"))
@@ -286,7 +286,15 @@ def test_a_whole_encoder_that_is_stopped_goes_on_bit_for_bit(
     with pytest.raises(Interrupted, match=f"Stopped after {steps - 1} steps"):
         train(asked(cut), hooks=StopIn("The whole encoder", steps - 1).hooks())
     assert steps // 2 < steps - 1
-    assert train(asked(cut)).metrics["training"][1] == expected.metrics["training"][1] | {
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("RETRIEVAL_PRECISION", "bf16")
+        with pytest.raises(BadValue, match="started in the precision 32-true; here it would go on in bf16-mixed") as no:
+            train(asked(cut))
+    assert "--set precision=32-true" in no.value.hint
+    named = tiny_full(
+        batch_size="8", per_class="2", average="0.9", learning_rate="1e-3", blend="false", precision="32-true"
+    )
+    assert train(asked(cut, named)).metrics["training"][1] == expected.metrics["training"][1] | {
         "best_value": ANY,
         "start_value": ANY,
     }
