@@ -8,7 +8,7 @@ variable                      default      meaning
 ``RETRIEVAL_MAX_FILE_MB``     1024         larger files are refused before they are read
 ``RETRIEVAL_MAX_UPLOAD_MB``   64           larger uploads are refused
 ``RETRIEVAL_DECODE_SECONDS``  30           a file that takes longer to decode is a failure
-``RETRIEVAL_THREADS``         (cores)      processor threads for the encoder and the index
+``RETRIEVAL_THREADS``         (cores)      processor threads for the encoder, its training and the index
 ``RETRIEVAL_PRECISION``       auto         numbers the encoder computes in: auto (measured), fp32, bf16 or fp16
 ``RETRIEVAL_PLUGINS``         (none)       modules with further Pillow formats, imported by the decoders
 ``RETRIEVAL_DATA``            (user data)  what is remembered of datasets: their splits

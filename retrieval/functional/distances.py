@@ -19,18 +19,19 @@ def widened(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
-def similarities(x: Tensor, y: Tensor) -> Tensor:
+def similarities(x: Tensor, y: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Dot products; cosines where the rows have unit norm.
 
     Args:
         x: [A, D].
         y: [B, D].
+        out: [A, B] to be written to, where no gradient is wanted; None makes a new one.
 
     Returns:
         [A, B].
     """
     with torch.autocast(x.device.type, enabled=False):
-        return widened(x) @ widened(y).T
+        return torch.mm(widened(x), widened(y).T, out=out)
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
@@ -103,13 +104,27 @@ class Expanded(NamedTuple):
             x, y = x - middle, y - middle
         return cls(x, y, x.square().sum(dim=1), y.square().sum(dim=1))
 
-    def squared(self, rows: slice) -> Tensor:
-        """[R, B] squared distances of some rows of x."""
+    @classmethod
+    def among(cls, x: Tensor) -> "Expanded":
+        """Prepare [B, D] rows for distances to each other: as ``of(x, x)``, without a second copy."""
+        if len(x):
+            x = x - x.mean(dim=0)
+        squares = x.square().sum(dim=1)
+        return cls(x, x, squares, squares)
+
+    def squared(self, rows: slice | Tensor, *, out: Tensor | None = None, work: Tensor | None = None) -> Tensor:
+        """[R, B] squared distances of some rows of x.
+
+        Args:
+            rows: of x, a slice or [R] numbers.
+            out, work: [R, B] to be written to, so that a walk over many blocks allocates nothing; None makes new ones.
+        """
         squares = self.x_squares[rows, None]
-        values = torch.addmm(self.y_squares, self.x[rows], self.y.T, alpha=-2).add_(squares)
+        values = torch.addmm(self.y_squares, self.x[rows], self.y.T, alpha=-2, out=out).add_(squares)
         # Coinciding rows have nearly equal squares, so one side's are enough to know the size of the rounding. The
         # mask is made of floats, which a CPU compares and multiplies several times as fast as it fills by bools.
-        apart = torch.gt(values, NOISE * torch.finfo(values.dtype).eps * squares, out=torch.empty_like(values))
+        work = torch.empty_like(values) if work is None else work
+        apart = torch.gt(values, NOISE * torch.finfo(values.dtype).eps * squares, out=work)
         return values.mul_(apart)
 
 

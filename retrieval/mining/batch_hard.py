@@ -7,10 +7,11 @@ https://arxiv.org/abs/1703.07737
 import torch
 from torch import Tensor
 
-from retrieval.functional.distances import distances
 from retrieval.functional.mined import Triplets
-from retrieval.mining.blocks import check_batch, joined, row_blocks
+from retrieval.mining.blocks import check_batch, row_blocks
+from retrieval.mining.collector import Collector
 from retrieval.mining.walk import MARGIN
+from retrieval.mining.workspace import Measured, Workspace
 
 
 @torch.no_grad()
@@ -34,11 +35,12 @@ def batch_hard(
         ValueError: shapes that do not fit.
     """
     check_batch(embeddings, labels)
-    parts = []
+    space = Workspace(labels.device)
+    measured, found = Measured(embeddings, space), Collector(3, len(labels), labels.device)
     for block in row_blocks(labels):
-        between = distances(embeddings[block.anchors], embeddings)
-        farthest = between.masked_fill(~block.positive, -torch.inf).argmax(dim=1)
-        nearest = between.masked_fill(~block.negative, torch.inf).argmin(dim=1)
+        between = measured(block.anchors)
+        farthest = space.masked("work", between, ~block.positive, -torch.inf).argmax(dim=1)
+        nearest = between.masked_fill_(~block.negative, torch.inf).argmin(dim=1)
         whole = block.positive.any(dim=1) & block.negative.any(dim=1)
-        parts.append(Triplets(block.anchors[whole], farthest[whole], nearest[whole]))
-    return joined(parts, labels.device)
+        found.add(block.anchors[whole], farthest[whole], nearest[whole])
+    return found.triplets()

@@ -8,10 +8,11 @@ negative lies beyond the positive, the farthest negative is taken.
 import torch
 from torch import Tensor
 
-from retrieval.functional.distances import distances
 from retrieval.functional.mined import Triplets
-from retrieval.mining.blocks import check_batch, joined, pair_blocks
-from retrieval.mining.walk import MARGIN
+from retrieval.mining.blocks import check_batch, pair_blocks
+from retrieval.mining.collector import Collector
+from retrieval.mining.walk import MARGIN, possible_triplets
+from retrieval.mining.workspace import Measured, Workspace
 
 
 @torch.no_grad()
@@ -33,14 +34,15 @@ def batch_semihard(
         ValueError: shapes that do not fit.
     """
     check_batch(embeddings, labels)
-    parts = []
+    space = Workspace(labels.device)
+    measured, found = Measured(embeddings, space), Collector(3, possible_triplets(labels)[0], labels.device)
     for block in pair_blocks(labels):
-        between = distances(embeddings[block.rows], embeddings)
-        farthest = between.masked_fill(~block.negative, -torch.inf).argmax(dim=1)
+        between = measured(block.rows)
+        farthest = space.masked("work", between, ~block.negative, -torch.inf).argmax(dim=1)
         to_positive = between[block.place, block.positives][:, None]
-        to_negatives = between.masked_fill(~block.negative, torch.inf)[block.place]
-        beyond, nearest = to_negatives.masked_fill(to_negatives <= to_positive, torch.inf).min(dim=1)
+        to_negatives = space.gathered("negatives", between.masked_fill_(~block.negative, torch.inf), block.place)
+        beyond, nearest = to_negatives.masked_fill_(to_negatives <= to_positive, torch.inf).min(dim=1)
         negatives = torch.where(beyond < torch.inf, nearest, farthest[block.place])
         whole = block.negative.any(dim=1)[block.place]
-        parts.append(Triplets(block.anchors[whole], block.positives[whole], negatives[whole]))
-    return joined(parts, labels.device)
+        found.add(block.anchors[whole], block.positives[whole], negatives[whole])
+    return found.triplets()

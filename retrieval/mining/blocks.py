@@ -1,17 +1,16 @@
 """The B x B matrix of a batch in pieces of a bounded size, so that no miner ever holds B^3 values."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from retrieval.functional.labels import negative_mask, positive_mask
-from retrieval.functional.mined import Triplets
 from retrieval.functional.triplets import blocks
 
-BLOCK_VALUES = 1 << 21
-"""Most entries of a piece, unless a single row has more: 8 MiB in float32."""
+BLOCK_VALUES = 1 << 20
+"""Most entries of a piece, unless a single row has more: 4 MiB in float32."""
 
 
 class Rows(NamedTuple):
@@ -70,11 +69,3 @@ def pair_blocks(labels: Tensor, most_values: int | None = None) -> Iterator[Pair
         rows, place = torch.unique_consecutive(anchors, return_inverse=True)
         # An anchor is no negative of itself in any case, so its own column needs no care here.
         yield PairRows(anchors, positives, rows, place, negative_mask(labels[rows], labels))
-
-
-def joined(parts: Sequence[Triplets], device: torch.device) -> Triplets:
-    """The parts as one; the empty result has length 0."""
-    if not parts:
-        none = torch.empty(0, dtype=torch.int64, device=device)
-        return Triplets(none, none, none)
-    return Triplets(*(torch.cat(column) for column in zip(*parts, strict=True)))

@@ -8,10 +8,11 @@ q(d) ~ d^(n-2) (1 - d^2/4)^((n-3)/2); a negative is drawn with a weight of 1 / q
 import torch
 from torch import Tensor
 
-from retrieval.functional.distances import distances
 from retrieval.functional.mined import Triplets
-from retrieval.mining.blocks import check_batch, joined, pair_blocks
-from retrieval.mining.walk import MARGIN
+from retrieval.mining.blocks import check_batch, pair_blocks
+from retrieval.mining.collector import Collector
+from retrieval.mining.walk import MARGIN, possible_triplets
+from retrieval.mining.workspace import Measured, Workspace
 
 
 @torch.no_grad()
@@ -46,17 +47,19 @@ def distance_weighted(
     check_batch(embeddings, labels)
     if not 0 < nearest <= farthest < 2:
         raise ValueError(f"Distances from {nearest} to {farthest} do not lie within 0 and 2.")
-    parts = []
+    # Float64, so that a sum over thousands does not swallow small weights; Apple's devices have none.
+    wide = torch.float32 if labels.device.type == "mps" else torch.float64
+    space = Workspace(labels.device)
+    measured, found = Measured(embeddings, space), Collector(3, possible_triplets(labels)[0], labels.device)
     for block in pair_blocks(labels):
-        between = distances(embeddings[block.rows], embeddings)
+        between = measured(block.rows)
         weights = negative_weights(between, block.negative, embeddings.shape[1], nearest, farthest)
-        # Float64, so that a sum over thousands does not swallow small weights; Apple's devices have none.
-        sums = weights.cumsum(dim=1, dtype=torch.float32 if weights.device.type == "mps" else torch.float64)
+        sums = space.take("sums", tuple(weights.shape), wide).copy_(weights)
+        torch.cumsum(sums, 1, out=sums)
         drawn = (sums[:, -1] > 0)[block.place]
-        place = block.place[drawn]
-        negatives = _draw(sums, place, generator)
-        parts.append(Triplets(block.anchors[drawn], block.positives[drawn], negatives))
-    return joined(parts, labels.device)
+        negatives = _draw(sums, block.place[drawn], generator)
+        found.add(block.anchors[drawn], block.positives[drawn], negatives)
+    return found.triplets()
 
 
 def negative_weights(
@@ -77,16 +80,19 @@ def negative_weights(
     candidates = negative & (between <= farthest)
     d = between.clamp_min(nearest)
     # At and beyond 2 the second logarithm is no number; what is no candidate is masked afterwards.
-    log_weights = (2 - dimension) * d.log() - (dimension - 3) / 2 * (1 - d * d / 4).log()
-    log_weights = log_weights.masked_fill(~candidates, -torch.inf)
+    second = (d * d).div_(-4).add_(1).log_().mul_((dimension - 3) / 2)
+    log_weights = d.log_().mul_(2 - dimension).sub_(second)
+    log_weights.masked_fill_(~candidates, -torch.inf)
     # By row: the maximum of the whole batch would let the weights of a far row vanish, all of them. A row without
     # candidates has the maximum -inf, and -inf - -inf is no number.
     highest = log_weights.amax(dim=1, keepdim=True)
-    return (log_weights - highest.masked_fill(highest.isinf(), 0)).exp()
+    return log_weights.sub_(highest.masked_fill_(highest.isinf(), 0)).exp_()
 
 
 def _draw(sums: Tensor, place: Tensor, generator: torch.Generator | None) -> Tensor:
     """[P] a column for each row in ``place`` with a chance in proportion to its step in the running ``sums`` [R, B].
+
+    ``place`` ascends: all draws of a row are looked up in it together, and no row is copied for each of them.
 
     ``torch.multinomial`` ends its running sum with a 1 whatever the last weight is, and so now and then draws a last
     column of weight 0; here a column of weight 0 is never drawn.
@@ -96,4 +102,8 @@ def _draw(sums: Tensor, place: Tensor, generator: torch.Generator | None) -> Ten
     total = sums[place, -1]
     # The product may be rounded up to the total itself, beyond the last column.
     height = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(sums[place], height[:, None], right=True)[:, 0]
+    draws = torch.bincount(place, minlength=len(sums))
+    turn = torch.arange(len(place), device=sums.device) - (draws.cumsum(0) - draws)[place]
+    heights = height.new_zeros(len(sums), int(draws.max()) if len(place) else 0)
+    heights[place, turn] = height
+    return torch.searchsorted(sums, heights, right=True)[place, turn]

@@ -1,14 +1,27 @@
-"""How much memory a miner may take, said before a run starts."""
+"""How much memory a miner may take, said before a run starts.
+
+What counts is what the process takes from the system, not the tensors that are alive: ``tests/mining/test_memory.py``
+measures both, each miner in a process of its own.
+"""
 
 from retrieval.mining import blocks
 from retrieval.mining.table import MINERS
 
-WORK = {"rows": 32, "pairs": 48, "matrix": 4}
-"""Bytes of work for each entry of a block: a few float32 and bool matrices, and the row numbers of all that is chosen
-in it, should that be everything. ``tests/mining/test_memory.py`` measures them."""
+ROW_WORK = 24
+"""Bytes for each entry of the (anchor, row of the batch) matrices of a block: distances and a copy of them that is
+masked, weights and their running sums in float64, a few masks."""
 
-RESULT = {"triplets": 2 * 3 * 8, "pairs": 2 * 2 * 8}
-"""Bytes of each result: as parts and, at the end, as a whole."""
+PAIR_WORK = 8
+"""Bytes for each entry of the (pair, row of the batch) matrices of a block: distances and masks."""
+
+CHOSEN = 40
+"""Bytes for each entry of a block that is chosen: its place, as found, as columns, and as it is handed on."""
+
+MATRIX_WORK = 4
+"""Bytes for each entry of the label matrix: masks."""
+
+RESULT = {"triplets": 3 * (4 + 8), "pairs": 2 * (4 + 8)}
+"""Bytes of each result: int32 while it waits, int64 at the end."""
 
 LISTED = 128
 """Bytes a row for listing the (anchor, positive) pairs, of which no list is kept."""
@@ -34,12 +47,18 @@ def memory_estimate(name: str, batch: int, per_class: int, dimension: int) -> in
     if min(batch, per_class, dimension) < 1 or per_class > batch:
         raise ValueError(f"{batch} rows, {per_class} a class and {dimension} dimensions do not fit.")
     spec = MINERS[name]
+    most = spec.most(batch, per_class)
+    # The batch is shifted to its mean and squared, and the matrix product packs it once more.
+    shared = LISTED * batch + 3 * 4 * batch * dimension
+    if spec.walks == "matrix":
+        return shared + MATRIX_WORK * batch * batch + 2 * 8 * most
     block = max(blocks.BLOCK_VALUES, batch)
-    entries = {
-        "rows": min(batch * batch, block),
-        "pairs": min(batch * batch * (per_class - 1), block),
-        "matrix": batch * batch,
-    }[spec.walks]
-    # The anchors of a block are gathered, and the batch is shifted to its mean: at most all rows, four times.
-    copies = 4 * 4 * batch * dimension
-    return WORK[spec.walks] * entries + LISTED * batch + copies + RESULT[spec.gives] * spec.most(batch, per_class)
+    if spec.walks == "rows":
+        entries = min(batch * batch, block)
+        work = ROW_WORK * entries
+    else:
+        others = max(1, per_class - 1)
+        entries = min(batch * batch * others, block)
+        # The pairs of an anchor share its row; the first and the last anchor of a block may have others elsewhere.
+        work = PAIR_WORK * entries + ROW_WORK * (entries // others + 2 * batch)
+    return shared + work + CHOSEN * min(entries, most) + RESULT[spec.gives] * most

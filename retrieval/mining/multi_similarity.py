@@ -7,10 +7,12 @@ https://arxiv.org/abs/1904.06627
 import torch
 from torch import Tensor
 
-from retrieval.functional.distances import similarities
+from retrieval.functional.distances import similarities, widened
 from retrieval.functional.mined import Pairs
-from retrieval.mining.blocks import check_batch, row_blocks
-from retrieval.mining.walk import MARGIN
+from retrieval.mining.blocks import Rows, check_batch, row_blocks
+from retrieval.mining.collector import Collector
+from retrieval.mining.walk import MARGIN, possible_triplets
+from retrieval.mining.workspace import Workspace, places
 
 
 @torch.no_grad()
@@ -37,18 +39,20 @@ def multi_similarity(
         ValueError: shapes that do not fit.
     """
     check_batch(embeddings, labels)
-    positives, negatives = [], []
+    rows, space = widened(embeddings), Workspace(labels.device)
+    positives = Collector(2, possible_triplets(labels)[0], labels.device)
+    negatives = Collector(2, len(labels) ** 2, labels.device)
     for block in row_blocks(labels):
-        close = similarities(embeddings[block.anchors], embeddings)
+        out = space.take("close", tuple(block.positive.shape), rows.dtype)
+        close = similarities(rows[block.anchors], rows, out=out)
         # What an anchor lacks counts as beyond reach, and so nothing of the other kind is chosen either.
-        hardest_positive = close.masked_fill(~block.positive, torch.inf).amin(dim=1, keepdim=True)
-        hardest_negative = close.masked_fill(~block.negative, -torch.inf).amax(dim=1, keepdim=True)
-        positives.append(_pairs(block.positive & (close < hardest_negative + epsilon), block.anchors))
-        negatives.append(_pairs(block.negative & (close > hardest_positive - epsilon), block.anchors))
-    none = labels.new_empty(0, 2, dtype=torch.int64)
-    return Pairs(torch.cat([none, *positives]), torch.cat([none, *negatives]))
+        hardest_positive = space.masked("work", close, ~block.positive, torch.inf).amin(dim=1, keepdim=True)
+        hardest_negative = space.masked("work", close, ~block.negative, -torch.inf).amax(dim=1, keepdim=True)
+        _add(positives, (close < hardest_negative + epsilon).logical_and_(block.positive), block)
+        _add(negatives, (close > hardest_positive - epsilon).logical_and_(block.negative), block)
+    return Pairs(positives.pairs(), negatives.pairs())
 
 
-def _pairs(chosen: Tensor, anchors: Tensor) -> Tensor:
-    row, partner = chosen.nonzero(as_tuple=True)
-    return torch.stack([anchors[row], partner], dim=1)
+def _add(found: Collector, chosen: Tensor, block: Rows) -> None:
+    counts, partners = places(chosen)
+    found.add(block.anchors.repeat_interleave(counts, output_size=len(partners)), partners)

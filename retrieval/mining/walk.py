@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from retrieval.functional.distances import distances, squared_distances
 from retrieval.functional.labels import NO_LABEL
 from retrieval.functional.mined import Triplets
 from retrieval.functional.triplets import RULES, Rule
-from retrieval.mining.blocks import check_batch, joined, pair_blocks
+from retrieval.mining.blocks import PairRows, check_batch, pair_blocks
+from retrieval.mining.collector import Collector
+from retrieval.mining.workspace import Measured, Workspace, places
 
 MARGIN = 0.2
 """FaceNet's margin, for embeddings of unit norm."""
@@ -38,7 +39,7 @@ def iter_triplets(
         margin: m, in the unit of the distance.
         squared: compare squared distances in place of plain ones; as the loss does that takes the triplets.
         most_values: bound on the (pair, row) combinations looked at together, and so on a block's triplets; a
-            single pair is always looked at whole. None: ``BLOCK_VALUES``, 2 million.
+            single pair is always looked at whole. None: ``BLOCK_VALUES``, 1 million.
 
     Yields:
         Blocks of at least one and at most max(most_values, B) triplets; no block when there is no triplet.
@@ -49,8 +50,7 @@ def iter_triplets(
     check_batch(embeddings, labels)
     if rule not in RULES:
         raise ValueError(f"No rule {rule!r}; there are {', '.join(RULES)}.")
-    walk = _walk(RULES[rule], embeddings, labels, margin, squared, most_values)
-    return (block for _, block in walk if len(block.anchor))
+    return _yielded(RULES[rule], embeddings, labels, margin, squared, most_values)
 
 
 def triplets_of(rule: str, embeddings: Tensor, labels: Tensor, *, margin: float, squared: bool, limit: int) -> Triplets:
@@ -68,15 +68,16 @@ def triplets_of(rule: str, embeddings: Tensor, labels: Tensor, *, margin: float,
     pairs, possible = possible_triplets(labels)
     if rule == "all" and possible > limit:
         raise _too_many(rule, possible, "", limit)
-    parts: list[Triplets] = []
-    found = seen = 0
-    for count, block in _walk(RULES[rule], embeddings, labels, margin, squared, None):
-        seen += count
-        found += len(block.anchor)
-        if found > limit:
-            raise _too_many(rule, found * pairs // seen, "about ", limit)
-        parts.append(block)
-    return joined(parts, labels.device)
+    space = Workspace(labels.device)
+    found = Collector(3, min(possible, limit), labels.device)
+    seen = 0
+    for block, chosen in _walk(RULES[rule], embeddings, labels, margin, squared, None, space):
+        seen += len(block.anchors)
+        counts, negatives = places(chosen)
+        if len(found) + len(negatives) > limit:
+            raise _too_many(rule, (len(found) + len(negatives)) * pairs // seen, "about ", limit)
+        found.add(*_repeated(block, counts, len(negatives)), negatives)
+    return found.triplets()
 
 
 def possible_triplets(labels: Tensor) -> tuple[int, int]:
@@ -86,19 +87,38 @@ def possible_triplets(labels: Tensor) -> tuple[int, int]:
     return int(pairs.sum()), int((pairs * (counts.sum() - counts)).sum())
 
 
+def _yielded(
+    rule: Rule, embeddings: Tensor, labels: Tensor, margin: float, squared: bool, most_values: int | None
+) -> Iterator[Triplets]:
+    for block, chosen in _walk(rule, embeddings, labels, margin, squared, most_values, Workspace(labels.device)):
+        counts, negatives = places(chosen)
+        if len(negatives):
+            yield Triplets(*_repeated(block, counts, len(negatives)), negatives)
+
+
+def _repeated(block: PairRows, counts: Tensor, total: int) -> tuple[Tensor, Tensor]:
+    """The block's anchors and positives, each pair as often as ``counts`` says."""
+    anchors, positives = (x.repeat_interleave(counts, output_size=total) for x in (block.anchors, block.positives))
+    return anchors, positives
+
+
 @torch.no_grad()
 def _walk(
-    rule: Rule, embeddings: Tensor, labels: Tensor, margin: float, squared: bool, most_values: int | None
-) -> Iterator[tuple[int, Triplets]]:
-    """(pairs looked at, the triplets among them), block by block."""
-    measure = squared_distances if squared else distances
+    rule: Rule,
+    embeddings: Tensor,
+    labels: Tensor,
+    margin: float,
+    squared: bool,
+    most_values: int | None,
+    space: Workspace,
+) -> Iterator[tuple[PairRows, Tensor]]:
+    """Pairs, and for each which rows of the batch the rule chooses as negatives, [P, B] bool; block by block."""
+    measured = Measured(embeddings, space, squared=squared)
     for block in pair_blocks(labels, most_values):
-        between = measure(embeddings[block.rows], embeddings)
+        between = measured(block.rows)
         ap = between[block.place, block.positives][:, None]
-        chosen = rule(ap, between[block.place], margin) & block.negative[block.place]
-        pair, negative = chosen.nonzero(as_tuple=True)
-        # As a view, the negatives would keep the pairs' numbers in memory with them.
-        yield len(block.anchors), Triplets(block.anchors[pair], block.positives[pair], negative.clone())
+        chosen = rule(ap, space.gathered("negatives", between, block.place), margin)
+        yield block, chosen.logical_and_(space.gathered("masks", block.negative, block.place))
 
 
 def _too_many(rule: str, count: int, about: str, limit: int) -> ValueError:

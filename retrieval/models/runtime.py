@@ -18,6 +18,7 @@ from retrieval.models.encoder import Encoder, unit_norm
 from retrieval.models.folding import folded
 from retrieval.models.measure import DTYPES, agrees, build_body, fastest
 from retrieval.models.probes import probe_pixels
+from retrieval.models.threads import THREADS_CAN_CHANGE
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -166,7 +167,7 @@ class EncoderRuntime:
     @contextmanager
     def _own_threads(self) -> Iterator[None]:
         """This thread computes with our share of threads inside the block, and with all of them afterwards."""
-        if self.device != "cpu" or not _THREADS_CAN_CHANGE:
+        if self.device != "cpu" or not THREADS_CAN_CHANGE:
             yield
             return
         torch.set_num_threads(self._intra)
@@ -187,7 +188,3 @@ def pick_device(wanted: str) -> str:
     if not there[wanted]:
         raise BadValue(f"The device {wanted!r} is not there, or this torch was built without it.", "Use --device cpu.")
     return wanted
-
-
-# Other backends than OpenMP warn when the number is changed after the first computation.
-_THREADS_CAN_CHANGE = "backend: OpenMP" in torch.__config__.parallel_info()

@@ -13,7 +13,7 @@ from retrieval.core.files import sync_folder
 
 NAME = "last.ckpt"
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the content changes in a way that older code cannot read."""
 
 

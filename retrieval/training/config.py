@@ -75,7 +75,16 @@ class LoopConfig:
                 raise ValueError(f"{name} is {wanted}, not {getattr(self, name)!r}.")
 
     def check_resumable(self, stored: dict[str, Any]) -> None:
-        """Raises BadValue where a checkpoint was made with other values that decide about weights."""
+        """Raises BadValue where a checkpoint was made with other values that decide about weights.
+
+        Args:
+            stored: values by name; the precision is, there as here, the one that ``"auto"`` stood for.
+        """
+        if stored.get("precision", self.precision) != self.precision:
+            raise BadValue(
+                f"The run was started in the precision {stored['precision']}; here it would go on in {self.precision}.",
+                f"Go on as it began with --set precision={stored['precision']}, or start a new run in another folder.",
+            )
         for name, value in asdict(self).items():
             if name not in FREE_TO_CHANGE and stored.get(name, value) != value:
                 raise BadValue(

@@ -1,5 +1,6 @@
 """Devices, precision and processes: the little that the loop needs of Lightning Fabric."""
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -59,6 +60,15 @@ def resolved_precision(precision: Precision, kind: str) -> Any:
     if kind != "cuda":
         return "32-true"
     return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+def resolved(config: LoopConfig) -> LoopConfig:
+    """The configuration with the precision that ``"auto"`` stands for on its device: what a checkpoint has to remember.
+
+    Raises:
+        BadValue: there is no such device.
+    """
+    return replace(config, precision=resolved_precision(config.precision, device_kind(config.device)))
 
 
 def laid_out(fabric: Fabric, value: Laid) -> Laid:

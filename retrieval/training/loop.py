@@ -90,9 +90,9 @@ class _Run:
         validate: Callable[[Method], float] | None,
         hooks: TrainHooks,
     ) -> None:
-        self.method, self.source, self.config = method, source, config
+        self.method, self.source, self.config = method, source, devices.resolved(config)
         self.folder, self.validate, self.hooks = folder, validate, hooks
-        self.fabric = devices.start_fabric(config)
+        self.fabric = devices.start_fabric(self.config)
         self.first = self.fabric.global_rank == 0
         self.place, self.meter, self.watch = Place(), Meter(), Watch()
         self.best: dict[str, Tensor] | None = None
@@ -138,7 +138,7 @@ class _Run:
                 self._step([self._next(batches) for _ in range(size)])
                 if self._agreed(self.hooks.stop()):
                     return False
-                if self.first and time.monotonic() - self.saved_at >= self.config.save_seconds:
+                if self.first and self._save_due():
                     self._save()
         devices.average_statistics(self.fabric, self.method.encoder)
         self.place.epoch, self.place.batch = self.place.epoch + 1, 0
@@ -349,10 +349,16 @@ class _Run:
             "watch": self.watch.state_dict(),
         }
 
+    def _save_due(self) -> bool:
+        waited = time.monotonic() - self.saved_at >= self.config.save_seconds
+        return waited or getattr(self.source, "save_due", bool)()
+
     def _save(self) -> None:
         """Write the checkpoint, on the first process."""
         if self.first:
             checkpoint.save_checkpoint(self.folder, self._state())
+            told: Callable[[int, int], None] = getattr(self.source, "saved", lambda *_: None)
+            told(self.place.epoch, self.place.batch)
         self.saved_at, self.saved_step = time.monotonic(), self._position()
 
     def _restore(self, stored: dict[str, Any]) -> None:

@@ -11,8 +11,14 @@ from retrieval.functional.batch import Batch
 class Source(Protocol):
     """Gives the batches of an epoch, the same ones in the same order every time it is asked.
 
-    What is drawn for an example (its crop, its colours) may depend on nothing but seed, epoch and example. A source
-    that has something to log (a number by name, such as how old its hard examples are) offers ``logs()``.
+    What is drawn for an example (its crop, its colours) may depend on nothing but seed, epoch and example.
+
+    A source may offer more, and the loop asks for it by name:
+
+    - ``logs()``: numbers by name for the log, such as how old its hard examples are;
+    - ``saved(epoch, batch)``: told, on the first process, after every checkpoint, which batch a run that goes on from
+      it will ask for first; whatever only earlier batches need may then be thrown away;
+    - ``save_due()``: asked after every step; True has a checkpoint written before ``save_seconds`` are over.
     """
 
     def steps(self, epoch: int) -> int:

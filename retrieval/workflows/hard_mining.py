@@ -1,7 +1,8 @@
 """Batches of anchors with the hardest examples of the whole training set, searched anew every few steps.
 
-The search goes through the project's own index, over the embeddings that the encoder gives at that moment; they are
-kept in the run's folder until the next search, so that a resumed run goes on with the same ones.
+The search goes through the project's own index, over the embeddings that the encoder gives at that moment. They are
+kept in the run's folder for as long as the last checkpoint may need them, so that a resumed run goes on with the same
+ones. To embed again would not do: last digits depend on the batches and the precision that were measured to be fast.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,6 +21,10 @@ from retrieval.functional.batch import Batch
 from retrieval.mining.hard_batches import HardBatches
 from retrieval.mining.hard_examples import HardExamples
 from retrieval.workflows.arrays import load_arrays, saved_arrays
+
+MOST_KEPT = 8
+"""Searches on disk beyond which a checkpoint is due: on features that are there already a search takes milliseconds and
+many megabytes."""
 
 
 class Given(Protocol):
@@ -56,7 +61,7 @@ class HardSource:
         batch_size: a multiple of 3: anchors, each with a hard positive and a hard negative.
         every: steps between two searches, at least 1.
         seed: of the order of the anchors.
-        folder: of the run; keeps the embeddings of the last search.
+        folder: of the run; keeps the embeddings of every search that its last checkpoint may need.
     """
 
     def __init__(
@@ -104,6 +109,23 @@ class HardSource:
         """How many steps old the embeddings of the last search are."""
         return {"staleness": float(self._examples.staleness(self._step))} if len(self._examples.ids) else {}
 
+    def save_due(self) -> bool:
+        """Whether so many searches wait for a checkpoint that one should be written."""
+        return len(self._kept()) > MOST_KEPT
+
+    def saved(self, epoch: int, batch: int) -> None:
+        """A checkpoint is on disk that goes on with this batch: searches before the one it needs may go."""
+        needed = (epoch * self._steps + batch) // self._every
+        for round_, path in self._kept().items():
+            if round_ < needed:
+                with suppress(OSError):
+                    path.unlink()
+
+    def _kept(self) -> dict[int, Path]:
+        """The files of the searches on disk, by the number of the search."""
+        found = {path.stem.partition("-")[2]: path for path in self._folder.glob("hard-*.npz")}
+        return {int(number): path for number, path in found.items() if number.isdecimal()}
+
     def _search(self, round_: int) -> None:
         path = self._folder / f"hard-{round_}.npz"
         kept = load_arrays(path)
@@ -114,12 +136,6 @@ class HardSource:
         self._examples.refresh(np.arange(len(vectors), dtype=np.int64), vectors, round_ * self._every)
         self._folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, saved_arrays(self._examples.state()))
-        # The last but one stays: the last checkpoint may be older than this search.
-        for old in self._folder.glob("hard-*.npz"):
-            number = old.stem.partition("-")[2]
-            if number.isdigit() and int(number) < round_ - 1:
-                with suppress(OSError):
-                    old.unlink()
 
 
 def build_index(ids: Ids, vectors: Vectors) -> VectorIndex:

@@ -29,6 +29,7 @@ from retrieval.models.create import describe, with_projection
 from retrieval.models.encoder import Encoder
 from retrieval.models.folder import save_encoder
 from retrieval.models.resolve import resolve_model
+from retrieval.models.threads import torch_threads
 from retrieval.training.config import FREE_TO_CHANGE
 from retrieval.training.loop import Fitted
 from retrieval.workflows.embedding_sets import (
@@ -71,8 +72,10 @@ def train(request: Request, *, settings: Settings | None = None, hooks: Training
         run.refuse_if_used()
     elif not (run.folder / "recipe.json").exists():
         hooks.say(f"There is no run in {run.folder} to go on with: a new one begins.")
-    with disk_full_is_said(str(request.out), AGAIN), run.writing():
-        return _Training(request, run, settings or load_settings(), hooks).go()
+    settings = settings or load_settings()
+    # All of it, not the loop alone: embedding leaves its own number of threads set, and the proof computes too.
+    with disk_full_is_said(str(request.out), AGAIN), run.writing(), torch_threads(settings.threads):
+        return _Training(request, run, settings, hooks).go()
 
 
 @dataclass
@@ -293,9 +296,13 @@ class _Training:
 
 
 def _deciding(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything of a stored recipe that decides about weights, flat."""
+    """Everything of a stored recipe that decides about weights, flat.
+
+    The precision is not compared here but in the checkpoint, which knows what ``"auto"`` stood for: who goes on with
+    the run on another machine has to name it.
+    """
     own = {key: value for key, value in recipe.items() if key not in ("summary", "cost", "expected", "loop")}
-    return own | {key: value for key, value in recipe["loop"].items() if key not in FREE_TO_CHANGE}
+    return own | {key: value for key, value in recipe["loop"].items() if key not in (*FREE_TO_CHANGE, "precision")}
 
 
 def _try_losses(recipe: Recipe) -> None:

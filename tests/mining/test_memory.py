@@ -1,11 +1,22 @@
 """The estimate is a bound, and not an idle one; nothing of the size B^3 is ever held."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from retrieval.mining import MINERS, blocks, iter_triplets, memory_estimate
 
 from .support import Held, batch
+
+FACTOR = 2
+"""The estimate is a bound, at most so many times what is really taken."""
+
+SLACK = 24_000_000
+"""Bytes that a process takes whatever it mines: buffers of the matrix product, and what the allocator keeps."""
 
 
 def hard_batch(count, per_class, dimension=32):
@@ -67,3 +78,22 @@ def test_what_does_not_fit_is_refused():
     for arguments in (("hardest", 8, 4, 2), ("hard", 0, 4, 2), ("hard", 8, 9, 2), ("hard", 8, 4, 0)):
         with pytest.raises(ValueError, match=r"No miner|do not fit"):
             memory_estimate(*arguments)
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory):
+    """What each miner took from the system in a process of its own: see ``child``."""
+    path = tmp_path_factory.mktemp("taken") / "taken.json"
+    command = [sys.executable, "-m", "tests.mining.child", str(path)]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=Path(__file__).parents[2])
+    assert child.returncode == 0, child.stderr
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("name", MINERS)
+def test_what_is_taken_from_the_system_is_what_was_said(name, taken):
+    """At 4096 rows and more, where the heap shows what the tensors do not: holes between those that are kept."""
+    grown, estimate, given = taken[name]
+    assert given > 0
+    assert grown <= estimate + SLACK
+    assert estimate <= FACTOR * (grown + SLACK)

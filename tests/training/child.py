@@ -145,10 +145,8 @@ def pair(folder: Path) -> None:
     rank = int(os.environ["RANK"])
     results = {}
     for name, run in RUNS.items():
-        half = TinySource(per_epoch=2, part=slice(6 * rank, 6 * (rank + 1)))
-        method = MetricLearning(
-            tiny_encoder(batch_norm=True), run.terms, CLASSES, examples=24, centre_rate=0.5, measure_every=1
-        )
+        half = run.source(per_epoch=2, part=slice(6 * rank, 6 * (rank + 1)))
+        method = MetricLearning(run.encoder(), run.terms, CLASSES, examples=24, centre_rate=0.5, measure_every=1)
         fit(method, half, run_config(run, devices=2), folder=folder / name)
         results[name] = method.state_dict()
     torch.save(results, folder / "results.pt")

@@ -13,20 +13,20 @@ from retrieval.training.hooks import TrainHooks
 from retrieval.training.loop import fit
 from tests.training.pairs import RUNS
 from tests.training.test_loop import assert_same
-from tests.training.tiny import CLASSES, StopAfter, TinySource, config, same_state, timeless, tiny_encoder
+from tests.training.tiny import CLASSES, StopAfter, config, same_state, timeless
 
-NAMES = [name for name in RUNS if name.startswith(("loss-", "miner-")) or name == "sum"]
+NAMES = [name for name in RUNS if name.startswith(("loss-", "miner-", "convolutional-")) or name == "sum"]
 
 
 def method(name: str, dropout: float) -> MetricLearning:
-    encoder = tiny_encoder(batch_norm=True, dropout=dropout)
-    return MetricLearning(encoder, RUNS[name].terms, CLASSES, examples=36, measure_every=2, seed=5)
+    return MetricLearning(RUNS[name].encoder(dropout), RUNS[name].terms, CLASSES, examples=36, measure_every=2, seed=5)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_resumes_bit_for_bit(tmp_path: Path, name: str) -> None:
-    """Within the second epoch, with averaged weights, dropout and trained batch-norm."""
-    source, values = TinySource(per_epoch=3), config(epochs=2, average=0.9, batch_norm="train", log_every=1)
+    """Within the second epoch, with averaged weights, dropout and batch-norm: trained, and with convolutions frozen."""
+    source = RUNS[name].source(per_epoch=6 if "accumulate" in name else 3)
+    values = config(**{"epochs": 2, "average": 0.9, "batch_norm": "train", "log_every": 1, **RUNS[name].changes})
     whole, half, rest = (method(name, 0.2) for _ in range(3))
     expected = fit(whole, source, values, folder=tmp_path / "whole")
     fit(half, source, values, folder=tmp_path / "parts", hooks=TrainHooks(stop=StopAfter(4)))
@@ -46,7 +46,7 @@ def test_resumes_bit_for_bit(tmp_path: Path, name: str) -> None:
 def test_state_moves_and_is_kept(tmp_path: Path, name: str) -> None:
     """Whatever a loss owns is in the checkpoint; what should move has moved."""
     model, start = method(name, 0.0), method(name, 0.0)
-    fit(model, TinySource(per_epoch=3), config(epochs=1), folder=tmp_path)
+    fit(model, RUNS[name].source(per_epoch=3), config(epochs=1), folder=tmp_path)
     state = checkpoint.load_checkpoint(tmp_path)
     assert state is not None
     before = start.state_dict()
@@ -62,7 +62,7 @@ def test_state_moves_and_is_kept(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_caching_is_exact(name: str) -> None:
     """In float64, with batch-norm frozen."""
-    batch = next(TinySource(per_epoch=3).batches(0, 0))
+    batch = next(RUNS[name].source(per_epoch=3).batches(0, 0))
     batch = batch._replace(inputs=batch.inputs.double())
     whole, pieces = method(name, 0.0).double(), method(name, 0.0).double()
     for model in (whole, pieces):

@@ -3,7 +3,6 @@
 import json
 import math
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,21 @@ import torch
 from torch import nn
 
 from retrieval.core.errors import BadValue, ModelDamaged, TrainingFailed
-from retrieval.functional.batch import Batch
 from retrieval.methods.method import Method
-from retrieval.models.encoder import Encoder
-from retrieval.training import checkpoint
+from retrieval.training import checkpoint, devices
 from retrieval.training.hooks import Progress, TrainHooks, Validated
 from retrieval.training.loop import fit
-from tests.training.tiny import Pull, StopAfter, TinySource, config, same_state, timeless, tiny_encoder
+from tests.training.tiny import (
+    Pictures,
+    Pull,
+    StopAfter,
+    TinySource,
+    config,
+    convolutional_encoder,
+    same_state,
+    timeless,
+    tiny_encoder,
+)
 
 
 def separation(method: Method) -> float:
@@ -303,6 +310,25 @@ def test_resuming_needs_the_same_run(tmp_path: Path) -> None:
     fit(method(), TinySource(), config(epochs=1, log_every=1), folder=tmp_path, resume=True)
 
 
+def test_a_run_goes_on_in_the_precision_it_began_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``auto`` is another one on another machine; the one it stood for is kept."""
+    monkeypatch.setattr(devices, "has_fast_bf16", lambda: True)
+    whole, rest = method(), method()
+    fit(whole, TinySource(), config(precision="auto"), folder=tmp_path / "whole")
+    fit(
+        method(), TinySource(), config(precision="auto"), folder=tmp_path / "parts",
+        hooks=TrainHooks(stop=StopAfter(4)),
+    )  # fmt: skip
+    monkeypatch.setattr(devices, "has_fast_bf16", lambda: False)
+    before = (tmp_path / "parts" / "last.ckpt").read_bytes()
+    with pytest.raises(BadValue, match="started in the precision bf16-mixed; here it would go on in 32-true") as caught:
+        fit(method(), TinySource(), config(precision="auto"), folder=tmp_path / "parts", resume=True)
+    assert "--set precision=bf16-mixed" in caught.value.hint
+    assert (tmp_path / "parts" / "last.ckpt").read_bytes() == before
+    fit(rest, TinySource(), config(precision="bf16-mixed"), folder=tmp_path / "parts", resume=True)
+    same_state(whole, rest)
+
+
 def test_resuming_nothing_is_starting(tmp_path: Path) -> None:
     fitted = fit(method(), TinySource(), config(epochs=1), folder=tmp_path / "new", resume=True)
     assert fitted.steps == 5
@@ -373,39 +399,29 @@ def test_alarms_are_raised_and_logged(tmp_path: Path, stop: int) -> None:
     assert [line["step"] for line in fitted.history if line["kind"] == "alarm"] == [20]
 
 
-class Pictures(TinySource):
-    """The tiny source as pictures of 3 x 6 x 6, and a record of how they lie in memory when they arrive."""
-
-    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        for batch in super().batches(epoch, start):
-            grid = batch.inputs[:, :, None] * batch.inputs[:, None, :]
-            yield batch._replace(inputs=grid[:, None].repeat(1, 3, 1, 1))
-
-
-def convolutional() -> Pull:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        layers = [nn.Conv2d(3, 8, 3), nn.Tanh(), nn.Conv2d(8, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        return Pull(Encoder(nn.Sequential(*layers), nn.Linear(8, 4), 4))
-
-
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("chunk", [None, 5])
 def test_pictures_are_trained_on_with_channels_last_and_weights_are_given_back_as_they_came(
     tmp_path: Path, precision: str, chunk: int | None
 ) -> None:
-    model, lay = convolutional(), set()
+    model, lay = Pull(convolutional_encoder()), set()
 
     def look(layer: nn.Conv2d, inputs: tuple[torch.Tensor, ...], _: torch.Tensor) -> None:
         lay.update(part.is_contiguous(memory_format=torch.channels_last) for part in (*inputs, layer.weight))
 
-    model.encoder.backbone[2].register_forward_hook(look)
+    model.encoder.backbone.blocks[0][0].register_forward_hook(look)
     values = config(epochs=2, average=0.9, precision=precision, chunk=chunk)
     fit(model, Pictures(), values, folder=tmp_path / "whole")
     assert lay == {True}
     assert all(value.is_contiguous() for value in model.state_dict().values())
     # And a run that was stopped goes on in the same layout, to the same weights.
-    fit(convolutional(), Pictures(), values, folder=tmp_path / "parts", hooks=TrainHooks(stop=StopAfter(3)))
-    rest = convolutional()
+    fit(
+        Pull(convolutional_encoder()),
+        Pictures(),
+        values,
+        folder=tmp_path / "parts",
+        hooks=TrainHooks(stop=StopAfter(3)),
+    )
+    rest = Pull(convolutional_encoder())
     fit(rest, Pictures(), values, folder=tmp_path / "parts", resume=True)
     same_state(model, rest)

@@ -10,7 +10,7 @@ import torch
 from retrieval.methods.metric_learning import MetricLearning
 from retrieval.training.loop import fit
 from tests.training.pairs import RUNS, run_config
-from tests.training.tiny import CLASSES, TinySource, tiny_encoder
+from tests.training.tiny import CLASSES
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +23,9 @@ def two(children: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_are_one(tmp_path: Path, two: list[dict[str, Any]], name: str) -> None:
     run = RUNS[name]
-    alone = MetricLearning(tiny_encoder(batch_norm=True), run.terms, CLASSES, examples=24, measure_every=1)
+    alone = MetricLearning(run.encoder(), run.terms, CLASSES, examples=24, measure_every=1)
     start = {key: value.clone() for key, value in alone.state_dict().items()}
-    fit(alone, TinySource(per_epoch=2), run_config(run, devices=1), folder=tmp_path)
+    fit(alone, run.source(per_epoch=2), run_config(run, devices=1), folder=tmp_path)
     first, second = (state[name] for state in two)
     moved = 0
     for key, value in alone.state_dict().items():

@@ -29,6 +29,33 @@ class Backbone(nn.Module):
         return features
 
 
+class ConvolutionalBackbone(nn.Module):
+    """Pictures of 3 x 6 x 6: two convolutions with batch-norm after the first, as each test asks for."""
+
+    def __init__(self, batch_norm: bool, dropout: float) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3)
+        self.norm = nn.BatchNorm2d(8) if batch_norm else nn.Identity()
+        self.blocks = nn.Sequential(nn.Sequential(nn.Conv2d(8, 8, 3), nn.Tanh()))
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        features: Tensor = self.drop(self.pool(self.blocks(torch.tanh(self.norm(self.stem(inputs))))))
+        return features
+
+
+def convolutional_encoder(batch_norm: bool = False, dropout: float = 0.0, seed: int = 0) -> Encoder:
+    """An untrained encoder of pictures; its batch-norm has seen other pictures, so that freezing it matters."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        backbone = ConvolutionalBackbone(batch_norm, dropout)
+        if isinstance(backbone.norm, nn.BatchNorm2d):
+            backbone.norm(1 + 2 * torch.randn(64, 8, 4, 4))
+            nn.init.uniform_(backbone.norm.weight, 0.5, 1.5)
+        return Encoder(backbone, nn.Linear(8, DIMENSION), DIMENSION)
+
+
 def tiny_encoder(batch_norm: bool = False, dropout: float = 0.0, seed: int = 0) -> Encoder:
     """An untrained encoder of FEATURES values; the global random state is not changed."""
     with torch.random.fork_rng(devices=[]):
@@ -61,6 +88,15 @@ class TinySource:
 
     def describe(self, ids: Tensor) -> list[str]:
         return [f"photo {i}.jpg" for i in ids.tolist()]
+
+
+class Pictures(TinySource):
+    """The tiny source as pictures of 3 x 6 x 6."""
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        for batch in super().batches(epoch, start):
+            grid = batch.inputs[:, :, None] * batch.inputs[:, None, :]
+            yield batch._replace(inputs=grid[:, None].repeat(1, 3, 1, 1))
 
 
 class Pull(Method):

@@ -1,13 +1,22 @@
 """Hard examples of the whole set: equal to exact search on the embeddings of the moment, and the same after a stop."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from retrieval.core.types import Vectors
 from retrieval.datasets.loader import FeatureSource
-from retrieval.workflows.hard_mining import HardSource, build_index
+from retrieval.functional.batch import Batch
+from retrieval.models.encoder import Encoder
+from retrieval.models.threads import torch_threads
+from retrieval.training.hooks import TrainHooks
+from retrieval.training.loop import fit
+from retrieval.workflows.hard_mining import MOST_KEPT, HardSource, build_index
+from tests.training.tiny import Pull, config
 
 N, CLASSES = 60, 6
 NUMBERS = np.arange(N, dtype=np.int64) % CLASSES
@@ -62,6 +71,86 @@ def test_a_run_that_is_stopped_goes_on_with_the_embeddings_it_had(tmp_path: Path
     # Whoever goes on embeds with weights of another moment; what was searched stays.
     rest = [batch.ids.tolist() for batch in source(tmp_path / "cut", calls).batches(0, 6)]
     assert first + rest == whole
+
+
+class Watched(HardSource):
+    """Remembers every batch that it gave, and the most searches that lay on the disk at once."""
+
+    def __init__(self, folder: Path, calls: list[int], every: int) -> None:
+        features = np.random.default_rng(3).standard_normal((N, 3)).astype(np.float32)
+        super().__init__(
+            lambda sampler: FeatureSource(features, NUMBERS, sampler),
+            lambda: moving(calls),
+            NUMBERS,
+            18,
+            every,
+            0,
+            folder,
+        )
+        self.given: list[list[int]] = []
+        self.most = 0
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for batch in super().batches(epoch, start):
+            self.given.append(batch.ids.tolist())
+            self.most = max(self.most, len(list(self._folder.glob("hard-*.npz"))))
+            yield batch
+
+
+class Killed(BaseException):
+    pass
+
+
+class KillAfter:
+    """``hooks.stop`` that ends a run after some steps as a kill does: without another checkpoint."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        if not self.left:
+            raise Killed
+        return False
+
+
+@pytest.mark.parametrize(("every", "kill"), [(2, 7), (2, 13), (1, 25)])
+def test_a_run_that_is_killed_goes_on_with_the_batches_it_would_have_had(tmp_path: Path, every: int, kill: int) -> None:
+    """Its last checkpoint is as old as it likes; embeddings of any later moment would be others."""
+
+    def trained(folder: Path, calls: list[int], stop: KillAfter | None = None) -> Watched:
+        hard = Watched(folder, calls, every)
+        values = config(epochs=3, save_seconds=1e9)
+        hooks = TrainHooks() if stop is None else TrainHooks(stop=stop)
+        method = Pull(Encoder(nn.Identity(), nn.Linear(3, 4), 4))
+        # Threads that wait for each other cost more than such a network.
+        with torch_threads(1), suppress(Killed):
+            fit(method, hard, values, folder=folder, resume=True, hooks=hooks)
+        return hard
+
+    whole = trained(tmp_path / "whole", [])
+    assert len(whole.given) == 3 * N // 6
+    calls: list[int] = []
+    killed = trained(tmp_path / "cut", calls, KillAfter(kill))
+    assert killed.given == whole.given[:kill]
+    rest = trained(tmp_path / "cut", calls)
+    assert len(rest.given) > len(whole.given) - kill  # some steps come again
+    assert rest.given == whole.given[-len(rest.given) :]
+    # And the disk is not filled, however cheap searches are and however rare checkpoints.
+    assert whole.most <= MOST_KEPT + 1
+
+
+def test_searches_that_no_checkpoint_needs_are_thrown_away(tmp_path: Path) -> None:
+    hard = source(tmp_path, [], every=2)
+    batches = hard.batches(0)
+    for _ in range(7):
+        next(batches)
+    kept = lambda: sorted(path.name for path in tmp_path.glob("hard-*.npz"))  # noqa: E731
+    assert kept() == ["hard-0.npz", "hard-1.npz", "hard-2.npz", "hard-3.npz"]
+    hard.saved(0, 5)
+    assert kept() == ["hard-2.npz", "hard-3.npz"]
+    hard.saved(1, 0)
+    assert kept() == []
 
 
 def test_how_old_the_embeddings_are_is_logged(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -160,6 +161,20 @@ def test_a_run_that_is_stopped_goes_on_bit_for_bit(
     assert same_weights(trained[0], out)
 
 
+def test_it_trains_on_as_many_threads_as_the_settings_say(
+    trained: tuple[Path, TrainReport], dataset: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setenv("RETRIEVAL_THREADS", str(before + 1))
+    seen: set[int] = set()
+    # Embedding sets the number too: here nothing is embedded before the training.
+    out = from_the_same_features(trained[0], tmp_path / "run")
+    asked = replace(request(dataset, out, tiny_model, epochs="1"), resume=True)
+    train(asked, hooks=TrainingHooks(progress=lambda _: seen.add(torch.get_num_threads())))
+    assert seen == {before + 1}
+    assert torch.get_num_threads() == before
+
+
 def test_another_run_is_not_resumed(trained: tuple[Path, TrainReport], dataset: Path, other_model: Path) -> None:
     out, _ = trained
     before = sorted(path.name for path in out.iterdir())
@@ -233,6 +248,61 @@ def test_the_whole_encoder_is_trained(dataset: Path, tiny_model: Path, tmp_path:
     frozen = {f"{name}.{part}" for name in norms for part in start.backbone.get_submodule(name).state_dict()}
     assert frozen
     assert changed == set(start.backbone.state_dict()) - frozen
+
+
+class StopIn:
+    """Hooks that stop a run after some steps of one part of it."""
+
+    def __init__(self, part: str, steps: int) -> None:
+        self.part, self.left, self.there = part, steps, False
+
+    def hooks(self) -> TrainingHooks:
+        return TrainingHooks(begin=self._begin, progress=self._count, stop=lambda: self.left <= 0)
+
+    def _begin(self, part: str) -> None:
+        self.there = part == self.part
+
+    def _count(self, _: object) -> None:
+        self.left -= self.there
+
+
+def test_a_whole_encoder_that_is_stopped_goes_on_bit_for_bit(
+    trained: tuple[Path, TrainReport],
+    dataset: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Within its second epoch; and in no other precision than it began with, whatever another machine likes best."""
+    # What counts is what the training does: every look at the validation part finds it better than before.
+    monkeypatch.setattr("retrieval.workflows.fitting.validation_score", _growing())
+    monkeypatch.setenv("RETRIEVAL_THREADS", "1")
+    recipe = tiny_full(batch_size="8", per_class="2", average="0.9", learning_rate="1e-3", blend="false")
+
+    def asked(out: Path, recipe: Recipe = recipe) -> Request:
+        return Request(str(dataset), recipe, out, str(tiny_model), workers=1, resume=True)
+
+    whole, cut = (from_the_same_features(trained[0], tmp_path / name) for name in ("whole", "cut"))
+    expected = train(asked(whole))
+    steps = expected.metrics["training"][1]["steps"]
+    with pytest.raises(Interrupted, match=f"Stopped after {steps - 1} steps"):
+        train(asked(cut), hooks=StopIn("The whole encoder", steps - 1).hooks())
+    assert steps // 2 < steps - 1
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("RETRIEVAL_PRECISION", "bf16")
+        with pytest.raises(BadValue, match="started in the precision 32-true; here it would go on in bf16-mixed") as no:
+            train(asked(cut))
+    assert "--set precision=32-true" in no.value.hint
+    named = tiny_full(
+        batch_size="8", per_class="2", average="0.9", learning_rate="1e-3", blend="false", precision="32-true"
+    )
+    assert train(asked(cut, named)).metrics["training"][1] == expected.metrics["training"][1] | {
+        "best_value": ANY,
+        "start_value": ANY,
+    }
+    assert same_weights(whole, cut)
+    start, result = (load_encoder(folder)[0].backbone.state_dict() for folder in (tiny_model, cut / "encoder"))
+    assert any(not torch.equal(start[name], result[name]) for name in start)
 
 
 def _growing() -> Callable[..., float]:
