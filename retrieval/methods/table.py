@@ -1,0 +1,13 @@
+"""The table of all methods that learn without labels."""
+
+from retrieval.methods.simclr import SimCLR
+from retrieval.methods.spec import MethodSpec
+
+METHODS: dict[str, MethodSpec] = {
+    "simclr": MethodSpec(
+        SimCLR,
+        summary="two views of an image find each other among all views of the batch",
+        paper="Chen et al. 2020",
+        looks="simclr",
+    ),
+}
