@@ -1,7 +1,9 @@
 """The table of all methods that learn without labels."""
 
+from retrieval.methods.barlow_twins import BarlowTwins
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.spec import MethodSpec
+from retrieval.methods.vicreg import VICReg
 
 METHODS: dict[str, MethodSpec] = {
     "simclr": MethodSpec(
@@ -9,5 +11,17 @@ METHODS: dict[str, MethodSpec] = {
         summary="two views of an image find each other among all views of the batch",
         paper="Chen et al. 2020",
         looks="simclr",
+    ),
+    "barlow_twins": MethodSpec(
+        BarlowTwins,
+        summary="two views agree dimension by dimension, and no two dimensions say the same",
+        paper="Zbontar et al. 2021",
+        looks="byol",
+    ),
+    "vicreg": MethodSpec(
+        VICReg,
+        summary="views alike, every dimension spread out, no two dimensions the same",
+        paper="Bardes et al. 2022",
+        looks="byol",
     ),
 }

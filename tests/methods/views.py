@@ -16,6 +16,8 @@ SIDE, FEATURES, EXAMPLES, BATCH = 8, 8, 48, 16
 
 SMALL: dict[str, dict[str, Any]] = {
     "simclr": {"hidden": 12, "dimension": 6},
+    "barlow_twins": {"hidden": 12, "dimension": 6},
+    "vicreg": {"hidden": 12, "dimension": 6},
 }
 """Options that make a method small enough for tests; others keep their defaults."""
 
