@@ -4,6 +4,7 @@ from retrieval.methods.barlow_twins import BarlowTwins
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.spec import MethodSpec
 from retrieval.methods.vicreg import VICReg
+from retrieval.methods.w_mse import WMSE
 
 METHODS: dict[str, MethodSpec] = {
     "simclr": MethodSpec(
@@ -23,5 +24,11 @@ METHODS: dict[str, MethodSpec] = {
         summary="views alike, every dimension spread out, no two dimensions the same",
         paper="Bardes et al. 2022",
         looks="byol",
+    ),
+    "w_mse": MethodSpec(
+        WMSE,
+        summary="views of an image agree after their batch has been whitened",
+        paper="Ermolov et al. 2021",
+        looks="simclr",
     ),
 }
