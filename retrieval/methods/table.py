@@ -1,6 +1,7 @@
 """The table of all methods that learn without labels."""
 
 from retrieval.methods.barlow_twins import BarlowTwins
+from retrieval.methods.moco import MoCo
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.spec import MethodSpec
 from retrieval.methods.vicreg import VICReg
@@ -30,5 +31,11 @@ METHODS: dict[str, MethodSpec] = {
         summary="views of an image agree after their batch has been whitened",
         paper="Ermolov et al. 2021",
         looks="simclr",
+    ),
+    "moco": MethodSpec(
+        MoCo,
+        summary="a view finds another one, encoded by a momentum twin, among a queue of earlier images",
+        paper="He et al. 2020; Chen et al. 2020",
+        looks="moco",
     ),
 }

@@ -18,6 +18,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "simclr": {"hidden": 12, "dimension": 6},
     "barlow_twins": {"hidden": 12, "dimension": 6},
     "vicreg": {"hidden": 12, "dimension": 6},
+    "moco": {"hidden": 12, "dimension": 6, "queue": 40, "splits": 2},
     "w_mse": {"hidden": 12, "dimension": 4, "slice_size": 8},
 }
 """Options that make a method small enough for tests; others keep their defaults."""
