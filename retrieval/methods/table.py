@@ -1,5 +1,6 @@
 """The table of all methods that learn without labels."""
 
+from retrieval.methods.autoencoder import Autoencoder
 from retrieval.methods.barlow_twins import BarlowTwins
 from retrieval.methods.moco import MoCo
 from retrieval.methods.simclr import SimCLR
@@ -37,5 +38,11 @@ METHODS: dict[str, MethodSpec] = {
         summary="a view finds another one, encoded by a momentum twin, among a queue of earlier images",
         paper="He et al. 2020; Chen et al. 2020",
         looks="moco",
+    ),
+    "autoencoder": MethodSpec(
+        Autoencoder,
+        summary="the image, made small, is decoded from its embedding: a baseline",
+        paper="Hinton and Salakhutdinov 2006",
+        looks="simclr",
     ),
 }

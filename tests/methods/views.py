@@ -19,6 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "barlow_twins": {"hidden": 12, "dimension": 6},
     "vicreg": {"hidden": 12, "dimension": 6},
     "moco": {"hidden": 12, "dimension": 6, "queue": 40, "splits": 2},
+    "autoencoder": {"side": 8, "width": 16},
     "w_mse": {"hidden": 12, "dimension": 4, "slice_size": 8},
 }
 """Options that make a method small enough for tests; others keep their defaults."""
