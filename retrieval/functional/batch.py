@@ -1,4 +1,4 @@
-"""One batch of labelled examples, on its way from a loader to a method."""
+"""One batch of examples, on its way from a loader to a method."""
 
 from typing import NamedTuple
 
@@ -12,12 +12,16 @@ class Batch(NamedTuple):
         inputs: [B, 3, S, S] float images that are augmented and normalised, or [B, F] features.
         labels: [B] int64 class numbers, 0 to C - 1; -1 where there is none.
         ids: [B] int64 positions in the dataset: which examples these are.
+        others: further views of the same examples in the same order, for methods that learn from several; each has B
+            rows, and may have another size than ``inputs`` (multi-crop).
     """
 
     inputs: Tensor
     labels: Tensor
     ids: Tensor
+    others: tuple[Tensor, ...] = ()
 
     def to(self, device: str) -> "Batch":
         """The same on another device."""
-        return Batch(*(part.to(device, non_blocking=True) for part in self))
+        inputs, labels, ids = (part.to(device, non_blocking=True) for part in self[:3])
+        return Batch(inputs, labels, ids, tuple(view.to(device, non_blocking=True) for view in self.others))

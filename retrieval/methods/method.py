@@ -1,6 +1,6 @@
 """What every training method offers to the loop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -14,12 +14,14 @@ class StepOutput(NamedTuple):
     Attributes:
         loss: scalar, to be minimised.
         logs: scalars without gradient, by name; ``"active"`` is the share of active pairs or triplets.
-        embeddings: [B, D] normalised, without gradient: what the diagnostics look at.
+        embeddings: [n, D] normalised, without gradient: what the diagnostics look at.
+        labels: [n] which of them belong together, for alignment; None: they are the batch's, with its labels.
     """
 
     loss: Tensor
     logs: dict[str, Tensor]
     embeddings: Tensor
+    labels: Tensor | None = None
 
 
 class ParameterGroup(NamedTuple):
@@ -47,6 +49,18 @@ class Method(nn.Module):
 
     encoder: nn.Module
 
+    def begin(self, steps: int, per_epoch: int) -> None:
+        """Before the first step of this process, a resumed run's too: how many steps the run and its epochs have, for
+        what follows a schedule. Changes no state."""
+
+    def before_epoch(self, epoch: int, batches: Callable[[], Iterator[Batch]]) -> None:
+        """Before the first step of an epoch (from 0), in train mode; not when a run goes on in the middle of one.
+
+        Args:
+            epoch: from 0.
+            batches: gives the epoch's batches anew, on the method's device: for what looks at all examples first.
+        """
+
     def training_step(self, batch: Batch) -> StepOutput:
         """The loss of one batch."""
         raise NotImplementedError
@@ -66,3 +80,12 @@ class Method(nn.Module):
     def groups(self) -> Iterator[ParameterGroup]:
         """Every trained parameter once."""
         raise NotImplementedError
+
+
+def split_by_decay(name: str, parameters: Sequence[nn.Parameter], rate: float) -> Iterator[ParameterGroup]:
+    """Groups of one name and rate: matrices, which decay, apart from vectors (biases, normalisation), which do not."""
+    matrices = [parameter for parameter in parameters if parameter.ndim > 1]
+    vectors = [parameter for parameter in parameters if parameter.ndim <= 1]
+    for part, decay in ((matrices, True), (vectors, False)):
+        if part:
+            yield ParameterGroup(name, part, rate, decay)

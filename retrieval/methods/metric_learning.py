@@ -12,7 +12,7 @@ from retrieval.functional.gather import gather, gather_with_gradient
 from retrieval.losses import estimated_log_z, exact_centres
 from retrieval.methods.inputs import arguments
 from retrieval.methods.loss_state import LossState
-from retrieval.methods.method import Method, ParameterGroup, StepOutput
+from retrieval.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
 from retrieval.methods.terms import Resolved, Term, resolve
 from retrieval.models.encoder import Encoder, EncoderOutput
 
@@ -113,12 +113,12 @@ class MetricLearning(Method):
         (biases, normalisation) apart from matrices, since they do not decay."""
         backbone = list(self.encoder.backbone.parameters())
         inside = {id(parameter) for parameter in backbone}
-        yield from _split("backbone", backbone, 1.0)
-        yield from _split("head", [p for p in self.encoder.parameters() if id(p) not in inside], 1.0)
+        yield from split_by_decay("backbone", backbone, 1.0)
+        yield from split_by_decay("head", [p for p in self.encoder.parameters() if id(p) not in inside], 1.0)
         for state in self._states():
             for name, spec in state.specs.items():
                 if spec.kind == "parameter":
-                    yield from _split("loss", [state.get_parameter(name)], spec.rate)
+                    yield from split_by_decay("loss", [state.get_parameter(name)], spec.rate)
 
     def collapse_constants(self) -> dict[str, float]:
         """For the alarm "loss = margin": where a term stands when all embeddings are alike, by its name in the logs."""
@@ -184,11 +184,3 @@ class MetricLearning(Method):
 
     def _in_space(self, output: EncoderOutput, space: str) -> Tensor:
         return output.normalised if space == "normalised" else output.raw
-
-
-def _split(name: str, parameters: list[nn.Parameter], rate: float) -> Iterator[ParameterGroup]:
-    matrices = [parameter for parameter in parameters if parameter.ndim > 1]
-    vectors = [parameter for parameter in parameters if parameter.ndim <= 1]
-    for part, decay in ((matrices, True), (vectors, False)):
-        if part:
-            yield ParameterGroup(name, part, rate, decay)

@@ -128,10 +128,14 @@ class _Run:
 
     def _epoch(self) -> bool:
         """The rest of the epoch at hand; False if it was interrupted."""
+        epoch = self.place.epoch
         apply_policies(self.method, self.config, self.place.epoch)
         if self.config.chunk is not None:
             refuse_mixing(self.method.encoder)
         count = self.source.steps(self.place.epoch)
+        if not self.place.batch:
+            with self.fabric.autocast():
+                self.method.before_epoch(self.place.epoch, lambda: map(self._moved, self.source.batches(epoch, 0)))
         with _closed(self.source.batches(self.place.epoch, self.place.batch)) as batches:
             while self.place.batch < count:
                 size = min(self.config.accumulate, count - self.place.batch)
@@ -140,7 +144,7 @@ class _Run:
                     return False
                 if self.first and self._save_due():
                     self._save()
-        devices.average_statistics(self.fabric, self.method.encoder)
+        devices.average_statistics(self.fabric, self.method)
         self.place.epoch, self.place.batch = self.place.epoch + 1, 0
         self.place.checked = False
         self._validate()
@@ -213,14 +217,15 @@ class _Run:
 
     def _note(self, batch: Batch, output: StepOutput) -> None:
         logs = {"loss": float(output.loss.detach())} | {name: float(value) for name, value in output.logs.items()}
-        embeddings, labels = output.embeddings.detach().float(), batch.labels
+        embeddings = output.embeddings.detach().float()
+        labels = batch.labels if output.labels is None else output.labels
         if embeddings.device.type == "mps":
             # It has no float64, in which the diagnostics compute.
             embeddings, labels = embeddings.cpu(), labels.cpu()
         spread = None
         if len(embeddings) > 1:
             spread = float(dimension_std(embeddings).mean()) * math.sqrt(embeddings.shape[1])
-        self.meter.add(logs, embeddings, labels)
+        self.meter.add(logs, embeddings, labels, len(batch.ids))
         constants: dict[str, float] = getattr(self.method, "collapse_constants", dict)()
         for alarm in self.watch.read(Reading(self.place.step, logs, spread, constants)):
             self.log.write(
@@ -329,6 +334,7 @@ class _Run:
         self.average = Average(self.method.encoder, self.config.average) if self.config.average else None
         steps = [math.ceil(self.source.steps(e) / self.config.accumulate) for e in range(self.config.epochs)]
         self.total, self.backbone_begins = sum(steps), sum(steps[: self.config.head_first_epochs])
+        self.method.begin(self.total, steps[0] if steps else 0)
         if stored is not None:
             self._restore(stored)
         self.log = RunLog(self.folder, self.place.history, self.first)
@@ -397,8 +403,12 @@ class _Run:
         batch = next(batches, None)
         if batch is None:
             raise ValueError(f"The source ended after {self.place.batch} batches, before the epoch did.")
+        return self._moved(batch)
+
+    def _moved(self, batch: Batch) -> Batch:
         moved = batch.to(str(self.fabric.device))
-        return moved._replace(inputs=devices.laid_out(self.fabric, moved.inputs))
+        views = [devices.laid_out(self.fabric, view) for view in (moved.inputs, *moved.others)]
+        return moved._replace(inputs=views[0], others=tuple(views[1:]))
 
 
 @contextlib.contextmanager

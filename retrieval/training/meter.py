@@ -20,8 +20,9 @@ class Meter:
         self.started = self.reported = time.monotonic()
         self.examples = 0
 
-    def add(self, logs: dict[str, float], embeddings: Tensor, labels: Tensor) -> None:
-        """One batch: its scalars, [B, D] embeddings and [B] labels, of which the latest ``SAMPLE`` are kept."""
+    def add(self, logs: dict[str, float], embeddings: Tensor, labels: Tensor, examples: int) -> None:
+        """One batch of so many examples: its scalars, [n, D] embeddings and [n] labels, of which the latest ``SAMPLE``
+        are kept."""
         for name, value in logs.items():
             total = self.sums.setdefault(name, [0.0, 0])
             total[0] += value
@@ -29,7 +30,7 @@ class Meter:
         known = len(self.embeddings) > 0
         self.embeddings = (torch.cat([self.embeddings, embeddings]) if known else embeddings)[-SAMPLE:]
         self.labels = (torch.cat([self.labels, labels]) if known else labels)[-SAMPLE:]
-        self.examples += len(labels)
+        self.examples += examples
 
     def report(self) -> dict[str, float | None]:
         """Means since the last report, and the diagnostics of the latest embeddings; starts anew."""

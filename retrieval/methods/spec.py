@@ -1,0 +1,39 @@
+"""What the table says about a self-supervised method, so that a workflow can run it without knowing it."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from retrieval.methods.self_supervised import SelfSupervised
+
+HANDED = ("encoder", "seed", "examples", "nearest")
+"""Arguments that a workflow hands over and no recipe sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSpec:
+    """One method.
+
+    Attributes:
+        make: the class; positional is the encoder, by keyword come options, ``seed``, and of ``HANDED`` what its
+            signature names: ``examples`` (n, images of the dataset) and ``nearest`` (a search, see ``core.protocols``).
+        summary: one line.
+        paper: where it comes from.
+        looks: preset of the augmentation that the paper uses, by name (``models.looks``).
+    """
+
+    make: Callable[..., SelfSupervised]
+    summary: str
+    paper: str
+    looks: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a recipe can set, with the defaults of the signature."""
+        parameters = inspect.signature(self.make).parameters.values()
+        return {one.name: one.default for one in parameters if one.name not in HANDED}
+
+    def needs(self, name: str) -> bool:
+        """Whether the method takes this one of ``HANDED``."""
+        return name in inspect.signature(self.make).parameters

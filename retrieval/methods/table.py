@@ -1,0 +1,48 @@
+"""The table of all methods that learn without labels."""
+
+from retrieval.methods.autoencoder import Autoencoder
+from retrieval.methods.barlow_twins import BarlowTwins
+from retrieval.methods.moco import MoCo
+from retrieval.methods.simclr import SimCLR
+from retrieval.methods.spec import MethodSpec
+from retrieval.methods.vicreg import VICReg
+from retrieval.methods.w_mse import WMSE
+
+METHODS: dict[str, MethodSpec] = {
+    "simclr": MethodSpec(
+        SimCLR,
+        summary="two views of an image find each other among all views of the batch",
+        paper="Chen et al. 2020",
+        looks="simclr",
+    ),
+    "barlow_twins": MethodSpec(
+        BarlowTwins,
+        summary="two views agree dimension by dimension, and no two dimensions say the same",
+        paper="Zbontar et al. 2021",
+        looks="byol",
+    ),
+    "vicreg": MethodSpec(
+        VICReg,
+        summary="views alike, every dimension spread out, no two dimensions the same",
+        paper="Bardes et al. 2022",
+        looks="byol",
+    ),
+    "w_mse": MethodSpec(
+        WMSE,
+        summary="views of an image agree after their batch has been whitened",
+        paper="Ermolov et al. 2021",
+        looks="simclr",
+    ),
+    "moco": MethodSpec(
+        MoCo,
+        summary="a view finds another one, encoded by a momentum twin, among a queue of earlier images",
+        paper="He et al. 2020; Chen et al. 2020",
+        looks="moco",
+    ),
+    "autoencoder": MethodSpec(
+        Autoencoder,
+        summary="the image, made small, is decoded from its embedding: a baseline",
+        paper="Hinton and Salakhutdinov 2006",
+        looks="simclr",
+    ),
+}
