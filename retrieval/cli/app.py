@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from retrieval import __version__
-from retrieval.cli import evaluate, gallery, index, labels, models, search, serve, spaces, train
+from retrieval.cli import (
+    diagnose,
+    evaluate,
+    gallery,
+    index,
+    labels,
+    models,
+    probe,
+    search,
+    serve,
+    spaces,
+    train,
+)
 
 app = typer.Typer(
     name="retrieval",
@@ -29,6 +41,8 @@ app.command("models")(models.models)
 app.add_typer(models.model, name="model")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("probe")(probe.probe)
+app.command("diagnose")(diagnose.diagnose)
 app.command("recipes")(train.recipes)
 app.add_typer(labels.labels, name="labels")
 app.command("spaces")(spaces.spaces)

@@ -51,6 +51,20 @@ def from_folder(path: Path, note: Note = no_notes, *, alone: bool = True) -> Lab
     return labelled
 
 
+def images_below(path: Path, note: Note = no_notes) -> list[bytes]:
+    """Absolute paths of all images below a folder, sorted; hidden files and what is no image are passed over.
+
+    Args:
+        path: the folder.
+        note: called with one line where a folder cannot be read.
+
+    Raises:
+        NoSuchPath: ``path`` does not exist.
+    """
+    root = os.path.abspath(os.fsencode(path))
+    return [os.path.join(root, relpath) for relpath in sorted(_images(root, note))]
+
+
 def _images(root: bytes, note: Note) -> Iterator[bytes]:
     def unreadable(path: bytes, error: OSError) -> None:
         note(f"{shown(os.fsdecode(path))} cannot be looked at: {error.strerror or error}.")
