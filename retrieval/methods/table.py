@@ -1,5 +1,6 @@
 """The table of all methods that learn without labels."""
 
+from retrieval.methods.byol import BYOL
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.spec import MethodSpec
 
@@ -9,5 +10,11 @@ METHODS: dict[str, MethodSpec] = {
         summary="two views of an image find each other among all views of the batch",
         paper="Chen et al. 2020",
         looks="simclr",
+    ),
+    "byol": MethodSpec(
+        BYOL,
+        summary="an online network predicts its own slow average; no negatives",
+        paper="Grill et al. 2020",
+        looks="byol",
     ),
 }
