@@ -2,6 +2,7 @@
 
 from retrieval.methods.byol import BYOL
 from retrieval.methods.simclr import SimCLR
+from retrieval.methods.simsiam import SimSiam
 from retrieval.methods.spec import MethodSpec
 
 METHODS: dict[str, MethodSpec] = {
@@ -16,5 +17,11 @@ METHODS: dict[str, MethodSpec] = {
         summary="an online network predicts its own slow average; no negatives",
         paper="Grill et al. 2020",
         looks="byol",
+    ),
+    "simsiam": MethodSpec(
+        SimSiam,
+        summary="one view predicts the other, whose side gets no gradient; no negatives",
+        paper="Chen and He 2021",
+        looks="simsiam",
     ),
 }

@@ -17,6 +17,7 @@ SIDE, FEATURES, EXAMPLES, BATCH = 8, 8, 48, 16
 SMALL: dict[str, dict[str, Any]] = {
     "simclr": {"hidden": 12, "dimension": 6},
     "byol": {"hidden": 12, "dimension": 6, "momentum": 0.9},
+    "simsiam": {"hidden": 12, "dimension": 6, "bottleneck": 4},
 }
 """Options that make a method small enough for tests; others keep their defaults."""
 
