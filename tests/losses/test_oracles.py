@@ -59,6 +59,7 @@ def test_options_mean_what_they_say(seed, tau, margin, scale):
             for kind in ("authors", "paper")
         ],
         "info_nce_queries": [{"temperature": tau}],
+        "soft_cross_entropy": [{"temperature": tau}],
         "nce": [{"temperature": tau}],
         "nce_instance": [{"temperature": tau}],
     }
