@@ -3,6 +3,7 @@
 from retrieval.methods.autoencoder import Autoencoder
 from retrieval.methods.barlow_twins import BarlowTwins
 from retrieval.methods.distillation import Distillation
+from retrieval.methods.feature_distillation import FeatureDistillation
 from retrieval.methods.fine_tuning import FineTuning
 from retrieval.methods.moco import MoCo
 from retrieval.methods.simclr import SimCLR
@@ -57,6 +58,12 @@ METHODS: dict[str, MethodSpec] = {
         Distillation,
         summary="a student takes over a classifier's answers, and the labels (SimCLRv2, third stage)",
         paper="Chen et al. 2020 (SimCLRv2)",
+        looks="simclr",
+    ),
+    "feature_distillation": MethodSpec(
+        FeatureDistillation,
+        summary="a smaller encoder lays out images as a frozen one does",
+        paper="Romero et al. 2015; Tung and Mori 2019",
         looks="simclr",
     ),
 }
