@@ -64,6 +64,7 @@ class LossSpec:
         state: what the function reads by these keywords and a method keeps.
         mined: what a miner may give it; None if it takes nothing mined.
         active: same arguments as the function; the share of pairs, triplets or anchors that take part.
+        chance: the inputs of the batch to the loss's value where the embeddings tell nothing, 0 where there is none.
     """
 
     function: Callable[..., Tensor]
@@ -74,6 +75,7 @@ class LossSpec:
     state: Mapping[str, StateSpec] = field(default_factory=dict)
     mined: Literal["pairs", "triplets"] | None = None
     active: Callable[..., Tensor] | None = None
+    chance: Callable[..., float] | None = None
 
     @property
     def options(self) -> dict[str, Any]:

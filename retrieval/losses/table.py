@@ -10,7 +10,7 @@ from retrieval.losses.info_nce_queries import info_nce_queries
 from retrieval.losses.multi_similarity import multi_similarity
 from retrieval.losses.nce import nce
 from retrieval.losses.nce_instance import nce_instance
-from retrieval.losses.nt_xent import nt_xent
+from retrieval.losses.nt_xent import nt_xent, nt_xent_chance
 from retrieval.losses.proxy_anchor import proxy_anchor
 from retrieval.losses.softmax import softmax
 from retrieval.losses.spec import LossSpec, StateSpec
@@ -121,6 +121,7 @@ LOSSES: dict[str, LossSpec] = {
         inputs="views",
         summary="each view finds the other one of its image",
         paper="Chen et al. 2020",
+        chance=nt_xent_chance,
     ),
     "info_nce_queries": LossSpec(
         info_nce_queries,
