@@ -4,6 +4,8 @@ Chen, Kornblith, Norouzi and Hinton, "A Simple Framework for Contrastive Learnin
 2020, equation 1: https://arxiv.org/abs/2002.05709
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -41,3 +43,8 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float = 0.5) -> Tenso
         return losses.sum(), other.new_tensor(len(losses))
 
     return mean_over_rows(views, views, term)
+
+
+def nt_xent_chance(first: Tensor, second: Tensor) -> float:
+    """ln(2N - 1): what the loss of two views [N, D] is where all similarities are equal; 0 where N is 0."""
+    return math.log(max(1, 2 * len(first) - 1))

@@ -66,6 +66,7 @@ class LossSpec:
         mined: what a miner may give it; None if it takes nothing mined.
         active: same arguments as the function; the share of pairs, triplets or anchors that take part.
         lowest: no value is below it, but for rounding.
+        chance: the inputs of the batch to the loss's value where the embeddings tell nothing, 0 where there is none.
     """
 
     function: Callable[..., Tensor]
@@ -77,6 +78,7 @@ class LossSpec:
     mined: Literal["pairs", "triplets"] | None = None
     active: Callable[..., Tensor] | None = None
     lowest: float = 0.0
+    chance: Callable[..., float] | None = None
 
     @property
     def options(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from retrieval.losses.multi_similarity import multi_similarity
 from retrieval.losses.nce import nce
 from retrieval.losses.nce_instance import nce_instance
 from retrieval.losses.negative_cosine import negative_cosine
-from retrieval.losses.nt_xent import nt_xent
+from retrieval.losses.nt_xent import nt_xent, nt_xent_chance
 from retrieval.losses.proxy_anchor import proxy_anchor
 from retrieval.losses.soft_cross_entropy import soft_cross_entropy
 from retrieval.losses.softmax import softmax
@@ -125,6 +125,7 @@ LOSSES: dict[str, LossSpec] = {
         inputs="views",
         summary="each view finds the other one of its image",
         paper="Chen et al. 2020",
+        chance=nt_xent_chance,
     ),
     "barlow_twins": LossSpec(
         barlow_twins,

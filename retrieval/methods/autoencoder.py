@@ -56,7 +56,7 @@ class Autoencoder(SelfSupervised):
         """The decoder."""
         yield self.decoder, 1.0
 
-    def collapse_constants(self) -> dict[str, float]:
+    def chance_constants(self) -> dict[str, float]:
         """1: of embeddings that are alike the best decoder draws the mean image."""
         return {"unexplained": 1.0}
 

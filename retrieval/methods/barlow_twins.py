@@ -58,6 +58,6 @@ class BarlowTwins(SelfSupervised):
         """The projector."""
         yield self.projector, 1.0
 
-    def collapse_constants(self) -> dict[str, float]:
+    def chance_constants(self) -> dict[str, float]:
         """D: no dimension of the one view is correlated with anything of the other."""
         return {"barlow_twins": float(self.dimension)}

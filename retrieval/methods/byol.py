@@ -72,7 +72,7 @@ class BYOL(SelfSupervised):
         yield self.projector, 1.0
         yield self.predictor, 1.0
 
-    def collapse_constants(self) -> dict[str, float]:
+    def chance_constants(self) -> dict[str, float]:
         """-1: all predictions are all targets."""
         return {"negative_cosine": -1.0}
 

@@ -64,7 +64,7 @@ class FineTuning(SelfSupervised):
         """The classifier."""
         yield self.classifier, 1.0
 
-    def collapse_constants(self) -> dict[str, float]:
+    def chance_constants(self) -> dict[str, float]:
         """ln C: every class is as likely as any other, whatever the image."""
         return {"softmax": math.log(self.classifier.out_features)}
 

@@ -7,13 +7,18 @@ from torch import Tensor, nn
 
 from retrieval.functional.batch import Batch
 
+RAW_NORM = "raw_norm"
+"""In the logs: mean length of the embeddings before normalisation, for the alarm "exploding norm"."""
+
 
 class StepOutput(NamedTuple):
     """What one step gives.
 
     Attributes:
         loss: scalar, to be minimised.
-        logs: scalars without gradient, by name; ``"active"`` is the share of active pairs or triplets.
+        logs: scalars without gradient, by name: the loss's terms, and whatever else the method has to report; all are
+            logged and within reach of the alarms. ``"active"`` is the share of active pairs or triplets; see
+            ``RAW_NORM``.
         embeddings: [n, D] normalised, without gradient: what the diagnostics look at.
         labels: [n] which of them belong together, for alignment; None: they are the batch's, with its labels.
     """
@@ -76,6 +81,16 @@ class Method(nn.Module):
 
     def after_step(self) -> None:
         """After the optimiser's step: moving averages, queues, centres that follow a rule."""
+
+    def collapse_constants(self) -> dict[str, float]:
+        """For the alarm "loss = margin": where scalars in the logs stand when all embeddings are alike, by name. As of
+        the last batch."""
+        return {}
+
+    def chance_constants(self) -> dict[str, float]:
+        """For the alarm "loss = chance": where scalars in the logs stand when the embeddings tell nothing, all alike or
+        all unrelated, by name. As of the last batch."""
+        return {}
 
     def groups(self) -> Iterator[ParameterGroup]:
         """Every trained parameter once."""

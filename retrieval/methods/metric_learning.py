@@ -12,7 +12,7 @@ from retrieval.functional.gather import gather, gather_with_gradient
 from retrieval.losses import estimated_log_z, exact_centres
 from retrieval.methods.inputs import arguments
 from retrieval.methods.loss_state import LossState
-from retrieval.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
+from retrieval.methods.method import RAW_NORM, Method, ParameterGroup, StepOutput, split_by_decay
 from retrieval.methods.terms import Resolved, Term, resolve
 from retrieval.models.encoder import Encoder, EncoderOutput
 
@@ -68,6 +68,7 @@ class MetricLearning(Method):
         )
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
         self._seen: list[tuple[EncoderOutput, Batch]] = []
+        self._chance: dict[str, float] = {}
 
     def training_step(self, batch: Batch) -> StepOutput:
         """The weighted sum of the terms for one batch of B examples."""
@@ -92,6 +93,7 @@ class MetricLearning(Method):
             logs[term.name] = loss.detach()
             if active is not None:
                 logs.setdefault("active", active)
+        logs[RAW_NORM] = output.raw.detach().norm(dim=1).mean()
         self._seen.append((EncoderOutput(output.raw.detach(), output.normalised.detach()), batch))
         self.batches += 1
         return StepOutput(total, logs, output.normalised.detach())
@@ -128,6 +130,10 @@ class MetricLearning(Method):
             if {"soft", "margin"} <= term.spec.options.keys()
         }
 
+    def chance_constants(self) -> dict[str, float]:
+        """For the alarm "loss = chance", of the terms whose loss declares it; see ``LossSpec.chance``."""
+        return dict(self._chance)
+
     @torch.no_grad()
     def set_exact_centres(self, embeddings: Tensor, labels: Tensor) -> None:
         """Put every term's centres at the means of their classes: cheap where the whole set's embeddings are at hand,
@@ -152,6 +158,8 @@ class MetricLearning(Method):
             states["log_z"].copy_(self._first_log_z(term, inputs, extra, states))
         mined = {} if term.mine is None else {"mined": term.mine(embeddings.detach(), labels, draws)}
         keywords = {**states, **extra, **mined, **term.options}
+        if term.spec.chance is not None:
+            self._chance[term.name] = term.spec.chance(*inputs)
         active = None
         if term.spec.active is not None and int(self.batches) % self.measure_every == 0:
             with torch.no_grad():

@@ -111,7 +111,7 @@ class MoCo(SelfSupervised):
         """The projector; the twin follows by itself."""
         yield self.projector, 1.0
 
-    def collapse_constants(self) -> dict[str, float]:
+    def chance_constants(self) -> dict[str, float]:
         """ln(K + 1): a query is as near to its key as to the whole queue."""
         return {"moco": math.log(len(self.queue.rows) + 1)}
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from retrieval.functional.batch import Batch
-from retrieval.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
+from retrieval.methods.method import RAW_NORM, Method, ParameterGroup, StepOutput, split_by_decay
 from retrieval.models.encoder import Encoder, EncoderOutput
 
 
@@ -61,6 +61,7 @@ class SelfSupervised(Method):
             raise ValueError(f"{type(self).__name__} learns from {self.views} views of an image, not {len(views)}.")
         loss, logs, seen = self.loss_of_views(views, batch)
         self.batches += 1
+        logs = {**logs, RAW_NORM: seen[0].raw.detach().norm(dim=1).mean()}
         embeddings = torch.cat([one.normalised.detach() for one in seen])
         return StepOutput(loss, logs, embeddings, self.belonging(batch).repeat(len(seen)))
 
@@ -95,10 +96,6 @@ class SelfSupervised(Method):
         yield from split_by_decay("head", [p for p in self.encoder.parameters() if id(p) not in inside], 1.0)
         for module, rate in self.learned():
             yield from split_by_decay("loss", [p for p in module.parameters() if p.requires_grad], rate)
-
-    def collapse_constants(self) -> dict[str, float]:
-        """Where a term of the log stands when all embeddings are alike, by its name; the alarms watch it."""
-        return {}
 
     def draws(self) -> torch.Generator:
         """A generator on the CPU for this batch, the same in all processes."""

@@ -60,6 +60,6 @@ class SimCLR(SelfSupervised):
         """The projector."""
         yield self.projector, 1.0
 
-    def collapse_constants(self) -> dict[str, float]:
+    def chance_constants(self) -> dict[str, float]:
         """ln(2N - 1): every view is as near as any other."""
         return {"nt_xent": math.log(self._views - 1)} if self._views > 1 else {}

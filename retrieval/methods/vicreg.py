@@ -71,6 +71,6 @@ class VICReg(SelfSupervised):
         """The projector."""
         yield self.projector, 1.0
 
-    def collapse_constants(self) -> dict[str, float]:
+    def chance_constants(self) -> dict[str, float]:
         """The variance term of rows that are alike: 0.99, or 1.98 in the paper's scaling."""
         return {"variance": COLLAPSED if self.scaling == "authors" else 2 * COLLAPSED}

@@ -97,7 +97,7 @@ class WMSE(SelfSupervised):
         """The projector."""
         yield self.projector, 1.0
 
-    def collapse_constants(self) -> dict[str, float]:
+    def chance_constants(self) -> dict[str, float]:
         """2: of views that were alike whitening has left the rounding, and they have nothing in common."""
         return {"w_mse": 2.0}
 

@@ -1,13 +1,19 @@
 """Named alarms: signs that a run has failed although it goes on. One line of the table each.
 
 Thresholds were fixed beforehand and are part of the definition. A NaN is no alarm: it ends the run (``loop``).
+
+A method takes part without a change of the loop: what it puts into ``StepOutput.logs`` is in every reading under the
+same name, and ``Method.collapse_constants`` and ``Method.chance_constants`` say at which values those must not stand
+still. An alarm that looks for a name does not ring where no method gives it.
 """
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from retrieval.methods.method import RAW_NORM
 
 WINDOW = 20
 """Steps in a row that a sign has to last."""
@@ -18,23 +24,47 @@ NEAR = 0.005
 COLLAPSED = 0.01
 """Standard deviation of the dimensions, relative to 1 / √D, below which all embeddings are one point."""
 
+LOW_RANK = 0.1
+"""Effective rank, as a share of the most that could be seen, below which embeddings have lost their dimensions. What is
+spread evenly fills all of them, and what is learned of C classes lies in about C: a tenth is far below either."""
+
+RECOVERING = 1.1
+"""Growth of the effective rank from one measurement to a later one that is no noise: an encoder that starts from random
+weights has few dimensions too, and gains them."""
+
+EXPLODED = 100.0
+"""Growth of the raw embeddings' mean length since the first step, where a length below 1 counts as 1. Under a
+normalised loss a gradient stands upright on its embedding, so lengths drift upwards in any run; two orders of magnitude
+are no drift, and a few more are the end of fp16 (65504)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one step shows.
+    """What one step shows; with several batches a step, the mean over them.
 
     Attributes:
         step: from 1.
-        logs: the step's scalars by name: ``"loss"``, and the value of each term under its name.
+        logs: the step's scalars by name: ``"loss"``, the value of each term under its name, and whatever else the
+            method reports.
         spread: mean standard deviation of the normalised embeddings' dimensions, times √D: about 1 when they are
             spread evenly, 0 when they are one point; None where there is one example only.
         constants: the value at which each term stands still when it has collapsed, by the term's name.
+        chance: the value of each term when the embeddings tell nothing, by the term's name.
+        rank_share: effective rank (not centred) of the latest embeddings, as a share of the most it could be: the least
+            of their number, D, and the number of their classes where all are labelled. None in steps in which it is not
+            measured.
     """
 
     step: int
     logs: Mapping[str, float]
     spread: float | None
-    constants: Mapping[str, float]
+    constants: Mapping[str, float] = field(default_factory=dict)
+    chance: Mapping[str, float] = field(default_factory=dict)
+    rank_share: float | None = None
+
+
+Rule = Callable[[Sequence[Reading], Reading], bool]
+"""(the last ``WINDOW`` readings, oldest first; the run's first reading) to whether they show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +74,39 @@ class Alarm:
     Attributes:
         name: as people know it.
         advice: what it means and what to try.
-        rings: whether the last ``WINDOW`` readings, oldest first, show it.
+        rings: see ``Rule``.
     """
 
     name: str
     advice: str
-    rings: Callable[[list[Reading]], bool]
+    rings: Rule
 
 
-def _at_constant(readings: list[Reading]) -> bool:
-    """Whether one term stood at its constant in all readings."""
-    return any(
-        all(abs(reading.logs.get(name, math.inf) - constant) <= NEAR * abs(constant) for reading in readings)
-        for name, constant in readings[-1].constants.items()
-        if constant != 0
-    )
+def _stands_at(values: Callable[[Reading], Mapping[str, float]]) -> Rule:
+    """Whether one scalar stood at its value, one of ``values``, in all readings. The value may change from step to
+    step, as that of a loss over N pairs does with N."""
+
+    def near(reading: Reading, name: str) -> bool:
+        wanted = values(reading).get(name, 0.0)
+        return wanted != 0 and abs(reading.logs.get(name, math.inf) - wanted) <= NEAR * abs(wanted)
+
+    return lambda recent, _: any(all(near(reading, name) for reading in recent) for name in values(recent[-1]))
 
 
-def _one_point(readings: list[Reading]) -> bool:
-    return all(reading.spread is not None and reading.spread < COLLAPSED for reading in readings)
+def _one_point(recent: Sequence[Reading], _: Reading) -> bool:
+    return all(reading.spread is not None and reading.spread < COLLAPSED for reading in recent)
+
+
+def _few_dimensions(recent: Sequence[Reading], _: Reading) -> bool:
+    shares = [reading.rank_share for reading in recent if reading.rank_share is not None]
+    if len(shares) < 2:
+        return False
+    return all(share < LOW_RANK for share in shares) and shares[-1] < RECOVERING * shares[0]
+
+
+def _far_longer(recent: Sequence[Reading], start: Reading) -> bool:
+    limit = EXPLODED * max(1.0, start.logs.get(RAW_NORM, math.inf))
+    return all(reading.logs.get(RAW_NORM, 0.0) > limit for reading in recent)
 
 
 ALARMS: tuple[Alarm, ...] = (
@@ -70,12 +114,31 @@ ALARMS: tuple[Alarm, ...] = (
         "loss = margin",
         "The loss stands at the value it has when all embeddings are alike (the margin; ln 2 in the soft form). "
         "Use an easier miner (semihard), a lower learning rate, or a longer warm-up.",
-        _at_constant,
+        _stands_at(lambda reading: reading.constants),
+    ),
+    Alarm(
+        "loss = chance",
+        "The loss stands at its method's own constant, where the embeddings tell nothing or are all alike (ln(2N - 1) "
+        "in NT-Xent, -1 in BYOL). Use a lower temperature, another learning rate, or look whether the two of a pair "
+        "have anything in common.",
+        _stands_at(lambda reading: reading.chance),
     ),
     Alarm(
         "complete collapse",
         "All embeddings have become one point: every search would return anything. Use a lower learning rate.",
         _one_point,
+    ),
+    Alarm(
+        "dimensional collapse",
+        "The embeddings lie in a small part of their dimensions: much that could be told apart is not. Use a lower "
+        "learning rate or less weight decay, larger batches, or a smaller dimension.",
+        _few_dimensions,
+    ),
+    Alarm(
+        "exploding norm",
+        "The embeddings before normalisation grow without bound: soon no gradient moves them, and fp16 overflows. Use "
+        "a lower learning rate, clip = 1, or a loss on normalised embeddings.",
+        _far_longer,
     ),
 )
 
@@ -86,23 +149,29 @@ class Watch:
 
     readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=WINDOW))
     ringing: set[str] = field(default_factory=set)
+    start: Reading | None = None
 
     def read(self, reading: Reading) -> list[Alarm]:
         """The alarms that begin with this reading."""
+        self.start = self.start or reading
         self.readings.append(reading)
         if len(self.readings) < WINDOW:
             return []
-        now = {alarm.name: alarm for alarm in ALARMS if alarm.rings(list(self.readings))}
+        now = {alarm.name: alarm for alarm in ALARMS if alarm.rings(self.readings, self.start)}
         new = [alarm for name, alarm in now.items() if name not in self.ringing]
         self.ringing = set(now)
         return new
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        readings = [[r.step, dict(r.logs), r.spread, dict(r.constants)] for r in self.readings]
-        return {"readings": readings, "ringing": sorted(self.ringing)}
+        return {
+            "readings": [asdict(reading) for reading in self.readings],
+            "ringing": sorted(self.ringing),
+            "start": asdict(self.start) if self.start is not None else None,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of ``state_dict``."""
-        self.readings = deque((Reading(*values) for values in state["readings"]), maxlen=WINDOW)
+        self.readings = deque((Reading(**values) for values in state["readings"]), maxlen=WINDOW)
         self.ringing = set(state["ringing"])
+        self.start = Reading(**state["start"]) if state["start"] is not None else None

@@ -21,16 +21,15 @@ from torch import Tensor
 
 from retrieval.core.errors import BadValue, TrainingFailed
 from retrieval.functional.batch import Batch
-from retrieval.functional.diagnostics import dimension_std
 from retrieval.methods.method import Method, StepOutput
 from retrieval.training import checkpoint, devices
-from retrieval.training.alarms import Reading, Watch
+from retrieval.training.alarms import Watch
 from retrieval.training.averaging import Average
 from retrieval.training.caching import cached_backward, refuse_mixing
 from retrieval.training.config import LoopConfig
 from retrieval.training.hooks import Progress, TrainHooks, Validated
 from retrieval.training.log import RunLog
-from retrieval.training.meter import Meter
+from retrieval.training.meter import Meter, Shown, shown
 from retrieval.training.optim import make_optimiser, set_rates
 from retrieval.training.place import Fitted, Place
 from retrieval.training.policies import apply_policies
@@ -155,7 +154,7 @@ class _Run:
     def _step(self, group: list[Batch]) -> None:
         """One step of the optimiser from the mean gradient of ``group``."""
         rate = set_rates(self.optimiser, self.place.step, self.total, self.config, self.backbone_begins)
-        outputs = [self._backward(batch, group) for batch in group]
+        noted = [shown(self.method, batch, self._backward(batch, group)) for batch in group]
         parameters = [p for g in self.optimiser.param_groups for p in g["params"]]
         devices.average_gradients(self.fabric, parameters)
         # Without a limit too: the norm is what shows a gradient that is not a number, and fp16 is unscaled here.
@@ -170,8 +169,7 @@ class _Run:
             self.average.update()
         self.place.step += 1
         self.place.batch += len(group)
-        for batch, output in zip(group, outputs, strict=True):
-            self._note(batch, output)
+        self._note(noted)
         if self.place.step % self.config.log_every == 0:
             self._report(rate)
 
@@ -206,28 +204,17 @@ class _Run:
         # The message says it too; a full disk must not hide it.
         with contextlib.suppress(OSError):
             path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more ({path})" if len(names) > 3 else "")
+        some = ", ".join(names[:3]) + (f" and {len(names) - 3} more ({path})" if len(names) > 3 else "")
         return TrainingFailed(
-            f"The {what} is not a number in step {self.place.step + 1} (epoch {self.place.epoch + 1}), batch: {shown}.",
+            f"The {what} is not a number in step {self.place.step + 1} (epoch {self.place.epoch + 1}), batch: {some}.",
             f"The last good checkpoint is {self.folder / checkpoint.NAME} (step {self.saved_step[0]}). "
             "Try a lower learning rate, clip = 1, or precision = 32-true.",
         )
 
     # What is seen of it
 
-    def _note(self, batch: Batch, output: StepOutput) -> None:
-        logs = {"loss": float(output.loss.detach())} | {name: float(value) for name, value in output.logs.items()}
-        embeddings = output.embeddings.detach().float()
-        labels = batch.labels if output.labels is None else output.labels
-        if embeddings.device.type == "mps":
-            # It has no float64, in which the diagnostics compute.
-            embeddings, labels = embeddings.cpu(), labels.cpu()
-        spread = None
-        if len(embeddings) > 1:
-            spread = float(dimension_std(embeddings).mean()) * math.sqrt(embeddings.shape[1])
-        self.meter.add(logs, embeddings, labels, len(batch.ids))
-        constants: dict[str, float] = getattr(self.method, "collapse_constants", dict)()
-        for alarm in self.watch.read(Reading(self.place.step, logs, spread, constants)):
+    def _note(self, group: list[Shown]) -> None:
+        for alarm in self.watch.read(self.meter.read(self.place.step, group)):
             self.log.write(
                 {"kind": "alarm", "step": self.place.step, "epoch": self.place.epoch + 1, "name": alarm.name}
             )
@@ -284,10 +271,10 @@ class _Run:
         if self.place.start_value is None:
             self.place.start_value = value
         self.place.checked = True
-        shown = Validated(self.place.epoch, value, self.place.best_value, self.place.best_epoch or 0)
-        self.log.write({"kind": "validation", "step": self.place.step, **asdict(shown)})
+        validated = Validated(self.place.epoch, value, self.place.best_value, self.place.best_epoch or 0)
+        self.log.write({"kind": "validation", "step": self.place.step, **asdict(validated)})
         if self.first:
-            self.hooks.validated(shown)
+            self.hooks.validated(validated)
 
     def _out_of_patience(self) -> bool:
         return self.config.patience is not None and self.place.without_best >= self.config.patience

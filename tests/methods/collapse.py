@@ -31,7 +31,7 @@ def run(method: SelfSupervised, batches: Iterable[Batch], steps: int, rate: floa
         method.after_step()
         logs = {name: float(value) for name, value in output.logs.items()}
         spread = float(dimension_std(output.embeddings).mean()) * output.embeddings.shape[1] ** 0.5
-        reading = Reading(step + 1, logs, spread, method.collapse_constants())
+        reading = Reading(step + 1, logs, spread, chance=method.chance_constants())
         rung |= {alarm.name for alarm in watch.read(reading)}
     return logs, rung
 

@@ -114,7 +114,7 @@ def test_the_step_says_what_the_diagnostics_need(name: str) -> None:
     torch.testing.assert_close(output.embeddings.norm(dim=1), torch.ones(len(output.labels)))
     assert not output.embeddings.requires_grad
     assert all(not value.requires_grad for value in output.logs.values())
-    assert method.collapse_constants().keys() <= output.logs.keys()
+    assert method.chance_constants().keys() <= output.logs.keys()
 
 
 @every

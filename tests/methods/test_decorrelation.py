@@ -22,7 +22,7 @@ def test_vicreg_without_its_variance_term_collapses() -> None:
     assert healthy["variance"] < 0.3
     assert collapsed["variance"] > 0.985
     assert collapsed["invariance"] < 1e-4 < healthy["invariance"]
-    assert alarms == {"loss = margin"}
+    assert alarms == {"loss = chance"}
     assert not silence
 
 
@@ -42,8 +42,8 @@ def test_a_collapsed_encoder_stands_at_the_constants(scaling: Any) -> None:
     alike = batch._replace(inputs=torch.ones_like(batch.inputs), others=(torch.ones_like(batch.inputs),))
     for method in (tiny_method("barlow_twins"), tiny_method("vicreg", scaling=scaling)):
         logs = method.training_step(alike).logs
-        assert method.collapse_constants()
-        for name, constant in method.collapse_constants().items():
+        assert method.chance_constants()
+        for name, constant in method.chance_constants().items():
             assert float(logs[name]) == pytest.approx(constant, rel=1e-3)
 
 

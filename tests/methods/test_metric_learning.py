@@ -49,7 +49,7 @@ def test_is_the_weighted_sum() -> None:
         + triplet(output.normalised, batch().labels)
     )
     torch.testing.assert_close(step.loss, expected)
-    assert set(step.logs) == {"triplet", "center", "contrastive", "triplet#2", "active"}
+    assert set(step.logs) == {"triplet", "center", "contrastive", "triplet#2", "active", "raw_norm"}
     assert all(not value.requires_grad for value in step.logs.values())
     torch.testing.assert_close(step.embeddings, output.normalised)
     assert not step.embeddings.requires_grad
@@ -263,6 +263,28 @@ def test_a_collapsed_batch_stands_at_the_constant() -> None:
         alike = batch()._replace(inputs=torch.ones(12, 6))
         value = float(model.training_step(alike).logs["triplet"])
         assert value == pytest.approx(model.collapse_constants()["triplet"], rel=1e-4)
+
+
+def test_where_embeddings_tell_nothing_the_loss_is_at_chance() -> None:
+    """For every loss that declares it: all embeddings alike, and all unrelated; as of the last batch."""
+    names = [name for name, spec in LOSSES.items() if spec.chance is not None]
+    assert "nt_xent" in names
+    for name in names:
+        model = learning(Term(name))
+        assert model.chance_constants() == {}
+        for rows in (12, 7):
+            alike = batch()._replace(inputs=torch.ones(rows, 6), labels=batch().labels[:rows], ids=torch.arange(rows))
+            value = float(model.training_step(alike).logs[name])
+            assert value == pytest.approx(model.chance_constants()[name], rel=1e-5)
+        assert model.chance_constants() == {"nt_xent": pytest.approx(math.log(2 * 3 - 1))}
+    assert learning(Term("triplet")).chance_constants() == {}
+
+
+def test_the_length_of_raw_embeddings_is_logged() -> None:
+    model = learning(Term("triplet"))
+    raw = model.embed(batch().inputs).raw.detach()
+    step = model.training_step(batch())
+    assert float(step.logs["raw_norm"]) == pytest.approx(float(raw.norm(dim=1).mean()))
 
 
 def test_labels_that_are_missing() -> None:

@@ -138,7 +138,7 @@ def test_collapse_stands_at_the_constant_once_the_queue_is_full() -> None:
         method.training_step(alike)
         method.after_step()
     logs = method.training_step(alike).logs
-    assert method.collapse_constants() == {"moco": math.log(K + 1)}
+    assert method.chance_constants() == {"moco": math.log(K + 1)}
     assert float(logs["moco"]) == pytest.approx(math.log(K + 1), rel=1e-4)
     assert float(logs["negative"]) == pytest.approx(1, abs=1e-4)
 

@@ -399,6 +399,26 @@ def test_alarms_are_raised_and_logged(tmp_path: Path, stop: int) -> None:
     assert [line["step"] for line in fitted.history if line["kind"] == "alarm"] == [20]
 
 
+def test_a_step_of_several_batches_is_read_once(tmp_path: Path) -> None:
+    """The alarm takes as many steps as without accumulation, and a line of the log is the mean over its steps."""
+
+    class Counting(Stuck):
+        batches = 0
+
+        def loss_of(self, output: Any, batch: Any) -> Any:
+            step = super().loss_of(output, batch)
+            self.batches += 1
+            # As a share that is not measured in every batch.
+            extra = {"active": torch.tensor(float(self.batches))} if self.batches in (1, 2, 4) else {}
+            return step._replace(logs={**step.logs, **extra})
+
+    values = config(epochs=12, accumulate=2, log_every=2)
+    fitted = fit(Counting(tiny_encoder()), TinySource(4), values, folder=tmp_path)
+    assert [line["step"] for line in fitted.history if line["kind"] == "alarm"] == [20]
+    first = next(line for line in fitted.history if line["kind"] == "step")
+    assert first["active"] == (1.5 + 4) / 2
+
+
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("chunk", [None, 5])
 def test_pictures_are_trained_on_with_channels_last_and_weights_are_given_back_as_they_came(

@@ -11,11 +11,13 @@ import torch
 from torch import nn
 
 from retrieval.core.errors import BadValue
+from retrieval.functional.diagnostics import effective_rank
 from retrieval.training import devices
 from retrieval.training.alarms import WINDOW, Reading, Watch
 from retrieval.training.averaging import Average
 from retrieval.training.config import LoopConfig
 from retrieval.training.log import RunLog
+from retrieval.training.meter import RANK_EVERY, Meter, Shown
 from retrieval.training.randomness import random_states, random_states_kept, seed_everything, set_random_states
 
 
@@ -79,6 +81,86 @@ def test_one_point_rings_and_survives_a_checkpoint() -> None:
     assert [alarm.name for alarm in again.read(reading(99, spread=0.001))] == ["complete collapse"]
     assert again.read(reading(100, spread=0.001)) == []
     assert [a for step in range(50) for a in Watch().read(reading(step, spread=None))] == []
+
+
+def rank(step: int, share: float) -> Reading:
+    return Reading(step, {"loss": 1.0}, 1.0, rank_share=share if step % RANK_EVERY == 0 else None)
+
+
+def test_few_dimensions_ring_where_they_stay_few() -> None:
+    """Measured now and then; embeddings that are gaining dimensions are those of a start."""
+    watch, rising, one = Watch(), Watch(), Watch()
+    rung = {step: [a.name for a in watch.read(rank(step, 0.09))] for step in range(1, 60)}
+    assert {step: names for step, names in rung.items() if names} == {20: ["dimensional collapse"]}
+    assert not any(rising.read(rank(step, 0.01 * 1.3 ** (step / 10))) for step in range(1, 60))
+    assert not any(one.read(rank(step, 0.09 if step == 20 else 0.5)) for step in range(1, 60))
+
+
+def length(step: int, value: float) -> Reading:
+    return Reading(step, {"raw_norm": value}, 1.0)
+
+
+def test_lengths_ring_against_those_of_the_start() -> None:
+    for start, end, expected in ((0.01, 90.0, False), (0.01, 110.0, True), (30.0, 2900.0, False), (30.0, 3100.0, True)):
+        watch = Watch()
+        watch.read(length(1, start))
+        again = Watch()
+        again.load_state_dict(json.loads(json.dumps(watch.state_dict())))
+        rung = [a.name for step in range(2, 60) for a in again.read(length(step, end + step / 100))]
+        assert rung == (["exploding norm"] if expected else []), (start, end)
+    unknown = Watch()
+    assert not any(unknown.read(Reading(step, {"loss": 1.0}, 1.0)) for step in range(1, 60))
+
+
+def test_a_loss_at_chance_rings_though_chance_moves_with_the_batch() -> None:
+    def at(step: int, factor: float) -> Reading:
+        chance = math.log(2 * (10 + step % 3) - 1)
+        return Reading(step, {"nt_xent": factor * chance}, 1.0, chance={"nt_xent": chance})
+
+    watch, learning = Watch(), Watch()
+    rung = [a.name for step in range(1, 60) for a in watch.read(at(step, 1.004))]
+    assert rung == ["loss = chance"]
+    assert not any(learning.read(at(step, 0.99)) for step in range(1, 60))
+
+
+def part(size: int, loss: float, **logs: float) -> Shown:
+    random = torch.Generator().manual_seed(size)
+    embeddings = nn.functional.normalize(torch.randn(size, 4, generator=random), dim=1)
+    return Shown({"loss": loss, **logs}, embeddings, torch.arange(size), size, {"triplet": loss / 10}, {})
+
+
+def test_a_step_of_several_batches_is_one_reading() -> None:
+    """The mean over its batches, over those that have it; and one summand of the report's mean."""
+    meter = Meter()
+    parts = [part(8, 1.0, active=0.5), part(6, 2.0), part(4, 6.0, active=0.3)]
+    read = meter.read(7, parts)
+    assert read.logs == {"loss": 3.0, "active": 0.4}
+    assert read.constants == {"triplet": pytest.approx(0.3)}
+    spreads = [float(one.embeddings.double().std(dim=0).mean()) * 2 for one in parts]
+    assert read.spread == pytest.approx(sum(spreads) / 3)
+    assert (len(meter.embeddings), meter.examples) == (18, 18)
+    meter.read(8, [part(8, 7.0)])
+    report = meter.report()
+    assert (report["loss"], report["active"]) == (5.0, 0.4)
+    assert meter.read(9, [part(1, 1.0)]).spread is None
+
+
+def test_the_rank_is_measured_now_and_then_against_what_it_could_be() -> None:
+    meter = Meter()
+    reads = [meter.read(step, [part(8, 1.0)]).rank_share for step in range(1, 21)]
+    assert [step for step, share in enumerate(reads, 1) if share is not None] == [10, 20]
+    rows = meter.embeddings
+    # Eight labels, four dimensions.
+    assert reads[-1] == pytest.approx(float(effective_rank(rows)) / 4)
+    two = Meter()
+    two.read(1, [part(8, 1.0)._replace(labels=torch.arange(8) % 2)])
+    assert two.rank_share() == pytest.approx(float(effective_rank(two.embeddings)) / 2)
+    unknown = Meter()
+    unknown.read(1, [part(8, 1.0)._replace(labels=torch.full((8,), -1))])
+    assert unknown.rank_share() == pytest.approx(float(effective_rank(unknown.embeddings)) / 4)
+    zero = Meter()
+    zero.read(1, [part(8, 1.0)._replace(embeddings=torch.zeros(8, 4))])
+    assert zero.rank_share() is None
 
 
 WRONG = {
