@@ -4,6 +4,7 @@ from retrieval.methods.byol import BYOL
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.simsiam import SimSiam
 from retrieval.methods.spec import MethodSpec
+from retrieval.methods.swav import SwAV
 
 METHODS: dict[str, MethodSpec] = {
     "simclr": MethodSpec(
@@ -23,5 +24,11 @@ METHODS: dict[str, MethodSpec] = {
         summary="one view predicts the other, whose side gets no gradient; no negatives",
         paper="Chen and He 2021",
         looks="simsiam",
+    ),
+    "swav": MethodSpec(
+        SwAV,
+        summary="each view predicts which prototypes the other one is assigned to, all used equally",
+        paper="Caron et al. 2020",
+        looks="swav-multi-crop",
     ),
 }

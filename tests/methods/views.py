@@ -18,6 +18,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "simclr": {"hidden": 12, "dimension": 6},
     "byol": {"hidden": 12, "dimension": 6, "momentum": 0.9},
     "simsiam": {"hidden": 12, "dimension": 6, "bottleneck": 4},
+    "swav": {"hidden": 12, "dimension": 6, "prototypes": 10, "queue": 24, "queue_epoch": 0},
 }
 """Options that make a method small enough for tests; others keep their defaults."""
 
