@@ -1,6 +1,7 @@
 """The table of all methods that learn without labels."""
 
 from retrieval.methods.byol import BYOL
+from retrieval.methods.deepcluster import DeepCluster
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.simsiam import SimSiam
 from retrieval.methods.spec import MethodSpec
@@ -29,6 +30,12 @@ METHODS: dict[str, MethodSpec] = {
         SwAV,
         summary="each view predicts which prototypes the other one is assigned to, all used equally",
         paper="Caron et al. 2020",
+        looks="swav-multi-crop",
+    ),
+    "deepcluster": MethodSpec(
+        DeepCluster,
+        summary="clusters of all images, found anew each epoch, are the classes of the next",
+        paper="Caron et al. 2018 and 2020",
         looks="swav-multi-crop",
     ),
 }
