@@ -2,6 +2,7 @@
 
 from retrieval.methods.byol import BYOL
 from retrieval.methods.deepcluster import DeepCluster
+from retrieval.methods.dino import DINO
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.simsiam import SimSiam
 from retrieval.methods.spec import MethodSpec
@@ -37,5 +38,11 @@ METHODS: dict[str, MethodSpec] = {
         summary="clusters of all images, found anew each epoch, are the classes of the next",
         paper="Caron et al. 2018 and 2020",
         looks="swav-multi-crop",
+    ),
+    "dino": MethodSpec(
+        DINO,
+        summary="a student predicts its own slow average, which is centred and sharpened",
+        paper="Caron et al. 2021",
+        looks="dino-multi-crop",
     ),
 }
