@@ -11,6 +11,7 @@ from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.methods.table import METHODS
 from retrieval.models.classifier import Classifier, classifier_layer
 from retrieval.models.encoder import Encoder
+from retrieval.models.looks import looks_for
 from retrieval.training.config import LoopConfig
 
 SIDE, FEATURES, EXAMPLES, BATCH, CLASSES = 8, 8, 48, 16, 3
@@ -27,6 +28,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "w_mse": {"hidden": 12, "dimension": 4, "slice_size": 8},
     "byol": {"hidden": 12, "dimension": 6, "momentum": 0.9},
     "simsiam": {"hidden": 12, "dimension": 6, "bottleneck": 4},
+    "swav": {"hidden": 12, "dimension": 6, "prototypes": 10, "queue": 24, "queue_epoch": 0},
+    "deepcluster": {"hidden": 12, "dimension": 6, "clusters": 8, "heads": 3},
+    "dino": {"hidden": 12, "bottleneck": 6, "prototypes": 10, "momentum": 0.9, "warmup_epochs": 2},
 }
 """Options that make a method small enough for tests; others keep their defaults."""
 
@@ -124,4 +128,4 @@ def config(**changes: Any) -> LoopConfig:
 
 def small_views(name: str) -> int:
     """How many small crops a method takes beside its full-size views."""
-    return 2 if METHODS[name].looks.endswith("multi-crop") else 0
+    return 2 if any(look.size < 32 for look in looks_for(METHODS[name].looks, 32)) else 0
