@@ -16,6 +16,7 @@ from retrieval.cli import (
     search,
     serve,
     spaces,
+    temperature,
     train,
 )
 
@@ -43,6 +44,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("probe")(probe.probe)
 app.command("diagnose")(diagnose.diagnose)
+app.command("temperature")(temperature.temperature)
 app.command("recipes")(train.recipes)
 app.add_typer(labels.labels, name="labels")
 app.command("spaces")(spaces.spaces)

@@ -39,7 +39,7 @@ def diagnose(
 ) -> None:
     """Diagnose an encoder's embedding of your pictures: collapse, spread, hubs, invariance, granularity, and alarms.
 
-    Works with labels and without. Changes of the pictures (turned, mirrored, cropped, recoloured) are made of a sample.
+    Works with labels and without. A sample of the pictures is also turned, mirrored, cropped and recoloured.
     """
     from retrieval.workflows.diagnosing import DiagnoseRequest, Hooks, diagnose_model
 

@@ -33,10 +33,11 @@ def probe(
     gallery: GalleryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Probe an encoder's frozen embeddings: kNN accuracy, and a linear classifier with all, 10 % and 1 % of the labels.
+    """Probe an encoder's frozen embeddings: kNN accuracy, and a linear probe with all, 10 % and 1 % of the labels.
 
-    Images are learned from and measured by the parts that the dataset names, else by a split that keeps near-duplicates
-    together, drawn once and kept. Draws of few labels take equally many of each label; each seed is reported apart.
+    The parts that the dataset names are taken; without any, a split is drawn once and kept.
+
+    Draws of few labels take equally many of each label, and each is reported apart.
     """
     from retrieval.workflows.probing import Hooks, ProbeRequest
     from retrieval.workflows.probing import probe as run

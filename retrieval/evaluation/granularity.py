@@ -1,5 +1,6 @@
 """Granularity: do classes stand apart, do their sub-classes, and does a class fall into groups of its own?"""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -112,7 +113,11 @@ class Granularity:
         return {
             **self.classes.to_dict(),
             "by_class": [
-                {**asdict(one), "label": names[one.number], "rival": names[one.rival] if one.rival >= 0 else None}
+                {
+                    **{key: _plain(value) for key, value in asdict(one).items()},
+                    "label": names[one.number],
+                    "rival": names[one.rival] if one.rival >= 0 else None,
+                }
                 for one in self.by_class
             ],
             "parted": [
@@ -172,6 +177,11 @@ def apart(vectors: Vectors, numbers: Ints, within: Ints | None = None, *, seed: 
         return None
     intervals["silhouette"] = bootstrap_interval(silhouette, numbers, seed)
     return Apart(len(np.unique(numbers)), **intervals, values=values, numbers=numbers)
+
+
+def _plain(value: float) -> float | None:
+    """NaN, which JSON has no word for, as None."""
+    return None if math.isnan(value) else value
 
 
 def _large(numbers: Ints) -> list[int]:

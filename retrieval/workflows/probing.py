@@ -14,7 +14,7 @@ from retrieval.datasets.checks import require_usable
 from retrieval.datasets.parts import VAL
 from retrieval.datasets.sides import CLASS_DISJOINT, GIVEN, GROUPED, natural_kind
 from retrieval.evaluation.classified import Classified
-from retrieval.evaluation.few_labels import SHARES, FewLabels, few_labels, labels_per_class
+from retrieval.evaluation.few_labels import DRAWS, SHARES, FewLabels, few_labels, labels_per_class
 from retrieval.evaluation.knn import knn_accuracy
 from retrieval.evaluation.linear_probe import ProbeResult, linear_probe
 from retrieval.evaluation.vectors import LabelledVectors
@@ -197,7 +197,7 @@ def _measure(
         what = f"The linear probe with {share:.0%} of the labels"
 
         def before_each(number: int, what: str = what) -> None:
-            _go_on(hooks, what, number, 5)
+            _go_on(hooks, what, number, DRAWS)
 
         few.append(few_labels(train, test, share, seed=seed, before_each=before_each))
     return knn, linear, tuple(few)

@@ -1,5 +1,7 @@
 """Granularity: classes, sub-classes and groups that are there are found, and those that are not are not."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,9 @@ def test_singletons_have_no_margin_and_are_last():
     assert found.by_class[-1].number == 2
     assert np.isnan(found.by_class[-1].margin)
     assert found.classes.margin.queries == 8
+    # NaN is no JSON.
+    said = json.loads(json.dumps(found.to_dict(["a", "b", "c"]), allow_nan=False))
+    assert said["by_class"][-1]["margin"] is None
 
 
 def test_where_nothing_can_be_told_there_is_nothing():
