@@ -88,7 +88,7 @@ class ImageSource:
         if not self._workers:
             for ids in todo:
                 inputs = self._empty(len(ids))
-                self._fill(inputs, epoch, _numbered(ids))
+                self._fill(inputs, epoch, numbered(ids))
                 yield _batch(inputs, self._numbers, ids)
             return
         with ThreadPoolExecutor(self._workers, thread_name_prefix="load") as threads:
@@ -115,7 +115,7 @@ class ImageSource:
         inputs = self._empty(len(ids))
         # Two pieces a thread: one slow picture does not hold up the others' threads.
         size = max(1, -(-len(ids) // (2 * self._workers)))
-        looks = _numbered(ids)
+        looks = numbered(ids)
         futures = [
             threads.submit(self._fill, inputs[at : at + size], epoch, looks[at : at + size])
             for at in range(0, len(ids), size)
@@ -188,8 +188,8 @@ def image_generator(seed: int, epoch: int, image: int, repetition: int = 0) -> G
     return np.random.default_rng((seed, epoch, image, repetition))
 
 
-def _numbered(ids: Ids) -> list[tuple[int, int]]:
-    """Each id with how often it has come before."""
+def numbered(ids: Ids) -> list[tuple[int, int]]:
+    """Each of [B] ids with how often it has come before in them."""
     before: Counter[int] = Counter()
     numbered = []
     for i in ids.tolist():
