@@ -40,6 +40,23 @@ def gather_with_gradient(values: Tensor) -> Tensor:
     return result
 
 
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean over all processes of a scalar that each has of its own rows, differentiable.
+
+    Where the rows are as many in every process and the loss is a mean over rows, this is the loss of all of them, at
+    the price of one number: what mixes no rows needs no gathering of them. Every process then has the same loss, and
+    one that is not a number is seen by all at once.
+    """
+    return gather_with_gradient(value[None]).mean()
+
+
+def own_rows(everyone: Tensor) -> Tensor:
+    """This process's rows of what ``gather`` gave: [B, ...] of [world * B, ...]."""
+    count = len(everyone) // _world()
+    start = distributed.get_rank() * count if _world() > 1 else 0
+    return everyone[start : start + count]
+
+
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

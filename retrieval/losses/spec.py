@@ -58,22 +58,25 @@ class LossSpec:
         space: which embedding of the encoder it takes.
         inputs: ``"labels"``: embeddings [B, D], labels [B]; ``"views"``: two views [N, D] each; ``"queries"``:
             queries and keys [N, D] each, and negatives or noise; ``"instances"``: embeddings [B, D], their rows of
-            the memory bank [B], and the rows that are noise.
+            the memory bank [B], and the rows that are noise; ``"distributions"``: scores [N, K] and a distribution
+            for each [N, K], which methods without labels make and no labelled batch has.
         summary: one line.
         paper: where it comes from.
         state: what the function reads by these keywords and a method keeps.
         mined: what a miner may give it; None if it takes nothing mined.
         active: same arguments as the function; the share of pairs, triplets or anchors that take part.
+        lowest: no value is below it, but for rounding.
     """
 
     function: Callable[..., Tensor]
     space: Literal["normalised", "raw"]
-    inputs: Literal["labels", "views", "queries", "instances"]
+    inputs: Literal["labels", "views", "queries", "instances", "distributions"]
     summary: str
     paper: str
     state: Mapping[str, StateSpec] = field(default_factory=dict)
     mined: Literal["pairs", "triplets"] | None = None
     active: Callable[..., Tensor] | None = None
+    lowest: float = 0.0
 
     @property
     def options(self) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from retrieval.losses.info_nce_queries import info_nce_queries
 from retrieval.losses.multi_similarity import multi_similarity
 from retrieval.losses.nce import nce
 from retrieval.losses.nce_instance import nce_instance
+from retrieval.losses.negative_cosine import negative_cosine
 from retrieval.losses.nt_xent import nt_xent
 from retrieval.losses.proxy_anchor import proxy_anchor
+from retrieval.losses.soft_cross_entropy import soft_cross_entropy
 from retrieval.losses.softmax import softmax
 from retrieval.losses.spec import LossSpec, StateSpec
 from retrieval.losses.supervised_contrastive import supervised_contrastive, supervised_contrastive_active
@@ -122,6 +124,14 @@ LOSSES: dict[str, LossSpec] = {
         summary="each view finds the other one of its image",
         paper="Chen et al. 2020",
     ),
+    "negative_cosine": LossSpec(
+        negative_cosine,
+        space="normalised",
+        inputs="views",
+        summary="two views of an image in one direction; beside what keeps others apart",
+        paper="Chen and He 2021; Grill et al. 2020",
+        lowest=-1.0,
+    ),
     "info_nce_queries": LossSpec(
         info_nce_queries,
         space="normalised",
@@ -147,6 +157,13 @@ LOSSES: dict[str, LossSpec] = {
             "bank": StateSpec("memory", lambda classes, dimension, n: (n, dimension), "sphere"),
             "log_z": LOG_Z,
         },
+    ),
+    "soft_cross_entropy": LossSpec(
+        soft_cross_entropy,
+        space="raw",
+        inputs="distributions",
+        summary="scores are to say what a distribution over the same classes says",
+        paper="Caron et al. 2020 and 2021",
     ),
 }
 """Every loss by the name that recipes use. A new one joins by its line here, and with it the conformance suite."""

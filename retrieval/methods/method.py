@@ -50,8 +50,8 @@ class Method(nn.Module):
     encoder: nn.Module
 
     def begin(self, steps: int, per_epoch: int) -> None:
-        """Before the first step of this process, a resumed run's too: how many steps the run and its epochs have, for
-        what follows a schedule. Changes no state."""
+        """Before the first step of this process, a resumed run's too: how many batches the run and its first epoch
+        have, for what follows a schedule (a step of the optimiser may take several). Changes no state."""
 
     def before_epoch(self, epoch: int, batches: Callable[[], Iterator[Batch]]) -> None:
         """Before the first step of an epoch (from 0), in train mode; not when a run goes on in the middle of one.

@@ -1,6 +1,6 @@
 """What all methods that learn without labels share: several views of every image, and layers that are left behind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +24,15 @@ class SelfSupervised(Method):
 
     Attributes:
         views: how many views of an image a batch must have at the least, or a multi-crop's full-size ones.
-        steps, per_epoch: of the run, once ``begin`` was called.
+        steps, per_epoch: batches of the run and of its first epoch, once ``begin`` was called.
+        batches: scalar int64, how many were seen.
+        epoch: scalar int64, the one at hand, from 0; a buffer, so that it is known in the middle of a resumed one.
     """
 
     views = 2
     encoder: Encoder
     batches: Tensor
+    epoch: Tensor
 
     def __init__(self, encoder: Encoder, *, seed: int = 0) -> None:
         super().__init__()
@@ -37,10 +40,15 @@ class SelfSupervised(Method):
         self.seed = seed
         self.steps, self.per_epoch = 1, 1
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
 
     def begin(self, steps: int, per_epoch: int) -> None:
         """See ``Method.begin``."""
         self.steps, self.per_epoch = max(1, steps), max(1, per_epoch)
+
+    def before_epoch(self, epoch: int, batches: Callable[[], Iterator[Batch]]) -> None:
+        """See ``Method.before_epoch``."""
+        self.epoch.fill_(epoch)
 
     def training_step(self, batch: Batch) -> StepOutput:
         """The loss of one batch of several views.
@@ -93,5 +101,5 @@ class SelfSupervised(Method):
         return torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.batches))
 
     def progress(self) -> float:
-        """Share of the run's steps that are done, in [0, 1]."""
+        """Share of the run's batches that were seen, in [0, 1]."""
         return min(1.0, int(self.batches) / self.steps)

@@ -70,18 +70,23 @@ def resolve(terms: Iterable[Term]) -> list[Resolved]:
         count = sum(one.name.partition("#")[0] == term.loss for one in resolved)
         resolved.append(_resolve(term, f"{term.loss}#{count + 1}" if count else term.loss))
     if not resolved:
-        raise BadValue("A sum of losses needs at least one.", f"Use one of: {', '.join(sorted(LOSSES))}.")
+        raise BadValue("A sum of losses needs at least one.", f"Use one of: {', '.join(sorted(_of_labels()))}.")
     return resolved
 
 
 def _resolve(term: Term, name: str) -> Resolved:
-    spec = LOSSES[_known("loss", term.loss, LOSSES)]
+    spec = LOSSES[_known("loss", term.loss, _of_labels())]
     if not 0 <= term.weight < float("inf"):
         raise BadValue(f"The weight of {term.loss} is 0 or more, not {term.weight}.")
     settable = [key for key, default in spec.options.items() if default is not inspect.Parameter.empty]
     for option in term.options:
         _known(f"option of {term.loss}", option, settable)
     return Resolved(name, term.weight, spec, dict(term.options), _miner(term, spec))
+
+
+def _of_labels() -> list[str]:
+    """Losses that a labelled batch can be brought to; see ``inputs``."""
+    return [name for name, spec in LOSSES.items() if spec.inputs != "distributions"]
 
 
 def _miner(term: Term, spec: LossSpec) -> Callable[..., Any] | None:

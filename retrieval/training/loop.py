@@ -334,7 +334,8 @@ class _Run:
         self.average = Average(self.method.encoder, self.config.average) if self.config.average else None
         steps = [math.ceil(self.source.steps(e) / self.config.accumulate) for e in range(self.config.epochs)]
         self.total, self.backbone_begins = sum(steps), sum(steps[: self.config.head_first_epochs])
-        self.method.begin(self.total, steps[0] if steps else 0)
+        batches = [self.source.steps(e) for e in range(self.config.epochs)]
+        self.method.begin(sum(batches), batches[0] if batches else 0)
         if stored is not None:
             self._restore(stored)
         self.log = RunLog(self.folder, self.place.history, self.first)

@@ -2,7 +2,7 @@
 
 import torch
 
-from retrieval.functional.gather import gather, gather_with_gradient
+from retrieval.functional.gather import gather, gather_with_gradient, mean_over_processes, own_rows
 
 
 def test_in_one_process_nothing_changes():
@@ -10,3 +10,5 @@ def test_in_one_process_nothing_changes():
     assert gather_with_gradient(values) is values
     assert torch.equal(gather(values), values)
     assert not gather(values).requires_grad
+    assert torch.equal(own_rows(values), values)
+    assert torch.equal(mean_over_processes(values.sum()), values.sum())

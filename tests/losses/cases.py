@@ -42,7 +42,7 @@ class Case:
         name: in the table.
         options: beside the defaults.
         embeddings: the inputs that are embeddings of the batch, [N, D] each.
-        labels: [N] for the losses that take labels or ids.
+        labels: [N] for the losses that take labels or ids; [N, K] where they are soft.
         rest: further positional inputs that are no rows of the batch, by name.
         state: what a method would own.
     """
@@ -92,6 +92,7 @@ class Case:
         return replace(
             self,
             embeddings=[e.to(dtype) for e in self.embeddings],
+            labels=turned(self.labels),
             rest={k: turned(v) for k, v in self.rest.items()},
             state={k: v.to(dtype) for k, v in self.state.items()},
         )
@@ -124,6 +125,8 @@ def make(name: str, options: dict[str, Any], seed: int = 0, batch: int = BATCH) 
     rest = {key: inputs[key] for key in positional[2:] if key in inputs}
     if options.get("symmetric"):
         rest = {}
-    sides = 1 if spec.inputs in ("labels", "instances") else 2
+    sides = 2 if spec.inputs in ("views", "queries") else 1
     labels = {"labels": numbers % CLASSES, "instances": numbers}.get(spec.inputs)
+    if spec.inputs == "distributions":
+        labels = torch.softmax(3 * directions(batch, DIMENSION), dim=1)
     return Case(name, options, [directions(batch, DIMENSION) for _ in range(sides)], labels, rest, state)

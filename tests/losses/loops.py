@@ -174,6 +174,19 @@ def nt_xent(first, second, temperature=0.5):
     return mean(terms)
 
 
+def negative_cosine(predictions, targets):
+    return mean([-dot(p, t) for p, t in zip(predictions, targets, strict=True)])
+
+
+def soft_cross_entropy(logits, targets, temperature=0.1):
+    terms = []
+    for row, target in zip(logits, targets, strict=True):
+        scaled = [value / temperature for value in row]
+        whole = log_sum_exp(scaled)
+        terms.append(-math.fsum(t * (value - whole) for t, value in zip(target, scaled, strict=True)))
+    return mean(terms)
+
+
 def info_nce_queries(queries, keys, negatives=None, temperature=0.07, in_batch=True, symmetric=False):
     if symmetric:
         return (

@@ -136,7 +136,7 @@ def test_without_a_gradient_the_value_is_the_same(case):
     assert not value.requires_grad
     assert value.shape == ()
     close(value, loss)
-    assert value >= 0
+    assert value >= LOSSES[case[0]].lowest
 
 
 @every
@@ -200,7 +200,8 @@ def test_degenerate_batches_stay_finite(case, dtype):
     for shape in DEGENERATE:
         loss, gradients = shape(make(*case)).to(dtype).gradients()
         assert torch.isfinite(loss), shape
-        assert loss >= 0, shape
+        # Unit rows have another length in bf16.
+        assert loss >= 1.01 * LOSSES[case[0]].lowest, shape
         for gradient in gradients:
             assert torch.isfinite(gradient).all(), shape
             # A root near 0 or an angle near 1 would give numbers in the thousands and beyond.

@@ -54,6 +54,7 @@ def test_options_mean_what_they_say(seed, tau, margin, scale):
         "info_nce": [{"temperature": tau}],
         "nt_xent": [{"temperature": tau}],
         "info_nce_queries": [{"temperature": tau}],
+        "soft_cross_entropy": [{"temperature": tau}],
         "nce": [{"temperature": tau}],
         "nce_instance": [{"temperature": tau}],
     }

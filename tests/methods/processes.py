@@ -1,7 +1,8 @@
 """Two processes train every method, each on its half of every batch, beside one process with whole batches.
 
 In float64, so that nothing but a wrong sum can make a difference, with plain gradient steps as the loop takes them:
-every parameter's gradient is averaged over the processes.
+every parameter's gradient is averaged over the processes. Two epochs, so that what rests in the first one learns, and
+what is made of the first one is used.
 """
 
 import json
@@ -15,7 +16,7 @@ from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.methods.table import METHODS
 from tests.methods.views import BATCH, TinyViews, small_views, tiny_method
 
-STEPS = 3
+EPOCHS = 2
 
 
 def compare(rank: int, folder: str) -> None:
@@ -33,10 +34,16 @@ def _trained(name: str, rank: int | None) -> SelfSupervised:
     method.train()
     part = slice(None) if rank is None else slice(rank * BATCH // 2, (rank + 1) * BATCH // 2)
     source = TinyViews(max(2, method.views), small_views(name), part)
-    method.begin(STEPS, STEPS)
-    method.before_epoch(0, lambda: map(_double, source.batches(0, 0)))
+    method.begin(EPOCHS * source.steps(0), source.steps(0))
+    for epoch in range(EPOCHS):
+        _one_epoch(method, source, epoch, rank)
+    return method
+
+
+def _one_epoch(method: SelfSupervised, source: TinyViews, epoch: int, rank: int | None) -> None:
+    method.before_epoch(epoch, lambda: map(_double, source.batches(epoch, 0)))
     parameters = [p for group in method.groups() for p in group.parameters]
-    for batch in map(_double, source.batches(0, 0)):
+    for batch in map(_double, source.batches(epoch, 0)):
         gradients = torch.autograd.grad(method.training_step(batch).loss, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if gradient is None:
@@ -48,7 +55,6 @@ def _trained(name: str, rank: int | None) -> SelfSupervised:
             with torch.no_grad():
                 parameter -= 0.1 * gradient
         method.after_step()
-    return method
 
 
 def _double(batch: Batch) -> Batch:

@@ -280,6 +280,7 @@ def test_labels_that_are_missing() -> None:
 WRONG = {
     "no terms": ([], "at least one"),
     "loss": ([Term("tripplet")], "Did you mean triplet"),
+    "loss without labels": ([Term("soft_cross_entropy")], "no loss called 'soft_cross_entropy'"),
     "strange loss": ([Term("zzz")], "There are: "),
     "option": ([Term("triplet", options={"margn": 1})], "Did you mean margin"),
     "input as option": ([Term("nce", options={"noise_probability": 1})], "no option of nce called 'noise_probability'"),

@@ -16,6 +16,8 @@ SIDE, FEATURES, EXAMPLES, BATCH = 8, 8, 48, 16
 
 SMALL: dict[str, dict[str, Any]] = {
     "simclr": {"hidden": 12, "dimension": 6},
+    "byol": {"hidden": 12, "dimension": 6, "momentum": 0.9},
+    "simsiam": {"hidden": 12, "dimension": 6, "bottleneck": 4},
 }
 """Options that make a method small enough for tests; others keep their defaults."""
 
@@ -61,10 +63,13 @@ class TinyViews:
         views: full-size views of an image.
         small: further, smaller ones.
         part: rows of every batch that this process has.
+        noise: standard deviation of what a look adds to a picture, whose own is 1.
     """
 
-    def __init__(self, views: int = 2, small: int = 0, part: slice = slice(None), seed: int = 0) -> None:
-        self.views, self.small, self.part, self.seed = views, small, part, seed
+    def __init__(
+        self, views: int = 2, small: int = 0, part: slice = slice(None), seed: int = 0, noise: float = 0.3
+    ) -> None:
+        self.views, self.small, self.part, self.seed, self.noise = views, small, part, seed, noise
         self.pictures = torch.randn(EXAMPLES, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(7))
 
     def steps(self, epoch: int) -> int:
@@ -82,7 +87,7 @@ class TinyViews:
 
     def _look(self, generator: torch.Generator) -> Tensor:
         noise = torch.randn(self.pictures.shape, generator=generator)
-        return self.pictures.roll(int(torch.randint(3, (), generator=generator)), 3) + 0.3 * noise
+        return self.pictures.roll(int(torch.randint(3, (), generator=generator)), 3) + self.noise * noise
 
     def describe(self, ids: Tensor) -> list[str]:
         return [f"photo {i}.jpg" for i in ids.tolist()]

@@ -23,7 +23,7 @@ def _mined(miner: str) -> Term:
 
 
 RUNS: dict[str, PairRun] = {
-    **{f"loss-{name}": PairRun((Term(name),)) for name in LOSSES},
+    **{f"loss-{name}": PairRun((Term(name),)) for name, spec in LOSSES.items() if spec.inputs != "distributions"},
     **{f"miner-{name}": PairRun((_mined(name),)) for name in MINERS},
     "sum": PairRun((Term("triplet"), Term("center", 0.01), Term("softmax", 0.5))),
     "chunk": PairRun((Term("proxy_anchor"),), {"chunk": 4}),

@@ -1,0 +1,31 @@
+"""Negative cosine: two views of an image in one direction, and nothing that keeps other images apart.
+
+Chen and He, "Exploring Simple Siamese Representation Learning", CVPR 2021, equation 1: https://arxiv.org/abs/2011.10566.
+The squared distance of Grill et al., "Bootstrap Your Own Latent", NeurIPS 2020, equation 2
+(https://arxiv.org/abs/2006.07733) is 2 + 2 times this.
+"""
+
+from torch import Tensor
+
+from retrieval.losses.precision import full_precision
+
+
+@full_precision
+def negative_cosine(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Mean over rows of -cos(prediction, target).
+
+    Both sides get their gradient: what stands behind a stop-gradient, the caller detaches.
+
+    Args:
+        predictions: [N, D], unit norm.
+        targets: [N, D], unit norm; row i belongs to row i of ``predictions``.
+
+    Returns:
+        Scalar in [-1, 1]; -1 where each pair is one point, as after a collapse; 0 for no rows.
+
+    Raises:
+        ValueError: the two shapes differ.
+    """
+    if predictions.shape != targets.shape:
+        raise ValueError(f"Predictions {list(predictions.shape)} and targets {list(targets.shape)} do not fit.")
+    return -(predictions * targets).sum() / max(1, len(predictions))
