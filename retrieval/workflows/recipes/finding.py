@@ -1,0 +1,24 @@
+"""A recipe of any kind by its name."""
+
+from pathlib import Path
+
+from retrieval.core.errors import BadValue
+from retrieval.workflows.recipes.keys import nearest_hint
+from retrieval.workflows.recipes.pretrain_recipe import PretrainRecipe
+from retrieval.workflows.recipes.pretrain_table import PRETRAIN_RECIPES
+from retrieval.workflows.recipes.recipe import Recipe
+from retrieval.workflows.recipes.table import RECIPES, load_recipe
+
+
+def find_recipe(name: str) -> Recipe | PretrainRecipe:
+    """A recipe by name, for training with labels or without; or one with labels from a file.
+
+    Raises:
+        NoSuchPath: it looks like a file and there is none.
+        BadValue: an unknown name; the nearest one is named.
+    """
+    if name in PRETRAIN_RECIPES:
+        return PRETRAIN_RECIPES[name]
+    if name in RECIPES or Path(name).suffix in (".toml", ".py"):
+        return load_recipe(name)
+    raise BadValue(f"There is no recipe {name!r}.", nearest_hint(name, [*RECIPES, *PRETRAIN_RECIPES], "There are"))

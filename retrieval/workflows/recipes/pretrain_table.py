@@ -1,0 +1,93 @@
+"""The recipes for training without labels, one explicit table: one for every method, and further ones by name.
+
+The papers' rates are for LARS and batches of thousands; which optimiser and rate serve a batch of 128 has been found
+by others: lightly's published CIFAR-10 runs train most of these methods for 200 epochs with SGD at 0.06 and a weight
+decay of 5e-4 (https://github.com/lightly-ai/lightly, docs/source/getting_started/benchmarks/cifar10_benchmark.py). The
+rate of another batch size is for the user to scale (linearly: Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
+The papers train for 200 to 1000 epochs; more of them is what helps most.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from retrieval.core.errors import BadValue
+from retrieval.methods.table import METHODS
+from retrieval.training.config import LoopConfig
+from retrieval.workflows.recipes.keys import nearest_hint
+from retrieval.workflows.recipes.pretrain_recipe import PretrainRecipe
+from retrieval.workflows.recipes.reading import Recipes
+
+_BATCH = 128
+_LOOP = LoopConfig(
+    epochs=50,
+    learning_rate=1e-3,
+    weight_decay=1e-4,
+    optimiser="adamw",
+    warmup_share=0.1,
+    backbone_rate=1.0,
+    batch_norm="train",
+    log_every=10,
+)
+
+
+_SGD = replace(_LOOP, optimiser="sgd", learning_rate=0.06, weight_decay=5e-4)
+"""What lightly's runs have in common."""
+
+
+def _recipe(method: str, loop: LoopConfig, name: str = "", summary: str = "", **options: Any) -> PretrainRecipe:
+    cost = "every image decoded once, then twice or more through the encoder in every epoch: hours; a GPU helps"
+    expected = "not measured yet; look at the report's diagnostics, and measure with `retrieval evaluate`"
+    spec = METHODS[method]
+    said = summary or f"{spec.summary} ({spec.paper})"
+    return PretrainRecipe(name or method, said, cost, expected, method, options, batch_size=_BATCH, loop=loop)
+
+
+_ALL = (
+    _recipe("simclr", _SGD),
+    _recipe(
+        "simclr",
+        _SGD,
+        "simclrv2",
+        "SimCLR with three layers in the projector: the first stage of SimCLRv2, for `retrieval finetune`",
+        layers=3,
+    ),
+    # The twin of a run of thousands of steps, not of hundreds of thousands: 0.99 as in the paper's short runs.
+    _recipe("byol", _SGD, momentum=0.99),
+    _recipe("simsiam", _SGD),
+)
+
+PRETRAIN_RECIPES: Mapping[str, PretrainRecipe] = {recipe.name: recipe for recipe in _ALL}
+"""By name; a method's own recipe has the method's name."""
+
+_RECIPES = Recipes(
+    PRETRAIN_RECIPES,
+    "from retrieval.workflows.recipes import PRETRAIN_RECIPES; recipe = PRETRAIN_RECIPES['simclr'].with_values({...})",
+)
+
+
+def load_pretrain_recipe(
+    method: str | None = None, name: str | None = None, settings: Mapping[str, Any] | None = None
+) -> PretrainRecipe:
+    """A recipe of a method, by name, or from a file, with some keys changed.
+
+    Args:
+        method: a name in ``METHODS``.
+        name: a name in ``PRETRAIN_RECIPES``, or a file as in ``load_recipe``; a ``.toml`` file without ``base``
+            changes the method's recipe. None: the method's own recipe.
+        settings: see ``PretrainRecipe.with_values``.
+
+    Raises:
+        NoSuchPath: it looks like a file and there is none.
+        BadValue: neither is given, or they name two methods; an unknown method, name, key or value; the nearest is
+            named.
+    """
+    if method is not None and method not in METHODS:
+        raise BadValue(f"There is no method {method!r}.", nearest_hint(method, METHODS, "There are"))
+    chosen = name or method
+    if chosen is None:
+        raise BadValue("There is no method.", f"Give one with --method: {', '.join(METHODS)}.")
+    recipe = _RECIPES.load(chosen, method, settings or {})
+    if method is not None and recipe.method != method:
+        raise BadValue(f"The recipe {recipe.name!r} is for {recipe.method}, not for {method}.", "Leave --method out.")
+    return recipe
