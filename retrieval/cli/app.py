@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from retrieval import __version__
-from retrieval.cli import evaluate, gallery, index, labels, models, search, serve, spaces, train
+from retrieval.cli import evaluate, gallery, index, labels, models, pretrain, search, serve, spaces, train
 
 app = typer.Typer(
     name="retrieval",
@@ -28,6 +28,7 @@ app.command("restore")(gallery.restore)
 app.command("models")(models.models)
 app.add_typer(models.model, name="model")
 app.command("train")(train.train)
+app.command("pretrain")(pretrain.pretrain)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recipes")(train.recipes)
 app.add_typer(labels.labels, name="labels")
