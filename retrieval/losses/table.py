@@ -1,5 +1,6 @@
 """The table of all losses."""
 
+from retrieval.losses.barlow_twins import barlow_twins
 from retrieval.losses.center import center
 from retrieval.losses.circle import circle
 from retrieval.losses.circle_batch import circle_batch
@@ -18,6 +19,7 @@ from retrieval.losses.softmax import softmax
 from retrieval.losses.spec import LossSpec, StateSpec
 from retrieval.losses.supervised_contrastive import supervised_contrastive, supervised_contrastive_active
 from retrieval.losses.triplet import triplet, triplet_active
+from retrieval.losses.vicreg import vicreg
 
 LOG_Z = StateSpec("rule", lambda classes, dimension, n: (), "zeros")
 """Estimated once from the first batches; a method may also make it a parameter and learn it."""
@@ -131,6 +133,20 @@ LOSSES: dict[str, LossSpec] = {
         summary="two views of an image in one direction; beside what keeps others apart",
         paper="Chen and He 2021; Grill et al. 2020",
         lowest=-1.0,
+    ),
+    "barlow_twins": LossSpec(
+        barlow_twins,
+        space="raw",
+        inputs="views",
+        summary="the cross-correlation of two views becomes the identity",
+        paper="Zbontar et al. 2021",
+    ),
+    "vicreg": LossSpec(
+        vicreg,
+        space="raw",
+        inputs="views",
+        summary="views alike, every dimension spread out, no two the same",
+        paper="Bardes et al. 2022",
     ),
     "info_nce_queries": LossSpec(
         info_nce_queries,

@@ -1,9 +1,14 @@
 """The table of all methods that learn without labels."""
 
+from retrieval.methods.autoencoder import Autoencoder
+from retrieval.methods.barlow_twins import BarlowTwins
 from retrieval.methods.byol import BYOL
+from retrieval.methods.moco import MoCo
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.simsiam import SimSiam
 from retrieval.methods.spec import MethodSpec
+from retrieval.methods.vicreg import VICReg
+from retrieval.methods.w_mse import WMSE
 
 METHODS: dict[str, MethodSpec] = {
     "simclr": MethodSpec(
@@ -23,5 +28,35 @@ METHODS: dict[str, MethodSpec] = {
         summary="one view predicts the other, whose side gets no gradient; no negatives",
         paper="Chen and He 2021",
         looks="simsiam",
+    ),
+    "barlow_twins": MethodSpec(
+        BarlowTwins,
+        summary="two views agree dimension by dimension, and no two dimensions say the same",
+        paper="Zbontar et al. 2021",
+        looks="barlow",
+    ),
+    "vicreg": MethodSpec(
+        VICReg,
+        summary="views alike, every dimension spread out, no two dimensions the same",
+        paper="Bardes et al. 2022",
+        looks="vicreg",
+    ),
+    "w_mse": MethodSpec(
+        WMSE,
+        summary="views of an image agree after their batch has been whitened",
+        paper="Ermolov et al. 2021",
+        looks="w-mse",
+    ),
+    "moco": MethodSpec(
+        MoCo,
+        summary="a view finds another one, encoded by a momentum twin, among a queue of earlier images",
+        paper="He et al. 2020; Chen et al. 2020",
+        looks="moco-v2",
+    ),
+    "autoencoder": MethodSpec(
+        Autoencoder,
+        summary="the image, made small, is decoded from its embedding: a baseline",
+        paper="Hinton and Salakhutdinov 2006",
+        looks="autoencoder",
     ),
 }

@@ -22,6 +22,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "center": [{"reduction": "sum"}],
     "cosine_softmax": [{"kind": "normface"}, {"kind": "arcface", "margin": 0.5}],
+    "vicreg": [{"scaling": "paper"}],
     "info_nce_queries": [{"in_batch": False}, {"symmetric": True}],
 }
 """Further options with which the whole suite runs; every loss runs with its defaults."""

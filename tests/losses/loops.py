@@ -187,6 +187,47 @@ def soft_cross_entropy(logits, targets, temperature=0.1):
     return mean(terms)
 
 
+def column(z, d):
+    return [row[d] for row in z]
+
+
+def spread(values, denominator):
+    """Variance, with this denominator."""
+    middle = mean(values)
+    return math.fsum((v - middle) ** 2 for v in values) / denominator
+
+
+def barlow_twins(first, second, redundancy=0.0051):
+    def standardised(z, d):
+        values = column(z, d)
+        middle, variance = mean(values), spread(values, len(values))
+        return [(v - middle) / math.sqrt(variance + 1e-5) for v in values]
+
+    width, total = len(first[0]), 0.0
+    for i in range(width):
+        for j in range(width):
+            c = dot(standardised(first, i), standardised(second, j)) / len(first)
+            total += (1 - c) ** 2 if i == j else redundancy * c**2
+    return total
+
+
+def vicreg(first, second, invariance=25.0, variance=25.0, covariance=1.0, scaling="authors"):
+    width, rest = len(first[0]), max(1, len(first) - 1)
+
+    def v(z):
+        return mean([max(0, 1 - math.sqrt(spread(column(z, d), rest) + 1e-4)) for d in range(width)])
+
+    def c(z):
+        centred = [[x - mean(column(z, d)) for x in column(z, d)] for d in range(width)]
+        entries = [dot(centred[i], centred[j]) / rest for i in range(width) for j in range(width) if i != j]
+        return math.fsum(entry**2 for entry in entries) / width
+
+    s = mean([distance(a, b) ** 2 for a, b in zip(first, second, strict=True)])
+    if scaling == "authors":
+        return invariance * s / width + variance * (v(first) + v(second)) / 2 + covariance * (c(first) + c(second))
+    return invariance * s + variance * (v(first) + v(second)) + covariance * (c(first) + c(second))
+
+
 def info_nce_queries(queries, keys, negatives=None, temperature=0.07, in_batch=True, symmetric=False):
     if symmetric:
         return (

@@ -53,6 +53,11 @@ def test_options_mean_what_they_say(seed, tau, margin, scale):
         "supervised_contrastive": [{"temperature": tau}],
         "info_nce": [{"temperature": tau}],
         "nt_xent": [{"temperature": tau}],
+        "barlow_twins": [{"redundancy": margin}],
+        "vicreg": [
+            {"invariance": scale, "variance": margin, "covariance": tau, "scaling": kind}
+            for kind in ("authors", "paper")
+        ],
         "info_nce_queries": [{"temperature": tau}],
         "soft_cross_entropy": [{"temperature": tau}],
         "nce": [{"temperature": tau}],

@@ -18,6 +18,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "simclr": {"hidden": 12, "dimension": 6},
     "byol": {"hidden": 12, "dimension": 6, "momentum": 0.9},
     "simsiam": {"hidden": 12, "dimension": 6, "bottleneck": 4},
+    "barlow_twins": {"hidden": 12, "dimension": 6},
+    "vicreg": {"hidden": 12, "dimension": 6},
+    "moco": {"hidden": 12, "dimension": 6, "queue": 40, "splits": 2},
+    "autoencoder": {"side": 8, "width": 16},
+    "w_mse": {"hidden": 12, "dimension": 4, "slice_size": 8},
 }
 """Options that make a method small enough for tests; others keep their defaults."""
 

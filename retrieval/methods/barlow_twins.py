@@ -1,0 +1,63 @@
+"""Barlow Twins: two views agree dimension by dimension, and no two dimensions say the same.
+
+Zbontar, Jing, Misra, LeCun and Deny, "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", ICML 2021:
+https://arxiv.org/abs/2103.03230
+"""
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+
+from retrieval.functional.batch import Batch
+from retrieval.functional.gather import gather_with_gradient
+from retrieval.losses.barlow_twins import cross_correlation, of_correlation
+from retrieval.losses.off_diagonal import off_diagonal
+from retrieval.methods.self_supervised import SelfSupervised
+from retrieval.models.encoder import Encoder, EncoderOutput
+from retrieval.models.projector import mlp
+
+
+class BarlowTwins(SelfSupervised):
+    """Barlow Twins on the raw output of the projector, over all processes together.
+
+    In the log, beside the loss: ``diagonal``, the mean of C_ii (1 is the aim, 0 is collapse), and ``off_diagonal``,
+    the root of the mean of C_ij² (0 is the aim; near 1 all dimensions have become one).
+
+    Args:
+        encoder: see ``SelfSupervised``.
+        hidden: width of the projector's two hidden layers (8192 in the paper).
+        dimension: D, width of its output (8192 in the paper; wider is better there).
+        redundancy: lambda >= 0 of the loss.
+        seed: see ``SelfSupervised``.
+    """
+
+    def __init__(
+        self, encoder: Encoder, *, hidden: int = 2048, dimension: int = 2048, redundancy: float = 0.0051, seed: int = 0
+    ) -> None:
+        super().__init__(encoder, seed=seed)
+        self.redundancy, self.dimension = redundancy, dimension
+        self.projector = mlp([encoder.dimension, hidden, hidden, dimension], last_bias=False, seed=seed)
+
+    def loss_of_views(
+        self, views: Sequence[Tensor], batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor], Sequence[EncoderOutput]]:
+        """The loss of the first two views."""
+        seen = [self.encoder(view) for view in views[:2]]
+        first, second = (gather_with_gradient(self.projector(one.raw)) for one in seen)
+        correlation = cross_correlation(first, second)
+        loss = of_correlation(correlation, self.redundancy)
+        still = correlation.detach()
+        logs = {
+            "barlow_twins": loss.detach(),
+            "diagonal": still.diagonal().mean(),
+            "off_diagonal": off_diagonal(still).square().mean().sqrt(),
+        }
+        return loss, logs, seen
+
+    def learned(self) -> Iterator[tuple[nn.Module, float]]:
+        """The projector."""
+        yield self.projector, 1.0
+
+    def collapse_constants(self) -> dict[str, float]:
+        """D: no dimension of the one view is correlated with anything of the other."""
+        return {"barlow_twins": float(self.dimension)}
