@@ -30,7 +30,8 @@ from .test_training import same_weights
 
 QUICK = {"epochs": "2", "batch_size": "8", "log_every": "1", "learning_rate": "0.01"}
 SMALL = {
-    "hidden": 16, "dimension": 8, "bottleneck": 8, "prototypes": 4, "clusters": 4, "queue": 16, "size": 16,
+    "hidden": 16, "dimension": 4, "bottleneck": 8, "prototypes": 4, "clusters": 4, "queue": 16, "slice_size": 8,
+    "splits": 2, "side": 8, "width": 16,
 }  # fmt: skip
 """Values of options that make a method small, by their names."""
 
@@ -135,9 +136,9 @@ def test_the_whole_encoder_learns_batch_norm_included(trained: tuple[Path, Pretr
 def test_what_was_learned_beside_the_encoder_is_kept(trained: tuple[Path, PretrainReport], tiny_model: Path) -> None:
     tensors = load_file(trained[0] / "method.safetensors")
     assert {name.partition(".")[0] for name in tensors} == {"projector"}
-    projector = mlp([verify_folder(tiny_model).dimension, 16, 8], last_bias=False)
+    projector = mlp([verify_folder(tiny_model).dimension, 16, 4], last_bias=False)
     projector.load_state_dict({name.removeprefix("projector."): tensor for name, tensor in tensors.items()})
-    fresh = mlp([verify_folder(tiny_model).dimension, 16, 8], last_bias=False)
+    fresh = mlp([verify_folder(tiny_model).dimension, 16, 4], last_bias=False)
     assert not torch.equal(projector[0].weight, fresh[0].weight)
 
 

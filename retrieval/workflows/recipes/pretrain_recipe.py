@@ -32,7 +32,7 @@ class PretrainRecipe:
         method: a name in ``METHODS``.
         options: of the method, those that differ from its defaults.
         looks: preset of the views, a name in ``models.looks.PRESETS``; None: the method's.
-        views: full-size views of an image; None: as many as the preset has.
+        views: full-size views of an image; None: as many as the method's option ``views`` says, else as the preset has.
         crops: small crops beside them, where the preset has any; None: as many as the preset has.
         look: fields of ``models.looks.Look`` that shall differ from the preset, for all views; ``scale``, which
             full-size views and small crops share out between them, for the full-size ones.
@@ -82,7 +82,9 @@ class PretrainRecipe:
 
     def views_at(self, input_size: int) -> tuple[Look, ...]:
         """The looks at an encoder's input size in pixels, full-size ones first. Raises BadValue."""
-        looks = looks_for(self.preset, input_size, views=self.views, crops=self.crops)
+        # A method that says how many views it compares gets as many.
+        views = self.views or (self.spec.options | dict(self.options)).get("views")
+        looks = looks_for(self.preset, input_size, views=views, crops=self.crops)
         for_crops = {name: value for name, value in self.look.items() if name != "scale"}
         return tuple(replace(one, **(self.look if one.size == input_size else for_crops)) for one in looks)
 

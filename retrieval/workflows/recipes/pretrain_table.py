@@ -55,6 +55,14 @@ _ALL = (
     # The twin of a run of thousands of steps, not of hundreds of thousands: 0.99 as in the paper's short runs.
     _recipe("byol", _SGD, momentum=0.99),
     _recipe("simsiam", _SGD),
+    _recipe("barlow_twins", _SGD),
+    _recipe("vicreg", _SGD),
+    # Section 4: Adam at 1e-3 with a weight decay of 1e-6 on CIFAR-10.
+    _recipe("w_mse", replace(_LOOP, weight_decay=1e-6)),
+    _recipe("w_mse", replace(_LOOP, weight_decay=1e-6), "w_mse_4", "W-MSE with four views of every image", views=4),
+    # A queue of a few thousand images, and a twin of thousands of steps, as in lightly's runs.
+    _recipe("moco", _SGD, queue=4096, momentum=0.99),
+    _recipe("autoencoder", _LOOP),
 )
 
 PRETRAIN_RECIPES: Mapping[str, PretrainRecipe] = {recipe.name: recipe for recipe in _ALL}
