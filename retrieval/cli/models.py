@@ -69,7 +69,7 @@ def create(
         float | None, typer.Option("--crop", help="Share of the short side that is kept.", show_default="1")
     ] = None,
     fit: Annotated[str | None, typer.Option("--fit", help="crop or stretch.", show_default="crop")] = None,
-    head: Annotated[str, typer.Option("--head", help="none, linear or mlp.")] = "none",
+    head: Annotated[str, typer.Option("--head", help="none, linear, mlp or hidden.")] = "none",
     dim: Annotated[int | None, typer.Option("--dim", min=1, help="Embedding width of a head.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What to call it.")] = None,
     as_json: JsonOption = False,

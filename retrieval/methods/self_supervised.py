@@ -62,7 +62,11 @@ class SelfSupervised(Method):
         loss, logs, seen = self.loss_of_views(views, batch)
         self.batches += 1
         embeddings = torch.cat([one.normalised.detach() for one in seen])
-        return StepOutput(loss, logs, embeddings, batch.ids.repeat(len(seen)))
+        return StepOutput(loss, logs, embeddings, self.belonging(batch).repeat(len(seen)))
+
+    def belonging(self, batch: Batch) -> Tensor:
+        """[B] which embeddings belong together, for the diagnostics: those of one image, if nothing else is known."""
+        return batch.ids
 
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch

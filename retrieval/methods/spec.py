@@ -7,7 +7,7 @@ from typing import Any
 
 from retrieval.methods.self_supervised import SelfSupervised
 
-HANDED = ("encoder", "seed", "examples", "nearest")
+HANDED = ("encoder", "seed", "examples", "nearest", "classes", "teacher", "teacher_classifier")
 """Arguments that a workflow hands over and no recipe sets."""
 
 
@@ -17,7 +17,9 @@ class MethodSpec:
 
     Attributes:
         make: the class; positional is the encoder, by keyword come options, ``seed``, and of ``HANDED`` what its
-            signature names: ``examples`` (n, images of the dataset) and ``nearest`` (a search, see ``core.protocols``).
+            signature names: ``examples`` (n, images of the dataset), ``nearest`` (a search, see ``core.protocols``),
+            ``classes`` (C; batches then come with labels), ``teacher`` (an encoder) and ``teacher_classifier`` (a
+            module from images to logits).
         summary: one line.
         paper: where it comes from.
         looks: preset of the augmentation that the paper uses, by name (``models.looks``).

@@ -1,8 +1,11 @@
-"""The table of all methods that learn without labels."""
+"""The table of all methods that learn from views: without labels, or after a stage without labels."""
 
 from retrieval.methods.autoencoder import Autoencoder
 from retrieval.methods.barlow_twins import BarlowTwins
 from retrieval.methods.byol import BYOL
+from retrieval.methods.distillation import Distillation
+from retrieval.methods.feature_distillation import FeatureDistillation
+from retrieval.methods.fine_tuning import FineTuning
 from retrieval.methods.moco import MoCo
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.simsiam import SimSiam
@@ -58,5 +61,23 @@ METHODS: dict[str, MethodSpec] = {
         summary="the image, made small, is decoded from its embedding: a baseline",
         paper="Hinton and Salakhutdinov 2006",
         looks="autoencoder",
+    ),
+    "fine_tuning": MethodSpec(
+        FineTuning,
+        summary="classification with labels, from the projector's first layer (SimCLRv2, second stage)",
+        paper="Chen et al. 2020 (SimCLRv2)",
+        looks="simclr",
+    ),
+    "distillation": MethodSpec(
+        Distillation,
+        summary="a student takes over a classifier's answers, and the labels (SimCLRv2, third stage)",
+        paper="Chen et al. 2020 (SimCLRv2)",
+        looks="simclr",
+    ),
+    "feature_distillation": MethodSpec(
+        FeatureDistillation,
+        summary="a smaller encoder lays out images as a frozen one does",
+        paper="Romero et al. 2015; Tung and Mori 2019",
+        looks="simclr",
     ),
 }

@@ -27,7 +27,7 @@ class ModelCard:
         name: for people; not part of the identity.
         backbone: timm's name, with or without a pretrained tag.
         backbone_args: what timm's ``create_model`` gets beside the name.
-        head: ``"none"``, ``"linear"`` or ``"mlp"``.
+        head: ``"none"``, ``"linear"``, ``"mlp"`` or ``"hidden"``; see ``heads.make_head``.
         features: F, what the backbone gives.
         dimension: D of the embeddings.
         projections: the widths along the projections after the head, from what the head gives to D; empty for none.

@@ -3,17 +3,19 @@
 from torch import nn
 
 from retrieval.core.errors import BadValue
+from retrieval.models.projector import GatheredBatchNorm
 from retrieval.models.seeding import seeded
 
-HEADS = ("none", "linear", "mlp")
+HEADS = ("none", "linear", "mlp", "hidden")
 
 
 def make_head(kind: str, features: int, dim: int | None, seed: int = 0) -> nn.Module:
     """A head with seeded weights: [B, features] → [B, D].
 
     Args:
-        kind: ``"none"`` (identity), ``"linear"`` (with bias, so that PCA can start it), or ``"mlp"``
-            (Linear, BatchNorm, ReLU, Linear; as wide inside as the features).
+        kind: ``"none"`` (identity), ``"linear"`` (with bias, so that PCA can start it), ``"mlp"`` (Linear, BatchNorm,
+            ReLU, Linear; as wide inside as the features), or ``"hidden"`` (Linear, BatchNorm, ReLU: the first layer of
+            a projector, see ``first_layer``).
         features: F, what the backbone gives.
         dim: D; may be None for ``"none"``, where it is F.
         seed: of the initialisation; the global random state is neither used nor changed.
@@ -27,6 +29,10 @@ def make_head(kind: str, features: int, dim: int | None, seed: int = 0) -> nn.Mo
     with seeded(seed):
         if kind == "linear":
             return nn.Linear(features, dimension)
+        if kind == "hidden":
+            return nn.Sequential(
+                nn.Linear(features, dimension, bias=False), GatheredBatchNorm(dimension), nn.ReLU(inplace=True)
+            )
         return nn.Sequential(
             nn.Linear(features, features),
             nn.BatchNorm1d(features),

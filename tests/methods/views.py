@@ -9,10 +9,14 @@ from torch import Tensor, nn
 from retrieval.functional.batch import Batch
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.methods.table import METHODS
+from retrieval.models.classifier import Classifier, classifier_layer
 from retrieval.models.encoder import Encoder
 from retrieval.training.config import LoopConfig
 
-SIDE, FEATURES, EXAMPLES, BATCH = 8, 8, 48, 16
+SIDE, FEATURES, EXAMPLES, BATCH, CLASSES = 8, 8, 48, 16, 3
+
+LABELS = torch.where(torch.arange(EXAMPLES) % 4 == 0, -1, torch.arange(EXAMPLES) % CLASSES)
+"""Of the examples, for methods that take labels: a quarter has none."""
 
 SMALL: dict[str, dict[str, Any]] = {
     "simclr": {"hidden": 12, "dimension": 6},
@@ -51,9 +55,20 @@ def tiny_encoder(batch_norm: bool = False, seed: int = 0) -> Encoder:
 def tiny_method(name: str, batch_norm: bool = False, seed: int = 0, **options: Any) -> SelfSupervised:
     """A method of the table on a tiny encoder."""
     spec = METHODS[name]
-    handed: dict[str, Any] = {"examples": EXAMPLES, "nearest": nearest}
+    handed: dict[str, Any] = {
+        "examples": EXAMPLES, "nearest": nearest, "classes": CLASSES, "teacher": tiny_encoder(seed=5),
+        "teacher_classifier": tiny_classifier(),
+    }  # fmt: skip
     given = {key: value for key, value in handed.items() if spec.needs(key)}
     return spec.make(tiny_encoder(batch_norm, seed), **{**SMALL.get(name, {}), **options}, **given, seed=seed)
+
+
+def tiny_classifier() -> Classifier:
+    """An untrained teacher of distinct opinions."""
+    layer = classifier_layer(FEATURES, CLASSES, seed=5)
+    with torch.no_grad():
+        layer.weight.mul_(1000)
+    return Classifier(tiny_encoder(seed=5), layer)
 
 
 def nearest(queries: Any, base: Any) -> Any:
@@ -88,7 +103,7 @@ class TinyViews:
             ids = order[n * BATCH : (n + 1) * BATCH][self.part]
             views = [look[ids] for look in looks]
             views[self.views :] = [view[:, :, : SIDE // 2, : SIDE // 2] for view in views[self.views :]]
-            yield Batch(views[0], torch.full_like(ids, -1), ids, tuple(views[1:]))
+            yield Batch(views[0], LABELS[ids], ids, tuple(views[1:]))
 
     def _look(self, generator: torch.Generator) -> Tensor:
         noise = torch.randn(self.pictures.shape, generator=generator)

@@ -10,7 +10,9 @@ from retrieval.models.heads import make_head
 from tests.models.conftest import tiny
 
 
-@pytest.mark.parametrize(("head", "dim", "expected"), [("none", None, 96), ("linear", 16, 16), ("mlp", 7, 7)])
+@pytest.mark.parametrize(
+    ("head", "dim", "expected"), [("none", None, 96), ("linear", 16, 16), ("mlp", 7, 7), ("hidden", 9, 9)]
+)
 def test_shapes_and_unit_norm(head: str, dim: int | None, expected: int) -> None:
     encoder, card = tiny(head=head, dim=dim)
     raw, normalised = encoder(torch.rand(3, 3, 64, 64))
@@ -53,7 +55,7 @@ def test_the_mlp_is_linear_norm_relu_linear() -> None:
     assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp"])
+@pytest.mark.parametrize("kind", ["linear", "mlp", "hidden"])
 def test_heads_follow_their_seed_and_leave_the_global_state_alone(kind: str) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()

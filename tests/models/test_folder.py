@@ -25,7 +25,7 @@ def copied(saved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "copy"))
 
 
-@pytest.mark.parametrize(("head", "dim"), [("none", None), ("linear", 16), ("mlp", 8)])
+@pytest.mark.parametrize(("head", "dim"), [("none", None), ("linear", 16), ("mlp", 8), ("hidden", 8)])
 def test_round_trip_bit_for_bit(tmp_path: Path, head: str, dim: int | None) -> None:
     encoder, card = tiny(head=head, dim=dim, seed=4, backbone_args={"stem_type": ""}, mean=[0.5])
     written = save_encoder(encoder, card, tmp_path / "deep" / "er")

@@ -1,0 +1,68 @@
+"""Distillation of features: its terms, what each teaches, and the teacher that stays as it is."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from retrieval.functional.batch import Batch
+from retrieval.losses.feature_distillation import cosine_term, similarity_term
+from retrieval.methods.feature_distillation import FeatureDistillation
+from retrieval.models.encoder import Encoder
+from tests.methods.collapse import run
+from tests.methods.views import FEATURES, TinyViews, tiny_encoder, tiny_method
+
+
+def batches() -> list[Batch]:
+    return list(TinyViews().batches(0, 0))
+
+
+def test_feature_distillation_is_its_terms() -> None:
+    method, batch = tiny_method("feature_distillation", cosine=2.0, similarity=3.0), batches()[0]
+    assert isinstance(method, FeatureDistillation)
+    raw, wanted = method.encoder(batch.inputs).raw, tiny_encoder(seed=5)(batch.inputs).raw
+    expected = 2 * cosine_term(method.projector(raw), wanted) + 3 * similarity_term(raw, wanted)
+    torch.testing.assert_close(method.training_step(batch).loss, expected)
+
+
+@pytest.mark.parametrize("term", ["cosine", "similarity"])
+def test_each_term_alone_brings_the_student_nearer(term: str) -> None:
+    weights = {"cosine": 0.0, "similarity": 0.0, term: 1.0}
+    method = tiny_method("feature_distillation", **weights)
+    before = float(method.training_step(batches()[0]).logs[term])
+    after, alarms = run(method, batches(), steps=60, rate=0.02)
+    assert after[term] < before / 2
+    assert not alarms
+
+
+def test_a_collapsed_student_is_told_by_the_similarities() -> None:
+    """Cosine alone can be low where the teacher's embeddings are all near one another; similarities are then not."""
+    teacher = torch.nn.functional.normalize(torch.randn(32, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    assert float(similarity_term(torch.ones(32, 8), teacher)) > 0.8
+
+
+@pytest.mark.parametrize("name", ["distillation", "feature_distillation"])
+def test_the_teacher_stays_as_it_is(name: str) -> None:
+    """In eval mode whatever the method's mode, out of the optimiser, and in the state."""
+    method = tiny_method(name, batch_norm=True)
+    teacher: Any = method.teacher
+    method.train()
+    assert not any(module.training for module in teacher.modules())
+    assert method.encoder.training
+    inside = {id(p) for p in teacher.parameters()}
+    assert not any(id(p) in inside for group in method.groups() for p in group.parameters)
+    assert not any(p.requires_grad for p in teacher.parameters())
+    assert any(key.startswith("teacher.") for key in method.state_dict())
+
+
+def test_a_wider_teacher_is_projected_onto() -> None:
+    wide = Encoder(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 20)), torch.nn.Identity(), 20)
+    method = FeatureDistillation(tiny_encoder(), teacher=wide, layers=2, hidden=10)
+    assert method.projector(torch.randn(4, FEATURES)).shape == (4, 20)
+    method.training_step(batches()[0]).loss.backward()  # type: ignore[no-untyped-call]
+
+
+def test_weights_that_teach_nothing() -> None:
+    for weights in ({"cosine": 0.0, "similarity": 0.0}, {"cosine": -1.0}):
+        with pytest.raises(ValueError, match="not both 0"):
+            tiny_method("feature_distillation", **weights)
