@@ -5,7 +5,21 @@ from typing import Annotated
 import typer
 
 from retrieval import __version__
-from retrieval.cli import evaluate, gallery, index, labels, models, pretrain, search, serve, spaces, train
+from retrieval.cli import (
+    diagnose,
+    evaluate,
+    gallery,
+    index,
+    labels,
+    models,
+    pretrain,
+    probe,
+    search,
+    serve,
+    spaces,
+    temperature,
+    train,
+)
 
 app = typer.Typer(
     name="retrieval",
@@ -30,6 +44,9 @@ app.add_typer(models.model, name="model")
 app.command("train")(train.train)
 app.command("pretrain")(pretrain.pretrain)
 app.command("evaluate")(evaluate.evaluate)
+app.command("probe")(probe.probe)
+app.command("diagnose")(diagnose.diagnose)
+app.command("temperature")(temperature.temperature)
 app.command("recipes")(train.recipes)
 app.add_typer(labels.labels, name="labels")
 app.command("spaces")(spaces.spaces)

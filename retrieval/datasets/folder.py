@@ -65,6 +65,20 @@ def pictures_in_folder(path: Path, note: Note = no_notes) -> Labelled:
     return pictures
 
 
+def images_below(path: Path, note: Note = no_notes) -> list[bytes]:
+    """Absolute paths of all images below a folder, sorted; hidden files and what is no image are passed over.
+
+    Args:
+        path: the folder.
+        note: called with one line where a folder cannot be read.
+
+    Raises:
+        NoSuchPath: ``path`` does not exist.
+    """
+    root = os.path.abspath(os.fsencode(path))
+    return [os.path.join(root, relpath) for relpath in sorted(_images(root, note))]
+
+
 def _root(path: Path) -> bytes:
     root = os.path.abspath(os.fsencode(path))
     if os.path.exists(root) and not os.path.isdir(root):

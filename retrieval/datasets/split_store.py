@@ -119,6 +119,11 @@ class SplitStore:
         """Whether a split was drawn already. Raises GalleryDamaged."""
         return bool(self._read())
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of the splits that were drawn, the first one first. Raises GalleryDamaged."""
+        return list(self._read())
+
     def _read(self) -> dict[str, _Stored]:
         content = self._place.read()
         if content is None:

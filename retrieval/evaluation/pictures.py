@@ -60,10 +60,15 @@ def query_row(row: QueryRow) -> str:
     return tag("article", tag("div", _figure(row.query), class_="asked") + tag("div", rankings), class_="query")
 
 
+def strip(pictures: Sequence[Picture]) -> str:
+    """Pictures beside each other as HTML."""
+    return tag("div", "".join(_figure(one) for one in pictures), class_="strip")
+
+
 def _ranking(ranking: Ranking) -> str:
     value = "" if math.isnan(ranking.value) else f"{metric_name(ranking.metric)} {percent(ranking.value)}"
     title = tag("p", tag("b", text(ranking.title)) + " " + tag("span", text(value)), class_="ranking")
-    return title + tag("div", "".join(_figure(one) for one in ranking.pictures), class_="strip")
+    return title + strip(ranking.pictures)
 
 
 def _figure(picture: Picture) -> str:

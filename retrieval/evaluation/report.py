@@ -72,25 +72,42 @@ def render(report: Report) -> str:
     content += parts.confidence(report.reliability, report.threshold)
     content += parts.charts(report.charts)
     content += parts.facts(report.facts, report.details)
+    return page(report.title, content)
+
+
+def page(title: str, content: str, style: str = "") -> str:
+    """A whole page that opens anywhere.
+
+    Args:
+        title: of the window, plain text.
+        content: HTML.
+        style: further CSS, after that of all reports.
+    """
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{text(report.title)}</title>\n"
-        f"<style>\n{_STYLE.read_text('utf-8')}</style>\n</head>\n<body>\n{tag('main', content)}\n</body>\n</html>\n"
+        f"<title>{text(title)}</title>\n"
+        f"<style>\n{_STYLE.read_text('utf-8')}{style}</style>\n</head>\n"
+        f"<body>\n{tag('main', content)}\n</body>\n</html>\n"
     )
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the page so that a crash leaves the old file or the new one.
+    """Write the page so that a crash leaves the old file or the new one. Raises as ``write_page``."""
+    write_page(path, render(report))
+
+
+def write_page(path: Path, content: str) -> None:
+    """Write a page so that a crash leaves the old file or the new one.
 
     Raises:
         DiskFull: no space is left.
         OSError: the file cannot be written.
     """
     with disk_full_is_said(f"the report {path.name}"):
-        write_atomically(path, render(report).encode())
+        write_atomically(path, content.encode())
 
 
 def query_rows(

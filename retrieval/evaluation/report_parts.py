@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from retrieval.evaluation import svg
+from retrieval.evaluation.blocks import axis, chart_cards, folded, key, marks_of, section, table
 from retrieval.evaluation.comparison import ClassChange, Comparison, Verdict
 from retrieval.evaluation.markup import (
     definitions,
@@ -78,7 +79,7 @@ def before_and_after(comparison: Comparison) -> str:
     changes = comparison.changes
     levels = _share_scale([one for change in changes.values() for one in (change.before, change.after)])
     gains = _gain_scale([end for change in changes.values() for end in (change.difference.low, change.difference.high)])
-    level_marks, gain_marks = _marks(levels), _marks(gains)
+    level_marks, gain_marks = marks_of(levels), marks_of(gains)
     rows = _row("heads", "", "Before and after", "Difference in points", "")
     for name, change in changes.items():
         if name == _SAME_AS_RECALL_AT_1:
@@ -96,19 +97,19 @@ def before_and_after(comparison: Comparison) -> str:
             tag("b", points(change.difference.mean), class_=f"delta {change.verdict}")
             + tag("span", points_range(change.difference)),
         )
-    rows += _row("axes", "", _axis(levels, level_marks, " %"), _axis(gains, gain_marks, ""), "")
-    legend = tag("p", _key("before", "before") + _key("after", "after"), class_="legend")
-    return _section(
+    rows += _row("axes", "", axis(levels, level_marks, " %"), axis(gains, gain_marks, ""), "")
+    legend = tag("p", key("before", "before") + key("after", "after"), class_="legend")
+    return section(
         "What the models find",
         _basis(comparison.after) + " Lines are 95 % intervals; the difference is paired query by query.",
-        tag("div", legend + rows, class_="card") + _folded("All figures", _comparison_table(comparison)),
+        tag("div", legend + rows, class_="card") + folded("All figures", _comparison_table(comparison)),
     )
 
 
 def alone(result: RetrievalResult) -> str:
     """Every metric of one model with its interval, drawn and as a table."""
     scale = _share_scale(list(result.intervals.values()))
-    marks = _marks(scale)
+    marks = marks_of(scale)
     rows = ""
     for name, interval in result.intervals.items():
         if name == _SAME_AS_RECALL_AT_1:
@@ -120,8 +121,8 @@ def alone(result: RetrievalResult) -> str:
             svg.interval_rows([(interval, "after")], scale, marks, said),
             tag("b", percent(interval.mean)) + tag("span", percent_range(interval)),
         )
-    rows += _row("single axes", "", _axis(scale, marks, " %"), "")
-    return _section(
+    rows += _row("single axes", "", axis(scale, marks, " %"), "")
+    return section(
         "What the model finds", _basis(result) + " Lines are 95 % intervals.", tag("div", rows, class_="card")
     )
 
@@ -144,17 +145,17 @@ def classes(comparison: Comparison, names: Sequence[str], metric: str = MAP_AT_R
     )
     up, down = (sum(sign * change.difference > 0 for change in changes) for sign in (1, -1))
     counts = f"{metric_name(metric)} rises for {up} of {len(changes)} labels and falls for {down}."
-    return _section(
+    return section(
         "Which labels gain, which lose",
         counts + " Bars show the change in percentage points; a label with few queries moves easily.",
-        tag("div", columns, class_="columns") + _folded("All labels", _class_table(changes, names, metric)),
+        tag("div", columns, class_="columns") + folded("All labels", _class_table(changes, names, metric)),
     )
 
 
-def queries(section: QuerySection) -> str:
+def queries(found: QuerySection) -> str:
     """Queries as rows of pictures."""
-    rows = "".join(query_row(row) for row in section.rows) or tag("p", "There is none.", class_="quiet")
-    return _section(section.title, section.explanation, rows)
+    rows = "".join(query_row(row) for row in found.rows) or tag("p", "There is none.", class_="quiet")
+    return section(found.title, found.explanation, rows)
 
 
 def confidence(found: Reliability | None, threshold: Threshold | None) -> str:
@@ -177,45 +178,25 @@ def confidence(found: Reliability | None, threshold: Threshold | None) -> str:
         }
         scale = Scale(0.0, 1.0, 4, 96)
         rates = [(threshold.true_alarms, "better"), (threshold.false_alarms, "worse")]
-        drawn = tag("p", _key("better", "rightly said") + _key("worse", "wrongly said"), class_="legend")
-        drawn += svg.interval_rows(rates, scale, _marks(scale), "alarm rates") + _axis(scale, _marks(scale), " %")
+        drawn = tag("p", key("better", "rightly said") + key("worse", "wrongly said"), class_="legend")
+        drawn += svg.interval_rows(rates, scale, marks_of(scale), "alarm rates") + axis(scale, marks_of(scale), " %")
         said = "How often a query is told that nothing similar is there, with 95 % intervals."
         cards += _plot_card("“Nothing like this here”", said, drawn, figures)
-    return _section("What a score means", "For this model and a gallery like this one.", cards) if cards else ""
+    return section("What a score means", "For this model and a gallery like this one.", cards) if cards else ""
 
 
 def charts(found: Sequence[Chart]) -> str:
     """How training went."""
     if not found:
         return ""
-    cards = "".join(
-        tag(
-            "div",
-            tag("h3", text(chart.title))
-            + svg.legend(chart.series)
-            + svg.line_chart(chart)
-            + (tag("p", text(chart.note), class_="quiet") if chart.note else ""),
-            class_="card",
-        )
-        for chart in found
-    )
-    return _section("How training went", "", tag("div", cards, class_="cards"))
+    return section("How training went", "", chart_cards(found))
 
 
 def facts(rows: Mapping[str, str], details: Sequence[tuple[str, str]]) -> str:
     """What was done, and folded texts."""
     content = definitions(rows) if rows else ""
-    content += "".join(_folded(title, tag("div", tag("pre", _lines(body)), class_="scroll")) for title, body in details)
-    return _section("How it was made", "", content) if content else ""
-
-
-def _section(title: str, explanation: str, content: str) -> str:
-    lead = tag("p", text(explanation), class_="lead") if explanation else ""
-    return tag("section", tag("h2", text(title)) + lead + content)
-
-
-def _folded(title: str, content: str) -> str:
-    return tag("details", tag("summary", text(title)) + content)
+    content += "".join(folded(title, tag("div", tag("pre", _lines(body)), class_="scroll")) for title, body in details)
+    return section("How it was made", "", content) if content else ""
 
 
 def _plot_card(title: str, said: str, plot: str, figures: Mapping[str, str]) -> str:
@@ -232,10 +213,6 @@ def _lines(body: str) -> str:
 def _row(kind: str, *cells: str) -> str:
     """Cells beside each other; of four cells the third is left out on narrow screens."""
     return tag("div", "".join(tag("div", cell) for cell in cells), class_=f"measure {kind}".strip())
-
-
-def _key(colour: str, name: str) -> str:
-    return tag("span", tag("i", class_=f"key {colour}") + text(name))
 
 
 def _rate(interval: Interval) -> str:
@@ -264,14 +241,6 @@ def _gain_scale(values: Sequence[float]) -> Scale:
     return Scale(low - air, high + air, 4, 96)
 
 
-def _marks(scale: Scale) -> list[float]:
-    return svg.ticks(scale.low, scale.high)
-
-
-def _axis(scale: Scale, marks: Sequence[float], unit: str) -> str:
-    return svg.axis_row(scale, [(mark, f"{100 * mark:g}{unit}".replace("-", "−")) for mark in marks])
-
-
 def _bars(changes: Sequence[ClassChange], names: Sequence[str], scale: Scale) -> str:
     rows = ""
     for change in changes:
@@ -291,7 +260,7 @@ def _comparison_table(comparison: Comparison) -> str:
         )
         for name, change in comparison.changes.items()
     ]  # fmt: skip
-    return _table(("Metric", "Before", "95 % interval", "After", "95 % interval", "Difference", "95 % interval"), rows)
+    return table(("Metric", "Before", "95 % interval", "After", "95 % interval", "Difference", "95 % interval"), rows)
 
 
 def _class_table(changes: Sequence[ClassChange], names: Sequence[str], metric: str) -> str:
@@ -303,15 +272,4 @@ def _class_table(changes: Sequence[ClassChange], names: Sequence[str], metric: s
         for change in changes
     ]  # fmt: skip
     name = metric_name(metric)
-    return _table(("Label", "Queries", f"{name} before", f"{name} after", "Difference"), rows)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in a box of its own that scrolls sideways where it is too wide."""
-    head = tag("thead", tag("tr", "".join(tag("th", text(one), scope="col") for one in heads)))
-    body = "".join(
-        tag("tr", tag("th", text(row[0]), scope="row") + "".join(tag("td", text(cell)) for cell in row[1:]))
-        for row in rows
-    )
-    # Focusable, so that it scrolls by keyboard, too.
-    return tag("div", tag("table", head + tag("tbody", body)), class_="scroll", tabindex="0")
+    return table(("Label", "Queries", f"{name} before", f"{name} after", "Difference"), rows)

@@ -7,7 +7,7 @@ Rows are drawn with lengths in per cent: they take any width, and nothing in the
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from retrieval.evaluation.markup import tag, text
 from retrieval.evaluation.reliability import Bin
@@ -22,11 +22,20 @@ ROW = 54
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line of a chart; a value that is not finite leaves a gap. ``xs`` and ``ys`` have one length."""
+    """One line of a chart; a value that is not finite leaves a gap. ``xs`` and ``ys`` have one length.
+
+    Attributes:
+        name: in the legend.
+        xs, ys: of the points.
+        band: (low, high) of each point, drawn as an upright line through it; empty for none.
+        colour: ``"before"`` or ``"after"`` for one of two models; empty for that of its place among the series.
+    """
 
     name: str
     xs: Sequence[float]
     ys: Sequence[float]
+    band: Sequence[tuple[float, float]] = ()
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class Chart:
         x_label, y_label: of the axes, with units.
         series: the lines.
         note: one sentence below, or empty.
+        logarithmic: whether equal ratios of x are equally far apart; points with x <= 0 are then left out.
     """
 
     title: str
@@ -45,6 +55,7 @@ class Chart:
     y_label: str
     series: Sequence[Series]
     note: str = ""
+    logarithmic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +84,16 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 def line_chart(chart: Chart) -> str:
     """A chart as ``<svg>``, with its axes, labels and a legend where there is more than one line."""
-    drawn = [
-        [(float(x), float(y)) for x, y in zip(one.xs, one.ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
-        for one in chart.series
-    ]
-    points = [point for line in drawn for point in line]
+    found = [_positioned(one, chart.logarithmic) for one in chart.series]
+    points = [(x, y) for one in found for x, y in zip(one.xs, one.ys, strict=True) if math.isfinite(x + y)]
     if not points:
         return tag("p", "Nothing was logged.", class_="quiet")
-    across = Scale(*_range([x for x, _ in points], pad=0.0), _LEFT, WIDTH - _RIGHT)
-    up = Scale(*_range([y for _, y in points], pad=0.06), HEIGHT - _BOTTOM, _TOP)
-    lines = "".join(_line(one, across, up, number % COLOURS) for number, one in enumerate(chart.series))
-    return _frame(chart.title, chart.x_label, chart.y_label, across, up, lines)
+    ends = [end for one in found for pair in one.band for end in pair if math.isfinite(end)]
+    across = Scale(*_range([x for x, _ in points], pad=0.0 if not ends else 0.03), _LEFT, WIDTH - _RIGHT)
+    up = Scale(*_range([*(y for _, y in points), *ends], pad=0.06), HEIGHT - _BOTTOM, _TOP)
+    lines = "".join(_line(one, across, up, number) for number, one in enumerate(found))
+    marks = [(mark, _short(10**mark)) for mark in _log_ticks(across)] if chart.logarithmic else None
+    return _frame(chart.title, chart.x_label, chart.y_label, across, up, lines, marks)
 
 
 def legend(series: Sequence[Series]) -> str:
@@ -91,7 +101,8 @@ def legend(series: Sequence[Series]) -> str:
     if len(series) < 2:
         return ""
     entries = (
-        tag("span", tag("i", class_=f"key k{number % COLOURS}") + text(one.name)) for number, one in enumerate(series)
+        tag("span", tag("i", class_=f"key {_colour(one, number, 'k')}") + text(one.name))
+        for number, one in enumerate(series)
     )
     return tag("p", "".join(entries), class_="legend")
 
@@ -165,8 +176,29 @@ def _range(values: Sequence[float], pad: float) -> tuple[float, float]:
     return low - pad * (high - low), high + pad * (high - low)
 
 
-def _line(series: Series, across: Scale, up: Scale, colour: int) -> str:
+def _positioned(series: Series, logarithmic: bool) -> Series:
+    """The series with its x as they are drawn."""
+    if not logarithmic:
+        return series
+    return replace(series, xs=[math.log10(x) if x > 0 else math.nan for x in series.xs])
+
+
+def _log_ticks(across: Scale) -> list[float]:
+    """Positions of 1, 2 and 5 times powers of ten on a scale of logarithms; of powers alone where those are many."""
+    powers = range(math.floor(across.low), math.ceil(across.high) + 1)
+    fine = [power + math.log10(factor) for power in powers for factor in (1, 2, 5)]
+    within = [mark for mark in fine if across.low - 1e-9 <= mark <= across.high + 1e-9]
+    return within if len(within) <= 7 else [mark for mark in within if abs(mark - round(mark)) < 1e-9]
+
+
+def _colour(series: Series, number: int, prefix: str) -> str:
+    """The class of a series' colour: for a line, a dot or a key."""
+    return series.colour or f"{prefix}{number % COLOURS}"
+
+
+def _line(series: Series, across: Scale, up: Scale, number: int) -> str:
     """The line of a series, broken where a value is not finite; a lone point becomes a dot."""
+    line, dot = _colour(series, number, "s"), _colour(series, number, "f")
     parts: list[list[str]] = [[]]
     for x, y in zip(series.xs, series.ys, strict=True):
         if math.isfinite(x) and math.isfinite(y):
@@ -174,24 +206,39 @@ def _line(series: Series, across: Scale, up: Scale, colour: int) -> str:
         elif parts[-1]:
             parts.append([])
     drawn = ""
+    # Without bands there is nothing to go with the points; with some there is one a point.
+    for (low, high), x, y in zip(series.band, series.xs, series.ys, strict=bool(series.band)):
+        if math.isfinite(x + y + low + high):
+            place = across(x)
+            drawn += tag("line", x1=place, x2=place, y1=up(low), y2=up(high), class_=f"line thin {line}")
+            drawn += tag("circle", cx=place, cy=up(y), r=3, class_=f"dot {dot}")
     for part in parts:
         if len(part) == 1:
             x_text, y_text = part[0].split(",")
-            drawn += tag("circle", cx=float(x_text), cy=float(y_text), r=3, class_=f"dot f{colour}")
+            drawn += tag("circle", cx=float(x_text), cy=float(y_text), r=3, class_=f"dot {dot}")
         elif part:
-            drawn += tag("polyline", points=" ".join(part), class_=f"line s{colour}")
+            drawn += tag("polyline", points=" ".join(part), class_=f"line {line}")
     return drawn
 
 
-def _frame(title: str, x_label: str, y_label: str, across: Scale, up: Scale, content: str) -> str:
-    """Grid, ticks and axis labels around ``content``."""
+def _frame(
+    title: str,
+    x_label: str,
+    y_label: str,
+    across: Scale,
+    up: Scale,
+    content: str,
+    marks: Sequence[tuple[float, str]] | None = None,
+) -> str:
+    """Grid, ticks and axis labels around ``content``; ``marks`` of the x axis are round values by default."""
     grid = ""
     for value in ticks(up.low, up.high):
         y = up(value)
         grid += tag("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y, class_="grid")
         grid += tag("text", _short(value), x=_LEFT - 6, y=y + 4, class_="tick left")
-    for value in ticks(across.low, across.high):
-        grid += tag("text", _short(value), x=across(value), y=HEIGHT - _BOTTOM + 17, class_="tick")
+    below = [(value, _short(value)) for value in ticks(across.low, across.high)] if marks is None else marks
+    for value, name in below:
+        grid += tag("text", name, x=across(value), y=HEIGHT - _BOTTOM + 17, class_="tick")
     grid += tag("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=HEIGHT - _BOTTOM, y2=HEIGHT - _BOTTOM, class_="axis")
     middle = (_TOP + HEIGHT - _BOTTOM) / 2
     names = tag("text", text(x_label), x=(_LEFT + WIDTH - _RIGHT) / 2, y=HEIGHT - 6, class_="label")

@@ -72,6 +72,27 @@ def uniformity(embeddings: Tensor, t: float = 2.0) -> Tensor:
 
 
 @torch.no_grad()
+def tolerance(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """Mean cosine over the positive pairs i < j, those of the same label; 1 is best.
+
+    Wang and Liu, "Understanding the Behaviour of Contrastive Loss", CVPR 2021, section 3.3.2: how far an embedding
+    keeps samples together that may be positives: https://arxiv.org/abs/2012.09740. Of unit vectors it is
+    1 - alignment / 2 (with alpha = 2).
+
+    Args:
+        embeddings: [N, D], unit norm.
+        labels: [N] class numbers; rows of -1 have no label and are in no pair.
+
+    Returns:
+        Scalar in [-1, 1] in float64; NaN where there is no positive pair.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    return 1 - alignment(embeddings, labels) / 2
+
+
+@torch.no_grad()
 def singular_values(embeddings: Tensor, *, centred: bool = False) -> Tensor:
     """[min(N, D)] singular values of the embedding matrix in float64, descending.
 

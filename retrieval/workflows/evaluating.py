@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,12 @@ from retrieval.evaluation.vectors import LabelledVectors
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.models.resolve import resolve_model
-from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, runtime_of
+from retrieval.workflows.embedded_dataset import Embedding, Hooks
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_dataset
+from retrieval.workflows.labelled_sets import GALLERY, open_dataset
 from retrieval.workflows.proof import search_part
+
+__all__ = ["PARTS", "EvaluateReport", "EvaluateRequest", "Hooks", "evaluate", "split_store"]
 
 PARTS = ("all", "train", "val", "test")
 
@@ -87,15 +88,6 @@ class EvaluateReport:
             "comparison": None if self.comparison is None else self.comparison.to_dict(),
             "verdict": None if self.comparison is None else self.comparison.verdict,
         }
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """How a run talks to whoever started it: lines, progress of what, and whether to stop."""
-
-    say: Callable[[str], None] = lambda _: None
-    working: Callable[[str, int, int], None] = lambda *_: None
-    stop: Callable[[], bool] = lambda: False
 
 
 def evaluate(
@@ -163,7 +155,9 @@ class _Evaluation:
         encoder, card = resolve_model(model, announce=self.hooks.say)
         if self.request.dataset is None:
             return self._apart(encoder, card)
-        data = self._embedded(encoder, card, self.request.dataset)
+        # Beside another encoder both are measured on what both can read.
+        both = self.request.against is not None
+        data = self._embedding().dataset(self.request.dataset, encoder, card, on_disk=both)
         result, way = self._search(data.labelled, data.vectors)
         return _Measured(card.name, result, len(data.failures), way, [image.path for image in data.labelled.images])
 
@@ -175,35 +169,8 @@ class _Evaluation:
                 "Some of these images have trained encoders before; `--split test` measures on those held out."
             )
 
-    def _embedded(self, encoder: Encoder, card: ModelCard, dataset: str) -> EmbeddedSet:
-        if dataset == GALLERY:
-            if self.request.gallery is None:
-                raise BadValue("The dataset `gallery` needs a gallery.", "Give it with --gallery DIR.")
-            with Gallery(self.request.gallery, self.settings) as gallery:
-                # Beside another encoder both are measured on what both can read.
-                both = self.request.against is not None
-                kept = embedded_gallery(gallery, card, on_disk=both, note=self.hooks.say)
-                labelled = open_dataset(GALLERY, gallery, note=self.hooks.say) if kept is None else kept.labelled
-            if kept is not None:
-                return kept
-        else:
-            labelled = open_dataset(dataset, note=self.hooks.say)
-        return self._embed(encoder, card, labelled)
-
-    def _embed(self, encoder: Encoder, card: ModelCard, labelled: Labelled) -> EmbeddedSet:
-        made = embed_labelled(
-            labelled,
-            runtime_of(encoder, card, self.settings),
-            card.preprocessing,
-            self.settings,
-            workers=self.request.workers,
-            what=f"Embedding with {card.name}",
-            progress=self.hooks.working,
-            stop=self.hooks.stop,
-        )
-        if made.failures:
-            self.hooks.say(f"{len(made.failures)} of {len(labelled)} images cannot be read and are left out.")
-        return made
+    def _embedding(self) -> Embedding:
+        return Embedding(self.settings, self.hooks, self.request.gallery, self.request.workers)
 
     def _search(self, labelled: Labelled, vectors: Vectors) -> tuple[RetrievalResult, str]:
         if self.request.part == "all":
@@ -225,7 +192,7 @@ class _Evaluation:
             for name in (self.request.queries, self.request.database)
         )
         both = Labelled([*queries.images, *database.images], f"{queries.source} and {database.source}")
-        made = self._embed(encoder, card, both)
+        made = self._embedding().labelled(both, encoder, card)
         asks = {image.path for image in queries.images}
         rows = np.array([image.path in asks for image in made.labelled.images], np.bool_)
         ids = np.arange(len(rows), dtype=np.int64)
@@ -247,7 +214,7 @@ def _said(vectors: Vectors, labelled: Labelled, seed: int) -> RetrievalResult:
         raise BadValue(error.message, error.hint) from error
 
 
-def split_store(settings: Settings, dataset: str, gallery: Path | None) -> SplitStore:
+def split_store(settings: Settings, dataset: str, gallery: Path | None, purpose: str = "") -> SplitStore:
     """Where the splits of a dataset or gallery are kept: they are made once and never redrawn.
 
     Those of a gallery are kept in its catalog, those of a folder or table in the user's data folder, by its path.
@@ -256,11 +223,13 @@ def split_store(settings: Settings, dataset: str, gallery: Path | None) -> Split
         settings: name the folder.
         dataset: as the user named it.
         gallery: the gallery's folder, for the dataset ``gallery``.
+        purpose: of a store beside the one that training uses: what training finds there first decides for it.
     """
+    suffix = f"-{purpose}" if purpose else ""
     if dataset == GALLERY and gallery is not None:
-        return SplitStore(_InCatalog(gallery, settings))
+        return SplitStore(_InCatalog(gallery, settings, f"splits{suffix}"))
     name = hashlib.sha256(os.fsencode(Path(dataset).expanduser().absolute())).hexdigest()
-    return SplitStore(settings.data / "splits" / f"{name[:24]}.json")
+    return SplitStore(settings.data / "splits" / f"{name[:24]}{suffix}.json")
 
 
 @dataclass(frozen=True)
@@ -269,7 +238,7 @@ class _InCatalog:
 
     folder: Path
     settings: Settings
-    _KEY = "splits"
+    key: str
 
     def __str__(self) -> str:
         return f"of {self.folder}"
@@ -277,11 +246,11 @@ class _InCatalog:
     def read(self) -> bytes | None:
         """As they were written; None where there are none."""
         with Gallery(self.folder, self.settings) as gallery:
-            kept = gallery.catalog.get(self._KEY)
+            kept = gallery.catalog.get(self.key)
         return None if kept is None else str(kept).encode()
 
     def write(self, content: bytes) -> None:
         """Raises GalleryBusy where another process is writing."""
         with Gallery(self.folder, self.settings) as gallery, gallery.writing():
-            gallery.catalog.put(self._KEY, content.decode())
+            gallery.catalog.put(self.key, content.decode())
             gallery.catalog.seal()

@@ -77,7 +77,7 @@ def training_charts(title: str, fitted: Fitted) -> list[Chart]:
         ("rank", "Effective rank", _points(steps, "effective_rank")),
     ]
     return [
-        Chart(f"{name}: {title.lower()}", "step", name, [Series(key, *zip(*points, strict=True))])
+        Chart(f"{name}: {title.lower()}", "step", name, [Series(key, [x for x, _ in points], [y for _, y in points])])
         for key, name, points in series
         if len(points) > 1
     ]
@@ -87,11 +87,13 @@ def _points(lines: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, f
     return [(line["step"], line[key]) for line in lines if line.get(key) is not None]
 
 
-def small_pictures(paths: Sequence[bytes], settings: Settings, workers: int | None) -> dict[bytes, bytes]:
+def small_pictures(
+    paths: Sequence[bytes], settings: Settings, workers: int | None, side: int = 2 * SIDE
+) -> dict[bytes, bytes]:
     """Small JPEGs of image files, made in killable processes; what cannot be shown is left out."""
     found: dict[bytes, bytes] = {}
     with DecodePool(workers or available_cores(), settings.limits, settings.plugins) as pool:
-        futures = {path: pool.submit(MakeView(path=path, side=2 * SIDE, kind="full")) for path in dict.fromkeys(paths)}
+        futures = {path: pool.submit(MakeView(path=path, side=side, kind="full")) for path in dict.fromkeys(paths)}
         for path, future in futures.items():
             view = future.result()
             if view.error is None and view.content is not None:

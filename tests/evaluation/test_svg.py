@@ -78,6 +78,39 @@ def test_higher_values_stand_higher_and_later_ones_further_right():
     assert y0 > y1
 
 
+def test_on_a_logarithmic_axis_equal_ratios_are_equally_far_apart():
+    page = line_chart(Chart("t", "x", "y", [Series("a", [0.01, 0.1, 1.0, -1.0], [1, 2, 3, 4])], logarithmic=True))
+    places = [float(mark.split(",")[0]) for mark in re.findall(r"[\d.]+,[\d.]+", page)]
+    assert len(places) == 3, "what has no logarithm is left out"
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=0.02)
+    labels = [e.text for e in ElementTree.fromstring(page).iter("text") if e.get("class") == "tick"]
+    assert labels == ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1"]
+    wide = line_chart(Chart("t", "x", "y", [Series("a", [1e-4, 1.0], [1, 2])], logarithmic=True))
+    labels = [e.text for e in ElementTree.fromstring(wide).iter("text") if e.get("class") == "tick"]
+    assert labels == ["1e−04", "0.001", "0.01", "0.1", "1"]
+
+
+def test_bands_stand_upright_through_their_points_and_fit_in():
+    series = Series("a", [0, 1], [0.5, 0.6], band=[(0.1, 0.9), (0.5, 2.0)])
+    tree = ElementTree.fromstring(line_chart(Chart("t", "x", "y", [series])))
+    bands = [e for e in tree.iter("line") if e.get("class") == "line thin s0"]
+    assert len(bands) == len(list(tree.iter("circle"))) == 2
+    for band, dot in zip(bands, tree.iter("circle"), strict=True):
+        assert band.get("x1") == band.get("x2") == dot.get("cx")
+        assert float(band.get("y2")) < float(dot.get("cy")) < float(band.get("y1"))
+        assert float(band.get("y2")) >= 0
+    with pytest.raises(ValueError, match="zip"):
+        line_chart(Chart("t", "x", "y", [Series("a", [0, 1], [0, 1], band=[(0, 1)])]))
+
+
+def test_a_series_may_have_the_colour_of_its_model():
+    chart = Chart("t", "x", "y", [Series("m", [0, 1], [0, 1], colour="before"), Series("n", [0, 1], [1, 2])])
+    assert 'class="line before"' in line_chart(chart)
+    assert 'class="line s1"' in line_chart(chart)
+    assert "key before" in legend(chart.series)
+    assert "key k1" in legend(chart.series)
+
+
 def test_series_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match="zip"):
         line_chart(Chart("t", "x", "y", [Series("a", [0, 1], [1])]))

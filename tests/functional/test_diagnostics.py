@@ -18,6 +18,7 @@ from retrieval.functional.diagnostics import (
     effective_rank,
     sample,
     singular_values,
+    tolerance,
     uniformity,
 )
 
@@ -54,6 +55,17 @@ def test_alignment_and_uniformity_are_their_loops(seed: int, labels: list[int], 
         looped_alignment(exact, labels, alpha), rel=1e-9, nan_ok=True
     )
     assert float(uniformity(x, t)) == pytest.approx(looped_uniformity(exact, t), rel=1e-9, abs=1e-12)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 999), labels=st.lists(st.integers(-1, 2), min_size=2, max_size=12))
+def test_tolerance_is_the_mean_cosine_of_positives(seed: int, labels: list[int]) -> None:
+    x = rows(seed, len(labels)).double()
+    terms = [
+        float(x[i] @ x[j]) for i in range(len(labels)) for j in range(i + 1, len(labels)) if labels[i] == labels[j] >= 0
+    ]
+    expected = sum(terms) / len(terms) if terms else math.nan
+    assert float(tolerance(x, torch.tensor(labels))) == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
 def test_degenerate_embeddings() -> None:

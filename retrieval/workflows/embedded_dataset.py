@@ -1,0 +1,94 @@
+"""The labelled images that a command names, embedded with the encoder that it names."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.core.errors import BadValue, EmptyGallery
+from retrieval.core.labelled import Labelled
+from retrieval.core.settings import Settings
+from retrieval.models.card import ModelCard
+from retrieval.models.encoder import Encoder
+from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, runtime_of
+from retrieval.workflows.encoders import DEFAULT_MODEL
+from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_dataset
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How a run talks to whoever started it: lines, progress of what, and whether to stop."""
+
+    say: Callable[[str], None] = lambda _: None
+    working: Callable[[str, int, int], None] = lambda *_: None
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Embeds datasets, or takes the embeddings from the gallery that holds them.
+
+    Attributes:
+        settings: limits of the decoders, threads of the encoder.
+        hooks: told how far it is.
+        gallery: the gallery's folder, for the dataset ``gallery``.
+        workers: decoding processes; as many as there are cores by default.
+    """
+
+    settings: Settings
+    hooks: Hooks
+    gallery: Path | None = None
+    workers: int | None = None
+
+    def dataset(self, name: str, encoder: Encoder, card: ModelCard, *, on_disk: bool = False) -> EmbeddedSet:
+        """A labelled dataset with its embeddings.
+
+        Args:
+            name: a folder of class folders, a CSV, or ``gallery``.
+            encoder, card: embed what no gallery holds.
+            on_disk: leave out images of the gallery that cannot be read now, although their vectors are there.
+
+        Raises:
+            NoSuchPath, BadValue, EmptyGallery: see ``labelled_sets.open_dataset``.
+            Interrupted: ``hooks.stop`` said so.
+        """
+        if name != GALLERY:
+            return self.labelled(open_dataset(name, note=self.hooks.say), encoder, card)
+        with self.opened() as gallery:
+            kept = embedded_gallery(gallery, card, on_disk=on_disk, note=self.hooks.say)
+            if kept is not None:
+                return kept
+            labelled = open_dataset(GALLERY, gallery, note=self.hooks.say)
+        return self.labelled(labelled, encoder, card)
+
+    def labelled(self, labelled: Labelled, encoder: Encoder, card: ModelCard) -> EmbeddedSet:
+        """Embed these images; those that cannot be read are left out, and said."""
+        made = embed_labelled(
+            labelled,
+            runtime_of(encoder, card, self.settings),
+            card.preprocessing,
+            self.settings,
+            workers=self.workers,
+            what=f"Embedding with {card.name}",
+            progress=self.hooks.working,
+            stop=self.hooks.stop,
+        )
+        if made.failures:
+            self.hooks.say(f"{len(made.failures)} of {len(labelled)} images cannot be read and are left out.")
+        return made
+
+    def opened(self) -> Gallery:
+        """The gallery. Raises BadValue where none was named, and what ``Gallery`` raises."""
+        if self.gallery is None:
+            raise BadValue("The dataset `gallery` needs a gallery.", "Give it with --gallery DIR.")
+        return Gallery(self.gallery, self.settings)
+
+    def own_model(self) -> str:
+        """The encoder of the user's gallery; without a gallery the default one."""
+        if self.gallery is not None:
+            with contextlib.suppress(EmptyGallery), Gallery(self.gallery, self.settings) as gallery:
+                space = gallery.live_space()
+                self.hooks.say(f"The encoder is the gallery's, {space.model}; --model takes another one.")
+                return str(gallery.layout.model(space.fingerprint))
+        return DEFAULT_MODEL
