@@ -145,7 +145,8 @@ def _taking_turns(looks: list[Look], views: int) -> list[Look]:
 
 def _with_crops(preset: str, looks: list[Look], crops: int) -> list[Look]:
     if not looks and crops:
-        raise BadValue(f"The views {preset!r} have no small crops.", "Use a preset that ends in multi-crop.")
+        having = ", ".join(name for name, one in PRESETS.items() if any(look.size < _LARGE for look in one.large))
+        raise BadValue(f"The views {preset!r} have no small crops.", f"These have: {having}.")
     if type(crops) is not int or crops < 0:
         raise BadValue(f"The number of small crops {crops!r} is not at least 0.")
     return [replace(look, count=crops) for look in looks] if crops else []

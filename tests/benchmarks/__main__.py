@@ -6,7 +6,17 @@ a quiet machine.
 
 import sys
 
-from tests.benchmarks import fine_tuning, indexing, losses_quality, losses_speed, memory, precision, search, throughput
+from tests.benchmarks import (
+    fine_tuning,
+    indexing,
+    losses_quality,
+    losses_speed,
+    memory,
+    precision,
+    search,
+    throughput,
+    views,
+)
 from tests.benchmarks.support import machine
 
 BENCHMARKS = {
@@ -17,6 +27,7 @@ BENCHMARKS = {
     "known": memory.run_known,
     "precision": precision.run,
     "throughput": throughput.run,
+    "views": views.run,
     "losses_speed": losses_speed.run,
     "losses_quality": losses_quality.run,
     "fine_tuning": fine_tuning.run,

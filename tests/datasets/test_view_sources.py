@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import numpy as np
@@ -126,6 +127,30 @@ def test_views_are_those_of_the_files(prepared: Prepared) -> None:
     pictures = [torch.from_numpy(np.array(prepared.picture(i))).permute(2, 0, 1) for i in (3, 8)]
     wanted = augment("byol")(pictures, keys_of(5, 0, np.array([3, 8]), 0))
     assert all(torch.equal(a, b) for a, b in zip((batch.inputs, *batch.others), wanted, strict=True))
+
+
+def test_its_threads_compute_alone_and_no_other_thread_is_changed() -> None:
+    seen: list[int] = []
+
+    class Watching(BatchAugment):
+        def fill(self, *arguments) -> None:
+            seen.append(torch.get_num_threads())
+            super().fill(*arguments)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        source = TensorSource(PICTURES, SAMPLER, Watching(looks_for("byol", SIDE), MEAN, STD), 0, workers=2)
+        batches = source.batches(0)
+        next(batches)
+        here = torch.get_num_threads()
+        with ThreadPoolExecutor(1) as later:
+            there = later.submit(torch.get_num_threads).result()
+        list(batches)
+    finally:
+        torch.set_num_threads(before)
+    assert (here, there) == (3, 3)
+    assert seen == [1] * 4
 
 
 def test_leaving_early_ends_the_threads(make) -> None:
