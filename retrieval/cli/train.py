@@ -16,7 +16,7 @@ from retrieval.core.text import shown
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from retrieval.workflows.recipes import PretrainRecipe, Recipe
+    from retrieval.workflows.recipes import Recipe, ViewRecipe
     from retrieval.workflows.training import TrainReport
 
 DatasetArgument = Annotated[
@@ -170,12 +170,23 @@ def recipes(
     as_json: JsonOption = False,
 ) -> None:
     """The recipes for training, with labels and without: what each is for, its cost, and what to expect."""
-    from retrieval.workflows.recipes import PRETRAIN_RECIPES, RECIPES, find_recipe
+    from retrieval.workflows.recipes import (
+        DISTIL_RECIPES,
+        FINETUNE_RECIPES,
+        PRETRAIN_RECIPES,
+        RECIPES,
+        find_recipe,
+    )
 
     if name is not None:
         _one_recipe(find_recipe(name), as_json)
         return
-    kinds = {"train": list(RECIPES.values()), "pretrain": list(PRETRAIN_RECIPES.values())}
+    kinds: dict[str, list[Recipe | ViewRecipe]] = {
+        "train": list(RECIPES.values()),
+        "pretrain": list(PRETRAIN_RECIPES.values()),
+        "finetune": list(FINETUNE_RECIPES.values()),
+        "distil": list(DISTIL_RECIPES.values()),
+    }
     if as_json:
         print_json([recipe.to_dict() | {"command": command} for command, some in kinds.items() for recipe in some])
         return
@@ -186,7 +197,7 @@ def recipes(
         results.print(rows)
 
 
-def _one_recipe(recipe: "Recipe | PretrainRecipe", as_json: bool) -> None:
+def _one_recipe(recipe: "Recipe | ViewRecipe", as_json: bool) -> None:
     if as_json:
         print_json(recipe.to_dict())
         return

@@ -17,7 +17,7 @@ from retrieval.models.batch_augment import BatchAugment
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.workflows.hard_mining import Fixed
-from retrieval.workflows.recipes import PretrainRecipe
+from retrieval.workflows.recipes import ViewRecipe
 
 _PIECE = 64
 
@@ -91,7 +91,7 @@ class TwoLooks:
     prepared: Prepared
     places: Ids
     card: ModelCard
-    recipe: PretrainRecipe
+    recipe: ViewRecipe
 
     def embedded(self, encoder: Encoder) -> tuple[Tensor, Tensor]:
         """[N, D] embeddings of the first views, and of the second ones."""

@@ -8,10 +8,10 @@ from retrieval.core.types import Ids, Vectors
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.encoder import Encoder
 from retrieval.workflows.hard_mining import build_index
-from retrieval.workflows.recipes import PretrainRecipe
+from retrieval.workflows.recipes import ViewRecipe
 
 
-def build_method(recipe: PretrainRecipe, encoder: Encoder, examples: int) -> SelfSupervised:
+def build_method(recipe: ViewRecipe, encoder: Encoder, examples: int) -> SelfSupervised:
     """The method of a recipe.
 
     Args:
@@ -30,7 +30,7 @@ def build_method(recipe: PretrainRecipe, encoder: Encoder, examples: int) -> Sel
         raise cannot_be(recipe, error) from error
 
 
-def cannot_be(recipe: PretrainRecipe, error: ValueError) -> BadValue:
+def cannot_be(recipe: ViewRecipe, error: ValueError) -> BadValue:
     """The error of a method that refuses its options, for people."""
     return BadValue(f"The recipe {recipe.name!r} cannot be: {error}", "`retrieval recipes NAME` shows its keys.")
 

@@ -9,7 +9,7 @@ from retrieval.evaluation.comparison import Comparison
 from retrieval.evaluation.report import Report, write_report
 from retrieval.training.alarms import ALARMS
 from retrieval.training.loop import Fitted
-from retrieval.workflows.recipes import PretrainRecipe
+from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.run_report import training_charts
 from retrieval.workflows.words import count, verb
@@ -18,7 +18,7 @@ from retrieval.workflows.words import count, verb
 def write_pretrain_report(
     run: RunFolder,
     said: Mapping[str, Any],
-    recipe: PretrainRecipe,
+    recipe: ViewRecipe,
     classes: Sequence[str],
     comparison: Comparison | None,
     fitted: Fitted,

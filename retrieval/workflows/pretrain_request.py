@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval.workflows.recipes import PretrainRecipe
+from retrieval.workflows.recipes import ViewRecipe
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PretrainRequest:
     """
 
     dataset: str
-    recipe: PretrainRecipe
+    recipe: ViewRecipe
     out: Path
     model: str | None = None
     gallery: Path | None = None

@@ -8,46 +8,68 @@ import pytest
 from retrieval.core.errors import BadValue, NoSuchPath
 from retrieval.methods.table import METHODS
 from retrieval.workflows.recipes import (
+    DISTIL_RECIPES,
+    FINETUNE_RECIPES,
     PRETRAIN_RECIPES,
     RECIPES,
-    PretrainRecipe,
+    ViewRecipe,
+    load_distil_recipe,
+    load_finetune_recipe,
     load_pretrain_recipe,
     parse_settings,
 )
 
-every = pytest.mark.parametrize("name", list(PRETRAIN_RECIPES))
+EVERYTHING = {**PRETRAIN_RECIPES, **FINETUNE_RECIPES, **DISTIL_RECIPES}
+every = pytest.mark.parametrize("name", list(EVERYTHING))
 
 
 def test_every_method_has_a_recipe_of_its_name() -> None:
-    assert set(METHODS) <= set(PRETRAIN_RECIPES)
-    assert not set(PRETRAIN_RECIPES) & set(RECIPES)
-    for name, recipe in PRETRAIN_RECIPES.items():
+    assert set(METHODS) <= set(EVERYTHING)
+    assert len(EVERYTHING) == len(PRETRAIN_RECIPES) + len(FINETUNE_RECIPES) + len(DISTIL_RECIPES)
+    assert not set(EVERYTHING) & set(RECIPES)
+    for name, recipe in EVERYTHING.items():
         assert recipe.name == name
         assert recipe.summary
         assert recipe.cost
         assert recipe.expected
-        assert (recipe.loop.backbone_rate, recipe.loop.batch_norm, recipe.loop.schedule) == (1.0, "train", "cosine")
+        assert recipe.loop.schedule == "cosine"
         assert recipe.loop.warmup_share > 0
-    assert all(PRETRAIN_RECIPES[name].method == name for name in METHODS)
+    for recipe in PRETRAIN_RECIPES.values():
+        assert (recipe.loop.backbone_rate, recipe.loop.batch_norm) == (1.0, "train")
+    assert all(EVERYTHING[name].method == name for name in METHODS)
+
+
+def test_later_stages_are_no_way_to_begin() -> None:
+    for method, command in (
+        ("fine_tuning", "finetune"),
+        ("distillation", "distil"),
+        ("feature_distillation", "distil"),
+    ):
+        with pytest.raises(BadValue) as caught:
+            load_pretrain_recipe(method)
+        assert f"retrieval {command}" in caught.value.hint
+    with pytest.raises(BadValue, match="average"):
+        load_finetune_recipe(settings={"average": "0.9"})
+    assert load_distil_recipe("distillation", {"distillation.alpha": "1"}).options == {"alpha": 1.0}
 
 
 @every
 def test_a_recipe_survives_json(name: str) -> None:
-    recipe = load_pretrain_recipe(name=name, settings={"look.scale": "[0.3, 1.0]", "look.flip": "0.25"})
-    assert PretrainRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    recipe = EVERYTHING[name].with_values({"look.scale": "[0.3, 1.0]", "look.flip": "0.25"})
+    assert ViewRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     with pytest.raises(BadValue, match="no recipe of this version"):
-        PretrainRecipe.from_dict({"name": name})
+        ViewRecipe.from_dict({"name": name})
 
 
 @every
 def test_every_key_can_be_set_to_its_own_value(name: str) -> None:
-    recipe = PRETRAIN_RECIPES[name]
+    recipe = EVERYTHING[name]
     assert recipe.with_values(recipe.keys()).keys() == recipe.keys()
 
 
 @every
 def test_the_views_are_as_many_as_the_method_takes(name: str) -> None:
-    recipe = PRETRAIN_RECIPES[name]
+    recipe = EVERYTHING[name]
     for size in (32, 224):
         full = sum(look.count for look in recipe.views_at(size) if look.size == size)
         wanted = recipe.options.get("views", recipe.spec.options.get("views", getattr(recipe.spec.make, "views", 2)))

@@ -22,7 +22,7 @@ from retrieval.workflows.gate import evidence_against
 from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.methods_at_work import nearest_rows
 from retrieval.workflows.pretraining import PretrainReport, PretrainRequest, TrainingHooks, pretrain
-from retrieval.workflows.recipes import PRETRAIN_RECIPES, PretrainRecipe, load_pretrain_recipe
+from retrieval.workflows.recipes import PRETRAIN_RECIPES, ViewRecipe, load_pretrain_recipe
 from retrieval.workflows.run_folder import RunFolder
 
 from .support import fill, save
@@ -36,14 +36,14 @@ SMALL = {
 """Values of options that make a method small, by their names."""
 
 
-def quick(name: str = "simclr", **changes: str) -> PretrainRecipe:
+def quick(name: str = "simclr", **changes: str) -> ViewRecipe:
     """A recipe that takes seconds."""
     recipe = PRETRAIN_RECIPES[name]
     small = {f"{recipe.method}.{key}": value for key, value in SMALL.items() if key in recipe.spec.options}
     return load_pretrain_recipe(name=name, settings={**QUICK, **small, **changes})
 
 
-def request(dataset: object, out: Path, model: Path | None, recipe: PretrainRecipe | None = None) -> PretrainRequest:
+def request(dataset: object, out: Path, model: Path | None, recipe: ViewRecipe | None = None) -> PretrainRequest:
     return PretrainRequest(str(dataset), recipe or quick(), out, model and str(model), workers=1)
 
 
@@ -342,7 +342,7 @@ def test_a_collapse_is_an_alarm_in_the_report(tiny_model: Path, photos: Path, tm
     ).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [name for name in METHODS if name in PRETRAIN_RECIPES])
 def test_every_method_trains(method: str, photos: Path, tiny_model: Path, tmp_path: Path) -> None:
     report = pretrain(request(photos, tmp_path / "run", tiny_model, quick(method, epochs="1")))
     assert report.steps == 2

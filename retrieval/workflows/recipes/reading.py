@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from retrieval.core.errors import BadValue, NoSuchPath
 from retrieval.workflows.recipes.keys import flattened
-from retrieval.workflows.recipes.pretrain_recipe import PretrainRecipe
 from retrieval.workflows.recipes.recipe import Recipe
+from retrieval.workflows.recipes.view_recipe import ViewRecipe
 
-R = TypeVar("R", Recipe, PretrainRecipe)
+R = TypeVar("R", Recipe, ViewRecipe)
 
 
 @dataclass(frozen=True)

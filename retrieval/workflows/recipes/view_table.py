@@ -1,4 +1,4 @@
-"""The recipes for training without labels, one explicit table: one for every method, and further ones by name.
+"""The recipes of methods that learn from views, in explicit tables: one for every method, and further ones by name.
 
 The papers' rates are for LARS and batches of thousands; which optimiser and rate serve a batch of 128 has been found
 by others: lightly's published CIFAR-10 runs train most of these methods for 200 epochs with SGD at 0.06 and a weight
@@ -15,8 +15,8 @@ from retrieval.core.errors import BadValue
 from retrieval.methods.table import METHODS
 from retrieval.training.config import LoopConfig
 from retrieval.workflows.recipes.keys import nearest_hint
-from retrieval.workflows.recipes.pretrain_recipe import PretrainRecipe
 from retrieval.workflows.recipes.reading import Recipes
+from retrieval.workflows.recipes.view_recipe import ViewRecipe
 
 _BATCH = 128
 _LOOP = LoopConfig(
@@ -35,15 +35,23 @@ _SGD = replace(_LOOP, optimiser="sgd", learning_rate=0.06, weight_decay=5e-4)
 """What lightly's runs have in common."""
 
 
-def _recipe(method: str, loop: LoopConfig, name: str = "", summary: str = "", **options: Any) -> PretrainRecipe:
+def _recipe(method: str, loop: LoopConfig, name: str = "", summary: str = "", **options: Any) -> ViewRecipe:
     cost = "every image decoded once, then twice or more through the encoder in every epoch: hours; a GPU helps"
     expected = "not measured yet; look at the report's diagnostics, and measure with `retrieval evaluate`"
     spec = METHODS[method]
     said = summary or f"{spec.summary} ({spec.paper})"
-    return PretrainRecipe(name or method, said, cost, expected, method, options, batch_size=_BATCH, loop=loop)
+    return ViewRecipe(name or method, said, cost, expected, method, options, batch_size=_BATCH, loop=loop)
 
 
-_ALL = (
+_PLAIN = {"jitter": 0.0, "grey": 0.0, "blur": 0.0}
+
+
+def _later(method: str, loop: LoopConfig, batch_size: int, **options: Any) -> ViewRecipe:
+    """A recipe of a stage that follows training without labels: one view, crop and flip."""
+    return replace(_recipe(method, loop, **options), looks="simclr", views=1, look=_PLAIN, batch_size=batch_size)
+
+
+_PRETRAIN = (
     _recipe("simclr", _SGD),
     _recipe(
         "simclr",
@@ -64,38 +72,70 @@ _ALL = (
     _recipe("moco", _SGD, queue=4096, momentum=0.99),
     _recipe("autoencoder", _LOOP),
 )
+# SimCLRv2, section 3: of the augmentations only crop and flip remain. Batch-norm keeps its statistics: those of a few
+# labelled images are worse than those of all images that were seen without labels.
+_LABELS = replace(_LOOP, epochs=60, batch_norm="frozen", backbone_rate=0.1, clip=1.0)
+_FINETUNE = (_later("fine_tuning", _LABELS, 64),)
+_DISTIL = (_later("feature_distillation", _LOOP, _BATCH), _later("distillation", _LOOP, _BATCH, alpha=0.5))
 
-PRETRAIN_RECIPES: Mapping[str, PretrainRecipe] = {recipe.name: recipe for recipe in _ALL}
-"""By name; a method's own recipe has the method's name."""
+PRETRAIN_RECIPES: Mapping[str, ViewRecipe] = {recipe.name: recipe for recipe in _PRETRAIN}
+"""For ``retrieval pretrain``, by name; a method's own recipe has the method's name."""
 
-_RECIPES = Recipes(
-    PRETRAIN_RECIPES,
-    "from retrieval.workflows.recipes import PRETRAIN_RECIPES; recipe = PRETRAIN_RECIPES['simclr'].with_values({...})",
+FINETUNE_RECIPES: Mapping[str, ViewRecipe] = {recipe.name: recipe for recipe in _FINETUNE}
+"""For ``retrieval finetune``."""
+
+DISTIL_RECIPES: Mapping[str, ViewRecipe] = {recipe.name: recipe for recipe in _DISTIL}
+"""For ``retrieval distil``: features always, answers where the teacher has a classifier and labels are given."""
+
+_RECIPES, _FINETUNES, _DISTILS = (
+    Recipes(
+        table,
+        f"from retrieval.workflows.recipes import {name}; recipe = {name}[{next(iter(table))!r}].with_values({{...}})",
+    )
+    for name, table in (
+        ("PRETRAIN_RECIPES", PRETRAIN_RECIPES),
+        ("FINETUNE_RECIPES", FINETUNE_RECIPES),
+        ("DISTIL_RECIPES", DISTIL_RECIPES),
+    )
 )
 
 
 def load_pretrain_recipe(
     method: str | None = None, name: str | None = None, settings: Mapping[str, Any] | None = None
-) -> PretrainRecipe:
+) -> ViewRecipe:
     """A recipe of a method, by name, or from a file, with some keys changed.
 
     Args:
         method: a name in ``METHODS``.
         name: a name in ``PRETRAIN_RECIPES``, or a file as in ``load_recipe``; a ``.toml`` file without ``base``
             changes the method's recipe. None: the method's own recipe.
-        settings: see ``PretrainRecipe.with_values``.
+        settings: see ``ViewRecipe.with_values``.
 
     Raises:
         NoSuchPath: it looks like a file and there is none.
         BadValue: neither is given, or they name two methods; an unknown method, name, key or value; the nearest is
             named.
     """
-    if method is not None and method not in METHODS:
-        raise BadValue(f"There is no method {method!r}.", nearest_hint(method, METHODS, "There are"))
+    methods = list(dict.fromkeys(recipe.method for recipe in PRETRAIN_RECIPES.values()))
+    if method in METHODS and method not in methods:
+        command = "finetune" if method in FINETUNE_RECIPES else "distil"
+        raise BadValue(f"The method {method!r} is a later stage.", f"Use `retrieval {command}`.")
+    if method is not None and method not in methods:
+        raise BadValue(f"There is no method {method!r}.", nearest_hint(method, methods, "There are"))
     chosen = name or method
     if chosen is None:
-        raise BadValue("There is no method.", f"Give one with --method: {', '.join(METHODS)}.")
+        raise BadValue("There is no method.", f"Give one with --method: {', '.join(methods)}.")
     recipe = _RECIPES.load(chosen, method, settings or {})
     if method is not None and recipe.method != method:
         raise BadValue(f"The recipe {recipe.name!r} is for {recipe.method}, not for {method}.", "Leave --method out.")
     return recipe
+
+
+def load_finetune_recipe(name: str = "fine_tuning", settings: Mapping[str, Any] | None = None) -> ViewRecipe:
+    """A recipe for fine-tuning with labels, by name or from a file; see ``load_pretrain_recipe``."""
+    return _FINETUNES.load(name, "fine_tuning", settings or {})
+
+
+def load_distil_recipe(name: str, settings: Mapping[str, Any] | None = None) -> ViewRecipe:
+    """A recipe for distillation, by name or from a file; see ``load_pretrain_recipe``."""
+    return _DISTILS.load(name, "feature_distillation", settings or {})

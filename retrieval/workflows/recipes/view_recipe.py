@@ -1,4 +1,4 @@
-"""``PretrainRecipe``: a typed configuration of training without labels."""
+"""``ViewRecipe``: a typed configuration of the methods that learn from views of images."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -21,8 +21,8 @@ _LOOK = "look"
 
 
 @dataclass(frozen=True, slots=True)
-class PretrainRecipe:
-    """Everything that decides how an encoder is trained on images without labels.
+class ViewRecipe:
+    """Everything that decides how an encoder is trained on views: without labels, or after such a stage.
 
     Attributes:
         name: by which ``--recipe`` finds it.
@@ -37,8 +37,8 @@ class PretrainRecipe:
         look: fields of ``models.looks.Look`` that shall differ from the preset, for all views; ``scale``, which
             full-size views and small crops share out between them, for the full-size ones.
         batch_size: images a step, at least 2; fewer where the dataset has fewer.
-        loop: everything else: epochs, rates, schedule, precision. Nothing is validated: there are no labels to do it
-            by, so the last weights are kept (the averaged ones where ``average`` is set).
+        loop: everything else: epochs, rates, schedule, precision. Nothing is validated, so the last weights are kept
+            (the averaged ones where ``average`` is set, but for a classifier, which would not fit them).
     """
 
     name: str
@@ -67,6 +67,8 @@ class PretrainRecipe:
             if value is not None and value < least:
                 raise ValueError(f"{name} is {least} or more, not {value}.")
         require_one_device(self.loop)
+        if self.loop.average is not None and self.spec.needs("classes"):
+            raise ValueError("average is none: a classifier is not averaged, and would not fit the averaged encoder.")
         # A value that no look can have is said here, and not after the images were prepared.
         self.views_at(_USUAL_SIZE)
 
@@ -96,14 +98,14 @@ class PretrainRecipe:
         options = {f"{self.method}.{name}": value for name, value in (self.spec.options | dict(self.options)).items()}
         return own | loop | options | {f"{_LOOK}.{name}": self.look.get(name) for name in _look_types()}
 
-    def with_values(self, values: Mapping[str, Any]) -> "PretrainRecipe":
+    def with_values(self, values: Mapping[str, Any]) -> "ViewRecipe":
         """The recipe with some keys changed; see ``Recipe.with_values``.
 
         Raises:
             BadValue: an unknown key (the nearest one is named), or a value that cannot be.
         """
         refuse_unknown(self.name, values, self.keys())
-        own, loop = typed_fields(values, PretrainRecipe), typed_fields(values, LoopConfig)
+        own, loop = typed_fields(values, ViewRecipe), typed_fields(values, LoopConfig)
         options = _below(self.method, values, self.spec.option_types)
         look = {
             name: value
@@ -121,7 +123,7 @@ class PretrainRecipe:
         return asdict(self) | {"options": dict(self.options), "look": dict(self.look)}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "PretrainRecipe":
+    def from_dict(cls, values: Mapping[str, Any]) -> "ViewRecipe":
         """The inverse of ``to_dict``. Raises BadValue for anything else."""
         try:
             method, types = values["method"], _look_types()
