@@ -12,6 +12,7 @@ from retrieval.cli import (
     index,
     labels,
     models,
+    pretrain,
     probe,
     search,
     serve,
@@ -41,6 +42,7 @@ app.command("restore")(gallery.restore)
 app.command("models")(models.models)
 app.add_typer(models.model, name="model")
 app.command("train")(train.train)
+app.command("pretrain")(pretrain.pretrain)
 app.command("evaluate")(evaluate.evaluate)
 app.command("probe")(probe.probe)
 app.command("diagnose")(diagnose.diagnose)

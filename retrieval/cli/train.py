@@ -14,6 +14,9 @@ from retrieval.cli.say import note, print_json, results, table, warn
 from retrieval.core.text import shown
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from retrieval.workflows.recipes import Recipe, ViewRecipe
     from retrieval.workflows.training import TrainReport
 
 DatasetArgument = Annotated[
@@ -24,24 +27,28 @@ DatasetArgument = Annotated[
     ),
 ]
 
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="RUN", help="The run's folder.", show_default="runs/NUMBER-RECIPE")
+]
+EpochsOption = Annotated[int | None, typer.Option("--epochs", min=0, metavar="N", help="The same as --set epochs=N.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="The same as --set seed=S.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
+
 
 def train(
     dataset: DatasetArgument,
     recipe: Annotated[
         str, typer.Option("--recipe", metavar="NAME|FILE", help="A recipe, or a .toml or .py file with one.")
     ] = "quick-head",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
-    ] = None,
+    settings: SetOption = None,
     model: ModelOption = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="RUN", help="The run's folder.", show_default="runs/NUMBER-RECIPE")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=0, metavar="N", help="The same as --set epochs=N.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="The same as --set seed=S.")] = None,
+    out: OutOption = None,
+    epochs: EpochsOption = None,
+    seed: SeedOption = None,
     split: Annotated[
         str,
         typer.Option(
@@ -50,22 +57,20 @@ def train(
             help="How images are set aside: class-disjoint, grouped, given, or auto.",
         ),
     ] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    resume: ResumeOption = False,
     workers: WorkersOption = None,
     gallery: GalleryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train an encoder on labelled images, and prove it on labels that were held out."""
-    from retrieval.workflows.recipes import load_recipe, parse_settings
+    from retrieval.workflows.recipes import load_recipe
     from retrieval.workflows.training import Request, TrainingHooks
     from retrieval.workflows.training import train as run
 
-    changes: dict[str, Any] = dict(parse_settings(settings or []))
-    changes |= {key: value for key, value in (("epochs", epochs), ("seed", seed)) if value is not None}
     request = Request(
         dataset=dataset,
-        recipe=load_recipe(recipe, changes),
-        out=_out(out, recipe, resume),
+        recipe=load_recipe(recipe, changed_keys(settings, epochs=epochs, seed=seed)),
+        out=run_folder(out, recipe, resume),
         model=model,
         gallery=gallery_folder(gallery),
         split=split,
@@ -88,7 +93,15 @@ def train(
         _print(report)
 
 
-def _out(given: Path | None, recipe: str, resume: bool) -> Path:
+def changed_keys(settings: list[str] | None, **options: Any) -> dict[str, Any]:
+    """The keys of a recipe that a command line changes: those of ``--set``, and options that are keys too."""
+    from retrieval.workflows.recipes import parse_settings
+
+    return parse_settings(settings or []) | {key: value for key, value in options.items() if value is not None}
+
+
+def run_folder(given: Path | None, recipe: str, resume: bool) -> Path:
+    """Where a run goes: ``--out``, or the next number below ``runs``. Raises BadValue: ``resume`` without ``--out``."""
     from retrieval.core.errors import BadValue
 
     if given is not None:
@@ -111,17 +124,7 @@ def _print(report: "TrainReport") -> None:
 
 def print_proof(metrics: Mapping[str, Any]) -> None:
     """Before and after with intervals, on what they rest, and the verdict."""
-    rows = table("", ">before", ">after", ">difference", "95 % interval")
-    for name in ("recall_at_1", "map_at_r", "recall_at_10", "r_precision"):
-        value = metrics["comparison"][name]
-        rows.add_row(
-            metric_name(name),
-            f"{value['before']['mean']:.3f}",
-            f"{value['after']['mean']:.3f}",
-            f"{value['mean']:+.3f}",
-            f"{value['low']:+.3f} to {value['high']:+.3f}",
-        )
-    results.print(rows)
+    results.print(metric_rows(metrics["comparison"]))
     queries = metrics["after"]
     searched = f"{queries['queries']:,} held-out queries of {queries['classes']:,} classes"
     results.print(f"{searched}, {metrics['way']}.")
@@ -131,6 +134,21 @@ def print_proof(metrics: Mapping[str, Any]) -> None:
         "open": f"[bold yellow]Not proven:[/] {_doubtful(metrics)}",
     }
     results.print(verdicts[metrics["verdict"]])
+
+
+def metric_rows(comparison: Mapping[str, Any]) -> "Table":
+    """The metrics of two models beside each other, with the interval of the difference."""
+    rows = table("", ">before", ">after", ">difference", "95 % interval")
+    for name in ("recall_at_1", "map_at_r", "recall_at_10", "r_precision"):
+        value = comparison[name]
+        rows.add_row(
+            metric_name(name),
+            f"{value['before']['mean']:.3f}",
+            f"{value['after']['mean']:.3f}",
+            f"{value['mean']:+.3f}",
+            f"{value['low']:+.3f} to {value['high']:+.3f}",
+        )
+    return rows
 
 
 def _doubtful(metrics: Mapping[str, Any]) -> str:
@@ -151,23 +169,39 @@ def recipes(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show every key of one recipe.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The recipes for training: what each is for, its cost, and what to expect."""
-    from retrieval.workflows.recipes import RECIPES, load_recipe
+    """The recipes for training, with labels and without: what each is for, its cost, and what to expect."""
+    from retrieval.workflows.recipes import (
+        DISTIL_RECIPES,
+        FINETUNE_RECIPES,
+        PRETRAIN_RECIPES,
+        RECIPES,
+        find_recipe,
+    )
 
     if name is not None:
-        recipe = load_recipe(name)
-        if as_json:
-            print_json(recipe.to_dict())
-            return
-        rows = table("key", "value")
-        for key, value in recipe.keys().items():
-            rows.add_row(escape(key), escape(str(value)))
-        results.print(rows)
+        _one_recipe(find_recipe(name), as_json)
         return
+    kinds: dict[str, list[Recipe | ViewRecipe]] = {
+        "train": list(RECIPES.values()),
+        "pretrain": list(PRETRAIN_RECIPES.values()),
+        "finetune": list(FINETUNE_RECIPES.values()),
+        "distil": list(DISTIL_RECIPES.values()),
+    }
     if as_json:
-        print_json([recipe.to_dict() for recipe in RECIPES.values()])
+        print_json([recipe.to_dict() | {"command": command} for command, some in kinds.items() for recipe in some])
         return
-    rows = table("recipe", "for", "cost", "seen")
-    for recipe in RECIPES.values():
-        rows.add_row(recipe.name, recipe.summary, recipe.cost, recipe.expected)
+    for command, some in kinds.items():
+        rows = table(f"retrieval {command} --recipe", "for", "cost", "seen")
+        for recipe in some:
+            rows.add_row(recipe.name, recipe.summary, recipe.cost, recipe.expected)
+        results.print(rows)
+
+
+def _one_recipe(recipe: "Recipe | ViewRecipe", as_json: bool) -> None:
+    if as_json:
+        print_json(recipe.to_dict())
+        return
+    rows = table("key", "value")
+    for key, value in recipe.keys().items():
+        rows.add_row(escape(key), escape(str(value)))
     results.print(rows)

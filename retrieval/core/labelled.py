@@ -7,6 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+UNLABELLED = ""
+"""The label of an image that has none; no folder, table or gallery gives it to an image that has one."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
@@ -14,7 +17,7 @@ class LabelledImage:
 
     Attributes:
         path: absolute, as the system's bytes.
-        label: its class.
+        label: its class; ``UNLABELLED`` where it has none.
         part: the part it was given to by its source (``"train"``, ``"val"``, ``"test"``); None where nobody said.
         digest: SHA-256 of the content, where it is known.
         group: images of one group (near-duplicates, one product shot) stay on one side of a split; None: alone.
@@ -42,12 +45,12 @@ class Labelled:
     @cached_property
     def classes(self) -> list[str]:
         """The labels, sorted; a label's place is its number."""
-        return sorted({image.label for image in self.images})
+        return sorted({image.label for image in self.images} - {UNLABELLED})
 
     @cached_property
     def numbers(self) -> NDArray[np.int64]:
-        """[N] the class number of each image."""
-        number = {label: i for i, label in enumerate(self.classes)}
+        """[N] the class number of each image; -1 where it has none."""
+        number = {label: i for i, label in enumerate(self.classes)} | {UNLABELLED: -1}
         return np.array([number[image.label] for image in self.images], np.int64)
 
     def __len__(self) -> int:

@@ -74,6 +74,25 @@ def require_usable(labelled: Labelled) -> None:
         )
 
 
+def require_pictures(images: Labelled) -> None:
+    """Refuse images from which nothing can be learned without labels, which takes two to compare.
+
+    Raises:
+        BadValue: fewer than two images.
+    """
+    source = shown(images.source)
+    if not len(images):
+        raise BadValue(
+            f"There is no image in {source}.",
+            "Give a folder with images, a CSV with a column path, or an indexed gallery.",
+        )
+    if len(images) == 1:
+        raise BadValue(
+            f"There is only one image in {source}.",
+            "Learning without labels compares images with each other: add more.",
+        )
+
+
 def require_measurable(labelled: Labelled, split: Split) -> None:
     """Refuse a split whose training part cannot teach, or whose other parts cannot measure.
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from retrieval.core.errors import BadValue
-from retrieval.core.labelled import Labelled, LabelledImage
+from retrieval.core.labelled import UNLABELLED, Labelled, LabelledImage
 from retrieval.core.text import shown
-from retrieval.datasets.checks import Note, no_notes, require_usable
+from retrieval.datasets.checks import Note, no_notes, require_pictures, require_usable
 from retrieval.datasets.parts import part_of
 from retrieval.images.scan import classify, is_skipped, scan
 
@@ -35,20 +35,34 @@ def from_folder(path: Path, note: Note = no_notes, *, alone: bool = True) -> Lab
         NoSuchPath: ``path`` does not exist.
         BadValue: it is no folder, or holds nothing to learn from (see ``checks.require_usable``).
     """
-    root = os.path.abspath(os.fsencode(path))
-    if os.path.exists(root) and not os.path.isdir(root):
-        raise BadValue(f"{shown(str(path))} is not a folder.", "Give a folder of class folders, or a CSV file.")
-    relpaths = sorted(_images(root, note))
-    has_parts = _has_parts(root)
-    images = list(_labelled(root, relpaths, has_parts))
-    if len(images) < len(relpaths):
-        place = "in no class folder" if not has_parts else "in no class folder of their part"
-        note(f"{len(relpaths) - len(images):,} images in {shown(str(path))} lie {place} and are left out.")
+    root = _root(path)
+    everything = _all(root, note)
+    images = [image for image in everything if image.label != UNLABELLED]
+    if len(images) < len(everything):
+        place = "in no class folder" if not _has_parts(root) else "in no class folder of their part"
+        note(f"{len(everything) - len(images):,} images in {shown(str(path))} lie {place} and are left out.")
     labelled = Labelled(images, os.fsdecode(root))
     _require_classes(root, labelled, alone)
     if alone:
         require_usable(labelled)
     return labelled
+
+
+def pictures_in_folder(path: Path, note: Note = no_notes) -> Labelled:
+    """Every image below ``path``, wherever it lies; with a label where ``from_folder`` would see one.
+
+    Args:
+        path: the folder.
+        note: called with one line where a folder cannot be read.
+
+    Raises:
+        NoSuchPath: ``path`` does not exist.
+        BadValue: it is no folder, or holds fewer than two images.
+    """
+    root = _root(path)
+    pictures = Labelled(_all(root, note), os.fsdecode(root))
+    require_pictures(pictures)
+    return pictures
 
 
 def images_below(path: Path, note: Note = no_notes) -> list[bytes]:
@@ -63,6 +77,19 @@ def images_below(path: Path, note: Note = no_notes) -> list[bytes]:
     """
     root = os.path.abspath(os.fsencode(path))
     return [os.path.join(root, relpath) for relpath in sorted(_images(root, note))]
+
+
+def _root(path: Path) -> bytes:
+    root = os.path.abspath(os.fsencode(path))
+    if os.path.exists(root) and not os.path.isdir(root):
+        raise BadValue(f"{shown(str(path))} is not a folder.", "Give a folder of class folders, or a CSV file.")
+    return root
+
+
+def _all(root: bytes, note: Note) -> list[LabelledImage]:
+    """Every image below ``root``, sorted by path."""
+    relpaths = sorted(_images(root, note))
+    return list(_labelled(root, relpaths, _has_parts(root)))
 
 
 def _images(root: bytes, note: Note) -> Iterator[bytes]:
@@ -95,8 +122,8 @@ def _labelled(root: bytes, relpaths: Iterable[bytes], has_parts: bool) -> Iterat
         if has_parts and folders:
             name = os.fsdecode(folders.pop(0))
             part = part_of(name) or name
-        if folders:
-            yield LabelledImage(os.path.join(root, relpath), os.fsdecode(folders[0]), part)
+        label = os.fsdecode(folders[0]) if folders else UNLABELLED
+        yield LabelledImage(os.path.join(root, relpath), label, part)
 
 
 def _require_classes(root: bytes, labelled: Labelled, alone: bool) -> None:

@@ -22,7 +22,7 @@ from retrieval.core.errors import BadValue, ImageError, Reason, disk_full_is_sai
 from retrieval.core.labelled import Labelled, LabelledImage
 from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.text import shown
-from retrieval.datasets.checks import require_usable
+from retrieval.datasets.checks import require_pictures, require_usable
 from retrieval.datasets.files_seen import FilesSeen
 from retrieval.datasets.grouping import THUMBNAIL_SIDE, near_duplicate_groups
 from retrieval.datasets.picture_store import Picture, PictureStore, Writer
@@ -118,6 +118,7 @@ def prepare(
     side: int,
     *,
     workers: int,
+    needs_labels: bool = True,
     progress: Progress = lambda done, total: None,
 ) -> Prepared:
     """Decode what is not there yet, and find the near-duplicates.
@@ -132,10 +133,11 @@ def prepare(
         folder: a cache; made if absent, and may be deleted at any time.
         side: short side in pixels, 8 to 2048; see ``side_for``. The long side is at most twice that.
         workers: how many processes the pool has.
+        needs_labels: whether what is left must suffice to learn labels from, or only hold two images.
         progress: told about every image.
 
     Raises:
-        BadValue: no image can be read, or nothing to learn from is left (see ``checks.require_usable``).
+        BadValue: no image can be read, or nothing to learn from is left (see ``checks``).
         DiskFull: no space is left; what was made is kept.
         PoolError: the decoders cannot be started.
         ValueError: ``side`` is out of its range.
@@ -147,7 +149,7 @@ def prepare(
         store = PictureStore(folder / f"pictures-v{VERSION}-{side}")
         run = _Run(labelled, pool, store, FilesSeen(folder / "files.txt"), side, workers, progress)
         run.all()
-    return run.prepared()
+    return run.prepared(require_usable if needs_labels else require_pictures)
 
 
 def kept_size(width: int, height: int, side: int) -> tuple[int, int]:
@@ -201,8 +203,8 @@ class _Run:
                     writer.commit()
                     self._seen.save()
 
-    def prepared(self) -> Prepared:
-        """What has become of it."""
+    def prepared(self, require: Callable[[Labelled], None]) -> Prepared:
+        """What has become of it, once ``require`` has not refused it."""
         images = self._labelled.images
         unreadable = [Unreadable(i, images[i], self._errors[i]) for i in sorted(self._errors)]
         kept = np.array([i for i in range(len(images)) if i not in self._errors], np.int64)
@@ -226,7 +228,7 @@ class _Run:
             for i, digest, group, single in zip(kept.tolist(), digests, groups.tolist(), alone.tolist(), strict=True)
         ]
         labelled = Labelled(grouped, self._labelled.source)
-        require_usable(labelled)
+        require(labelled)
         return Prepared(labelled, kept, unreadable, self._side, len(self._added), self._store, rows)
 
     def _read(self, todo: Sequence[int], writer: Writer, threads: ThreadPoolExecutor) -> None:

@@ -1,4 +1,4 @@
-"""A CSV as a labelled dataset: ``path,label`` and, if wanted, ``split``."""
+"""A CSV as a dataset: ``path,label`` and, if wanted, ``split``; ``path`` alone where no labels are needed."""
 
 import codecs
 import csv
@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from retrieval.core.errors import BadValue, NoSuchPath
-from retrieval.core.labelled import Labelled, LabelledImage
+from retrieval.core.labelled import UNLABELLED, Labelled, LabelledImage
 from retrieval.core.text import shown
-from retrieval.datasets.checks import Note, no_notes, require_usable
+from retrieval.datasets.checks import Note, no_notes, require_pictures, require_usable
 from retrieval.datasets.parts import KNOWN_NAMES, part_of
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -42,17 +42,36 @@ def from_csv(path: Path, note: Note = no_notes, *, alone: bool = True) -> Labell
         BadValue: no such columns, an unknown split, a path with two labels, a table that cannot be read, or nothing
             to learn from (see ``checks.require_usable``).
     """
+    labelled = _read(path, note, _NEEDED)
+    if alone:
+        require_usable(labelled)
+    return labelled
+
+
+def pictures_in_csv(path: Path, note: Note = no_notes) -> Labelled:
+    """The images that a table lists, as in ``from_csv``, where ``label`` and what stands in it may be missing.
+
+    Args:
+        path: the table; its first row names the column ``path``, and ``label`` and ``split`` if there are any.
+        note: as for ``from_csv``.
+
+    Raises:
+        NoSuchPath, BadValue: as ``from_csv``; fewer than two images are listed.
+    """
+    pictures = _read(path, note, ("path",))
+    require_pictures(pictures)
+    return pictures
+
+
+def _read(path: Path, note: Note, needed: tuple[str, ...]) -> Labelled:
     where = shown(str(path))
-    table = _Table(where, os.path.dirname(os.path.abspath(os.fsencode(path))), note)
+    table = _Table(where, os.path.dirname(os.path.abspath(os.fsencode(path))), note, needed)
     try:
         images = table.images(_text(path))
     except csv.Error as error:
         raise BadValue(f"{where} cannot be read as a table: {error}.", "Save it again as CSV.") from error
     _require_files(where, images, note)
-    labelled = Labelled([row.image for row in images], os.path.abspath(path))
-    if alone:
-        require_usable(labelled)
-    return labelled
+    return Labelled([row.image for row in images], os.path.abspath(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +85,7 @@ class _Table:
     where: str
     folder: bytes
     note: Note
+    needed: tuple[str, ...]
 
     def images(self, text: str) -> list[_Row]:
         delimiter, columns = self._header(text)
@@ -81,7 +101,8 @@ class _Table:
                 self._refuse_contradiction(line, image, kept[image.path])
                 repeated += 1
         if empty:
-            self.note(f"{empty:,} rows of {self.where} have no path or no label and are left out.")
+            missing = " or no ".join(self.needed)
+            self.note(f"{empty:,} rows of {self.where} have no {missing} and are left out.")
         if repeated:
             self.note(f"{repeated:,} rows of {self.where} repeat an earlier one and are left out.")
         return list(kept.values())
@@ -89,29 +110,30 @@ class _Table:
     def _header(self, text: str) -> tuple[str, dict[str, int]]:
         first = text.lstrip("\r\n").splitlines()[:1]
         if not first:
-            raise BadValue(f"{self.where} is empty.", "Its first line must be: path,label")
+            raise BadValue(f"{self.where} is empty.", f"Its first line must be: {','.join(self.needed)}")
         names: list[str] = []
         for delimiter in _DELIMITERS:
             names = [name.strip().lower() for name in next(csv.reader(first, delimiter=delimiter), [])]
-            if set(_NEEDED) <= set(names):
+            if set(self.needed) <= set(names):
                 return delimiter, {name: names.index(name) for name in _COLUMNS if name in names}
-        missing = [name for name in _NEEDED if name not in first[0].lower()] or list(_NEEDED)
+        missing = [name for name in self.needed if name not in first[0].lower()] or list(self.needed)
         raise BadValue(
             f"{self.where} has no column {' and no column '.join(map(repr, missing))}; "
             f"its first line is {shown(first[0], 80)!r}.",
-            "The first line must name the columns: path,label or path,label,split",
+            f"The first line must name the columns: {','.join(self.needed)} or path,label,split",
         )
 
     def _image(self, line: int, columns: dict[str, int], fields: list[str]) -> LabelledImage | None:
         values = {name: fields[at] if at < len(fields) else "" for name, at in columns.items()}
-        if not values["path"] or not values["label"].strip():
+        label = values.get("label", "") if values.get("label", "").strip() else UNLABELLED
+        if not values["path"] or (label == UNLABELLED and "label" in self.needed):
             return None
         try:
             relpath = os.fsencode(values["path"])
         except UnicodeEncodeError as error:
             raise BadValue(f"{self.where}, line {line}: the path cannot be a file's name here.") from error
         part = self._part(line, values.get("split", ""))
-        return LabelledImage(os.path.normpath(os.path.join(self.folder, relpath)), values["label"], part)
+        return LabelledImage(os.path.normpath(os.path.join(self.folder, relpath)), label, part)
 
     def _part(self, line: int, name: str) -> str | None:
         if not name.strip():

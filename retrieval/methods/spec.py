@@ -36,6 +36,12 @@ class MethodSpec:
         parameters = inspect.signature(self.make).parameters.values()
         return {one.name: one.default for one in parameters if one.name not in HANDED}
 
+    @property
+    def option_types(self) -> dict[str, Any]:
+        """The annotated type of every option."""
+        parameters = inspect.signature(self.make, eval_str=True).parameters.values()
+        return {one.name: one.annotation for one in parameters if one.name not in HANDED}
+
     def needs(self, name: str) -> bool:
         """Whether the method takes this one of ``HANDED``."""
         return name in inspect.signature(self.make).parameters

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.core.errors import BadValue, Interrupted
+from retrieval.core.errors import BadValue
 from retrieval.core.labelled import Labelled, Split
 from retrieval.core.settings import Settings, available_cores
 from retrieval.core.text import path_text
 from retrieval.core.types import Ids, Vectors
 from retrieval.datasets.loader import FeatureSource, ImageSource
-from retrieval.datasets.prepared import Prepared, prepare, side_for
-from retrieval.images.pool import DecodePool
+from retrieval.datasets.prepared import Prepared
 from retrieval.methods.method import Method
 from retrieval.methods.metric_learning import MetricLearning
 from retrieval.mining.memory import memory_estimate
@@ -24,12 +23,13 @@ from retrieval.models.card import ModelCard
 from retrieval.models.choice import RuntimeChoice
 from retrieval.models.encoder import Encoder, Projection
 from retrieval.models.runtime import EncoderRuntime
-from retrieval.training.config import LoopConfig, Precision
-from retrieval.training.hooks import TrainHooks
-from retrieval.training.loop import Fitted, Source, fit
+from retrieval.training.config import LoopConfig
+from retrieval.training.loop import Fitted, Source
 from retrieval.workflows.blending import best_blend
 from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled
+from retrieval.workflows.fit_part import fit_part, in_precision
 from retrieval.workflows.hard_mining import HardSource
+from retrieval.workflows.prepared_pictures import prepared_pictures
 from retrieval.workflows.projecting import head_method, pca_projection, projected, start_losses
 from retrieval.workflows.proof import shares_classes, validation_score
 from retrieval.workflows.run_folder import RunFolder
@@ -121,7 +121,7 @@ class Fitting:
             numbers,
             self.run.folder,
         )
-        loop = self._in_precision(recipe.loop)
+        loop = in_precision(recipe.loop, self.settings)
         fitted = self._fit(WHOLE, method, source, loop, self.run.folder, lambda _: look.score(encoder))
         encoder.cpu().eval().requires_grad_(False)
         if fitted.best_epoch == 0:
@@ -147,12 +147,6 @@ class Fitting:
             precision="32-true",
         )
 
-    def _in_precision(self, loop: LoopConfig) -> LoopConfig:
-        """With the precision that the user's settings fix, where the recipe leaves it open."""
-        fixed: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-        precision = fixed.get(self.settings.precision, "auto")
-        return replace(loop, precision=precision) if loop.precision == "auto" else loop
-
     def _source(
         self,
         make: Callable[[Any], FeatureSource | ImageSource],
@@ -177,15 +171,10 @@ class Fitting:
         folder: Path,
         validate: Callable[[Method], float],
     ) -> Fitted:
-        self.hooks.begin(what)
-        hooks = TrainHooks(self.hooks.progress, self.hooks.validated, self.hooks.say, self.hooks.stop)
-        fitted = fit(method, source, loop, folder=folder, resume=self.request.resume, validate=validate, hooks=hooks)
-        if fitted.stopped == "interrupted":
-            raise Interrupted(
-                f"Stopped after {fitted.steps} steps; everything is kept in {self.run.folder}.",
-                "The same command with --resume goes on from here.",
-            )
-        return fitted
+        run, resume = self.run, self.request.resume
+        return fit_part(
+            what, method, source, loop, run=run, folder=folder, resume=resume, hooks=self.hooks, validate=validate
+        )
 
     def _sampler(self, numbers: Ids) -> Sampler:
         recipe = self.request.recipe
@@ -222,16 +211,7 @@ class Fitting:
         return fresh
 
     def _prepared(self, labelled: Labelled, card: ModelCard) -> Prepared:
-        workers = self.request.workers or available_cores()
-        with DecodePool(workers, self.settings.limits, self.settings.plugins) as pool:
-            return prepare(
-                labelled,
-                pool,
-                self.settings.cache / "prepared",
-                side_for(card.preprocessing),
-                workers=workers,
-                progress=lambda done, total: self.hooks.working("Preparing pictures", done, total),
-            )
+        return prepared_pictures(labelled, card.preprocessing, self.settings, self.hooks, workers=self.request.workers)
 
 
 @dataclass

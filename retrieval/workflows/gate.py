@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from retrieval.core.errors import NotProven, RetrievalError
-from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.run_folder import WITHOUT_LABELS, RunFolder
 from retrieval.workflows.words import count, verb
 
 _METRICS = {"recall_at_1": "recall@1", "map_at_r": "MAP@R"}
@@ -67,6 +67,10 @@ def evidence_against(run: RunFolder) -> list[Refusal]:
     except RetrievalError as error:
         return [Refusal(error.message, f"Train again, or measure it with `retrieval evaluate`; {_FORCE}")]
     found = metrics if isinstance(metrics, Mapping) else {}
+    if found.get("kind") == WITHOUT_LABELS:
+        why = f"The run {run.folder} has trained without labels: it proves nothing on labels that were held out."
+        encoder = run.encoder
+        return [Refusal(why, f"Measure it with `retrieval evaluate DATASET --model {encoder} --against M`; {_FORCE}")]
     comparison = found.get("comparison")
     perfect = isinstance(comparison, Mapping) and all(_is_perfect(comparison.get(name)) for name in _METRICS)
     nothing = Refusal(

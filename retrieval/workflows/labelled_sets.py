@@ -1,18 +1,19 @@
-"""The labelled datasets that ``train`` and ``evaluate`` take: class folders, a CSV, or the gallery itself."""
+"""The datasets that commands take, with labels or without: a folder, a CSV, or the gallery itself."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from retrieval.core.errors import BadValue, NoSuchPath
-from retrieval.core.labelled import Labelled, LabelledImage
-from retrieval.core.types import EmbeddingSpace, Ids, Vectors
-from retrieval.datasets.checks import Note, no_notes
-from retrieval.datasets.folder import from_folder
+from retrieval.core.labelled import UNLABELLED, Labelled, LabelledImage
+from retrieval.core.types import EmbeddingSpace, Filters, Ids, Vectors
+from retrieval.datasets.checks import Note, no_notes, require_pictures
+from retrieval.datasets.folder import from_folder, pictures_in_folder
 from retrieval.datasets.grouping import near_duplicate_groups
-from retrieval.datasets.table import from_csv
+from retrieval.datasets.table import from_csv, pictures_in_csv
 from retrieval.models.card import ModelCard
 from retrieval.workflows.embedding_sets import EmbeddedSet
 from retrieval.workflows.gallery import Gallery
@@ -52,11 +53,34 @@ def open_dataset(name: str, gallery: Gallery | None = None, *, note: Note = no_n
     """
     if name == GALLERY and gallery is not None:
         return gallery_set(gallery, on_disk=True, note=note).labelled
+    path = _existing(name, "Give a folder of class folders, a CSV with path,label, or the word gallery.")
+    return from_folder(path, note, alone=alone) if path.is_dir() else from_csv(path, note, alone=alone)
+
+
+def open_pictures(name: str, gallery: Gallery | None = None, *, note: Note = no_notes) -> Labelled:
+    """The images that a user named, of all parts of a split; a label is ``UNLABELLED`` where there is none.
+
+    Args:
+        name: a folder, a CSV with the column ``path``, or ``gallery``: all its images.
+        gallery: for ``gallery``.
+        note: told about what is left out.
+
+    Raises:
+        NoSuchPath: there is nothing at that path.
+        BadValue: it holds fewer than two images.
+        EmptyGallery: nothing is indexed.
+    """
+    if name == GALLERY and gallery is not None:
+        return gallery_pictures(gallery, note)
+    path = _existing(name, "Give a folder with images, a CSV with a column path, or the word gallery.")
+    return pictures_in_folder(path, note) if path.is_dir() else pictures_in_csv(path, note)
+
+
+def _existing(name: str, hint: str) -> Path:
     path = Path(name).expanduser()
     if not os.path.lexists(path):
-        hint = "Give a folder of class folders, a CSV with path,label, or the word gallery."
         raise NoSuchPath(f"There is no dataset {path}.", hint)
-    return from_folder(path, note, alone=alone) if path.is_dir() else from_csv(path, note, alone=alone)
+    return path
 
 
 def gallery_set(gallery: Gallery, *, on_disk: bool = False, note: Note = no_notes) -> GallerySet:
@@ -74,10 +98,40 @@ def gallery_set(gallery: Gallery, *, on_disk: bool = False, note: Note = no_note
     gallery.live_space()
     label_of = gallery.catalog.labels.chosen()
     ids = np.array(sorted(label_of), np.int64)
+    images, kept, away = _files(gallery, ids, label_of, on_disk=on_disk)
+    if away:
+        note(f"{count(away, 'labelled image')} cannot be reached now and {verb(away)} left out.")
+    labelled = Labelled(images, f"the labels of {gallery.folder}")
+    if len(labelled.classes) < 2:
+        raise BadValue(
+            f"The gallery {gallery.folder} has labels of {len(labelled.classes)} classes; training takes two or more.",
+            "Label images with `retrieval labels set`, or take them from folder names with `retrieval labels import`.",
+        )
+    return GallerySet(labelled, np.array(kept, np.int64))
+
+
+def gallery_pictures(gallery: Gallery, note: Note = no_notes) -> Labelled:
+    """All images of a gallery that can be reached now, labelled or not, with the labels that ``gallery_set`` gives.
+
+    Raises:
+        BadValue: fewer than two images can be reached.
+        EmptyGallery: nothing is indexed.
+    """
+    ids = gallery.catalog.images.passing(gallery.live_space().id, Filters())
+    images, _, away = _files(gallery, ids, gallery.catalog.labels.chosen(), on_disk=True)
+    if away:
+        note(f"{count(away, 'image')} cannot be reached now and {verb(away)} left out.")
+    pictures = Labelled(images, f"the gallery {gallery.folder}")
+    require_pictures(pictures)
+    return pictures
+
+
+def _files(
+    gallery: Gallery, ids: Ids, label_of: Mapping[int, str], *, on_disk: bool
+) -> tuple[list[LabelledImage], list[int], int]:
+    """Images with their files, the ids of those, and how many have no file that can be reached."""
     parts = gallery.catalog.splits.parts(SPLIT)
-    images = []
-    kept = []
-    away = 0
+    images, kept, away = [], [], 0
     for start in range(0, len(ids), 1000):
         some = [int(i) for i in ids[start : start + 1000]]
         records = gallery.catalog.images.records(some)
@@ -89,18 +143,10 @@ def gallery_set(gallery: Gallery, *, on_disk: bool = False, note: Note = no_note
             if path is None:
                 away += 1
                 continue
-            digest = bytes.fromhex(record.digest)
-            images.append(LabelledImage(os.fsencode(path), label_of[image_id], parts.get(digest), digest=digest))
+            digest, label = bytes.fromhex(record.digest), label_of.get(image_id, UNLABELLED)
+            images.append(LabelledImage(os.fsencode(path), label, parts.get(digest), digest=digest))
             kept.append(image_id)
-    if away:
-        note(f"{count(away, 'labelled image')} cannot be reached now and {verb(away)} left out.")
-    labelled = Labelled(images, f"the labels of {gallery.folder}")
-    if len(labelled.classes) < 2:
-        raise BadValue(
-            f"The gallery {gallery.folder} has labels of {len(labelled.classes)} classes; training takes two or more.",
-            "Label images with `retrieval labels set`, or take them from folder names with `retrieval labels import`.",
-        )
-    return GallerySet(labelled, np.array(kept, np.int64))
+    return images, kept, away
 
 
 def stored_vectors(gallery: Gallery, space: EmbeddingSpace, ids: Ids) -> tuple[Vectors, Ids]:

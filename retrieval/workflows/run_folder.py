@@ -1,7 +1,7 @@
 """What a training run leaves on disk, and the lock that keeps two of them apart."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,15 @@ from filelock import FileLock, Timeout
 
 from retrieval.core.errors import BadValue, NoSuchPath, disk_full_is_said
 from retrieval.core.files import write_atomically
+from retrieval.training.config import FREE_TO_CHANGE
+
+RECIPE = "recipe.json"
+
+METHOD = "method.safetensors"
+"""What a method has learned beside the encoder, in the folder of a run without labels."""
+
+WITHOUT_LABELS = "pretraining"
+"""What ``metrics.json`` of such a run calls itself under ``kind``."""
 
 AGAIN = "run the same command with --resume"
 """How a run goes on that was stopped, for messages."""
@@ -20,16 +29,17 @@ AGAIN = "run the same command with --resume"
 class RunFolder:
     """Paths below a run's folder.
 
-    ====================  ==================================================================
-    ``encoder/``          the result: an encoder folder
-    ``recipe.json``       the recipe as it was resolved, the dataset, the start encoder
-    ``split.json``        which images trained, chose and proved, by path
-    ``metrics.json``      before and after with intervals, the comparison, the split's leaks
-    ``calibration.json``  from score to probability, and the threshold for "nothing like this"
-    ``report.html``       the same for people
-    ``log.jsonl``         a line every few steps
-    ``last.ckpt``         to go on from
-    ====================  ==================================================================
+    ======================  ==================================================================
+    ``encoder/``            the result: an encoder folder
+    ``recipe.json``         the recipe as it was resolved, the dataset, the start encoder
+    ``split.json``          which images trained, chose and proved, by path
+    ``metrics.json``        before and after with intervals, the comparison, the split's leaks
+    ``calibration.json``    from score to probability, and the threshold for "nothing like this"
+    ``report.html``         the same for people
+    ``method.safetensors``  without labels: what the method has learned beside the encoder
+    ``log.jsonl``           a line every few steps
+    ``last.ckpt``           to go on from
+    ======================  ==================================================================
     """
 
     folder: Path
@@ -101,6 +111,50 @@ class RunFolder:
         finally:
             lock.release()
 
+    @contextmanager
+    def going(self, resume: bool, say: Callable[[str], None]) -> Iterator[None]:
+        """Hold the folder for a run, new or resumed.
+
+        Args:
+            resume: go on with the run in it, if there is one.
+            say: told where there is none.
+
+        Raises:
+            BadValue: the folder is in use, or holds something that is not to be resumed.
+            DiskFull: no space is left within the block.
+        """
+        if not resume:
+            self.refuse_if_used()
+        elif not (self.folder / RECIPE).exists():
+            say(f"There is no run in {self.folder} to go on with: a new one begins.")
+        with disk_full_is_said(str(self.folder), AGAIN), self.writing():
+            yield
+
+    def remember(self, said: Mapping[str, Any], resume: bool) -> None:
+        """Write what this run is to ``recipe.json``, or see that the run that is resumed is the same.
+
+        Args:
+            said: JSON-ready values; those of ``"recipe"`` are compared one by one, without what decides about no
+                weight.
+            resume: whether there may be a run to go on with.
+
+        Raises:
+            BadValue: the run in the folder was started with something else; it is named.
+        """
+        # Through JSON and back: tuples come back as lists.
+        said = json.loads(json.dumps(said))
+        if resume and (self.folder / RECIPE).exists():
+            before = self.read(RECIPE)
+            changed = [key for key in said if key != "recipe" and before.get(key) != said[key]]
+            then, now = (_deciding(recipe) for recipe in (before["recipe"], said["recipe"]))
+            changed += [key for key in now if then.get(key) != now[key]]
+            if changed:
+                raise BadValue(
+                    f"The run in {self.folder} was started with another {', '.join(changed)}.",
+                    "Resume with the same values, or start a new run in another folder.",
+                )
+        self.write(RECIPE, said)
+
     def _leave_nothing(self) -> None:
         """A run that failed before it wrote anything leaves no folder behind."""
         if [path.name for path in self.folder.iterdir()] == ["writing.lock"]:
@@ -118,3 +172,13 @@ class RunFolder:
                 f"{self.folder} holds a run already, or other things.",
                 "Give a new folder to --out, or add --resume to go on with the run in it.",
             )
+
+
+def _deciding(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything of a stored recipe that decides about weights, flat.
+
+    The precision is not compared here but in the checkpoint, which knows what ``"auto"`` stood for: who goes on with
+    the run on another machine has to name it.
+    """
+    own = {key: value for key, value in recipe.items() if key not in ("summary", "cost", "expected", "loop")}
+    return own | {key: value for key, value in recipe["loop"].items() if key not in (*FREE_TO_CHANGE, "precision")}

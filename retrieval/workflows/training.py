@@ -1,11 +1,8 @@
 """Train an encoder on labelled images, prove it on held-out ones, and leave a run folder that says how."""
 
-import contextlib
 import hashlib
-import json
 import math
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -14,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from retrieval.core.errors import BadValue, EmptyGallery, disk_full_is_said
+from retrieval.core.errors import BadValue
 from retrieval.core.labelled import Labelled, Split
 from retrieval.core.settings import Settings, load_settings
 from retrieval.core.text import path_text
@@ -27,10 +24,8 @@ from retrieval.methods.metric_learning import MetricLearning, Term
 from retrieval.models.card import ModelCard
 from retrieval.models.create import describe, with_projection
 from retrieval.models.encoder import Encoder
-from retrieval.models.folder import save_encoder
 from retrieval.models.resolve import resolve_model
 from retrieval.models.threads import torch_threads
-from retrieval.training.config import FREE_TO_CHANGE
 from retrieval.training.loop import Fitted
 from retrieval.workflows.embedding_sets import (
     EmbeddedSet,
@@ -39,7 +34,6 @@ from retrieval.workflows.embedding_sets import (
     runtime_of,
     save_vectors,
 )
-from retrieval.workflows.encoders import DEFAULT_MODEL
 from retrieval.workflows.evaluating import split_store
 from retrieval.workflows.fitting import HEAD, WHOLE, Fitting
 from retrieval.workflows.gallery import Gallery
@@ -47,8 +41,10 @@ from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_da
 from retrieval.workflows.projecting import projected
 from retrieval.workflows.proof import Proof, prove
 from retrieval.workflows.recipes import Recipe
-from retrieval.workflows.run_folder import AGAIN, RunFolder
+from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.run_report import small_pictures, write_run_report
+from retrieval.workflows.saving import save_result
+from retrieval.workflows.start_model import start_model
 from retrieval.workflows.train_request import Request, TrainingHooks, TrainReport
 
 __all__ = ["Request", "TrainReport", "TrainingHooks", "train"]
@@ -68,13 +64,9 @@ def train(request: Request, *, settings: Settings | None = None, hooks: Training
     if request.split not in (*KINDS, "auto"):
         raise BadValue(f"There is no split {request.split!r}.", f"Use one of: {', '.join(KINDS)}, auto.")
     run, hooks = RunFolder(request.out), hooks or TrainingHooks()
-    if not request.resume:
-        run.refuse_if_used()
-    elif not (run.folder / "recipe.json").exists():
-        hooks.say(f"There is no run in {run.folder} to go on with: a new one begins.")
     settings = settings or load_settings()
     # All of it, not the loop alone: embedding leaves its own number of threads set, and the proof computes too.
-    with disk_full_is_said(str(request.out), AGAIN), run.writing(), torch_threads(settings.threads):
+    with run.going(request.resume, hooks.say), torch_threads(settings.threads):
         return _Training(request, run, settings, hooks).go()
 
 
@@ -95,7 +87,7 @@ class _Training:
         self._remember(card, labelled, split)
         trained, trained_card, after, fitted = self._train(encoder, card, data, split)
         proof = prove(labelled, data.vectors, after, split)
-        saved = self._save(trained, trained_card, card, labelled, split, proof)
+        saved = self._save(trained, trained_card, card)
         metrics = self._metrics(labelled, split, proof, fitted, card, saved)
         self.run.write("metrics.json", metrics)
         if proof.calibration is not None:
@@ -121,18 +113,10 @@ class _Training:
                 labelled = open_dataset(request.dataset, gallery, note=self.hooks.say)
         else:
             labelled = open_dataset(request.dataset, note=self.hooks.say)
-            encoder, card = resolve_model(request.model or self._own_model(), announce=self.hooks.say)
+            model = request.model or start_model(request.gallery, self.settings, self.hooks.say)
+            encoder, card = resolve_model(model, announce=self.hooks.say)
         require_usable(labelled)
         return encoder, card, self._embedded(encoder, card, labelled)
-
-    def _own_model(self) -> str:
-        """The encoder of the user's gallery, which a better one would replace; without a gallery the default."""
-        if self.request.gallery is not None:
-            with contextlib.suppress(EmptyGallery), Gallery(self.request.gallery, self.settings) as gallery:
-                space = gallery.live_space()
-                self.hooks.say(f"The start is the gallery's encoder {space.model}; --model takes another one.")
-                return str(gallery.layout.model(space.fingerprint))
-        return DEFAULT_MODEL
 
     def _embedded(self, encoder: Encoder, card: ModelCard, labelled: Labelled) -> EmbeddedSet:
         path = self.run.folder / "start.npz"
@@ -173,19 +157,7 @@ class _Training:
             "start": {"name": card.name, "fingerprint": card.fingerprint},
             "data": hashlib.sha256(digests + labels + parts).hexdigest(),
         }
-        # Through JSON and back: tuples come back as lists.
-        said = json.loads(json.dumps(said))
-        if self.request.resume and (self.run.folder / "recipe.json").exists():
-            before = self.run.read("recipe.json")
-            changed = [key for key in said if key != "recipe" and before.get(key) != said[key]]
-            then, now = (_deciding(recipe) for recipe in (before["recipe"], said["recipe"]))
-            changed += [key for key in now if then.get(key) != now[key]]
-            if changed:
-                raise BadValue(
-                    f"The run in {self.run.folder} was started with another {', '.join(changed)}.",
-                    "Resume with the same values, or start a new run in another folder.",
-                )
-        self.run.write("recipe.json", said)
+        self.run.remember(said, self.request.resume)
         names = {
             part: [path_text(labelled.images[i].path) for i in getattr(split, part).tolist()]
             for part in ("train", "val", "test")
@@ -222,19 +194,9 @@ class _Training:
 
     # -- after ----------------------------------------------------------------------------------------------------
 
-    def _save(
-        self, encoder: Encoder, card: ModelCard, start: ModelCard, labelled: Labelled, split: Split, proof: Proof
-    ) -> ModelCard:
-        recipe = self.request.recipe
-        changes = {
-            "name": f"{start.name}-{recipe.name}",
-            "trained": True,
-            "origin": f"trained with {recipe.name} from {start.name} {start.fingerprint[:12]} ({start.origin})",
-        }
-        described = describe(encoder, card, **changes)
-        if self.request.resume and self.run.encoder.exists():
-            shutil.rmtree(self.run.encoder)
-        return save_encoder(encoder, described, self.run.encoder)
+    def _save(self, encoder: Encoder, card: ModelCard, start: ModelCard) -> ModelCard:
+        name = self.request.recipe.name
+        return save_result(self.run, encoder, card, start, name, f"trained with {name}", again=self.request.resume)
 
     def _metrics(
         self, labelled: Labelled, split: Split, proof: Proof, fitted: list[tuple[str, Fitted]],
@@ -293,16 +255,6 @@ class _Training:
 
     def _pictures(self) -> Callable[[list[bytes]], dict[bytes, bytes]]:
         return lambda paths: small_pictures(paths, self.settings, self.request.workers)
-
-
-def _deciding(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything of a stored recipe that decides about weights, flat.
-
-    The precision is not compared here but in the checkpoint, which knows what ``"auto"`` stood for: who goes on with
-    the run on another machine has to name it.
-    """
-    own = {key: value for key, value in recipe.items() if key not in ("summary", "cost", "expected", "loop")}
-    return own | {key: value for key, value in recipe["loop"].items() if key not in (*FREE_TO_CHANGE, "precision")}
 
 
 def _try_losses(recipe: Recipe) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from retrieval.core.errors import BadValue, NoSuchPath
+from retrieval.core.labelled import UNLABELLED
 from retrieval.datasets.checks import count
-from retrieval.datasets.folder import from_folder
+from retrieval.datasets.folder import from_folder, pictures_in_folder
 from tests.conftest import draw
 
 ODD_NAMES = ["a\nb", " leading", "trailing ", "🌵", "naïve café", "-rf", "a,b;c", '"quoted"', "a\tb", "..hidden?"[2:]]
@@ -123,3 +124,30 @@ def test_an_image_without_an_ending_counts_by_its_content(tmp_path: Path) -> Non
     filled(tmp_path, "a/1", "a/2.jpg", "b/1.jpg")
     (tmp_path / "b" / "2").write_bytes(b"text")
     assert [relpath for relpath, _, _ in found(tmp_path)] == ["a/1", "a/2.jpg", "b/1.jpg"]
+
+
+def test_pictures_are_all_images_with_the_labels_that_there_are(tmp_path: Path) -> None:
+    filled(tmp_path, "stray.jpg", "a/1.jpg", "a/deep/2", "b/1.jpg", "b/notes.txt", ".hidden/3.jpg")
+    pictures = pictures_in_folder(tmp_path)
+    names = [os.path.relpath(os.fsdecode(image.path), tmp_path) for image in pictures.images]
+    assert names == ["a/1.jpg", "a/deep/2", "b/1.jpg", "stray.jpg"]
+    assert [image.label for image in pictures.images] == ["a", "a", "b", UNLABELLED]
+    assert pictures.classes == ["a", "b"]
+    assert pictures.numbers.tolist() == [0, 0, 1, -1]
+
+
+@pytest.mark.parametrize("relpaths", [["a/1.jpg", "2.jpg"], ["x/a/1.jpg", "x/b/1.jpg"], ["1.jpg", "2.jpg"]])
+def test_pictures_need_no_classes(tmp_path: Path, relpaths: list[str]) -> None:
+    assert len(pictures_in_folder(filled(tmp_path, *relpaths))) == 2
+
+
+@pytest.mark.parametrize(
+    ("relpaths", "words"), [([], "no image in"), (["a/notes.txt"], "no image in"), (["a/1.jpg"], "only one image")]
+)
+def test_too_few_pictures_are_refused_in_one_line(tmp_path: Path, relpaths: list[str], words: str) -> None:
+    with pytest.raises(BadValue, match=words) as caught:
+        pictures_in_folder(filled(tmp_path, *relpaths))
+    assert caught.value.hint
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(NoSuchPath):
+        pictures_in_folder(tmp_path / "none")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from retrieval.core import errors
 from retrieval.core.errors import BadValue, DiskFull, GalleryDamaged, Reason
-from retrieval.core.labelled import Labelled, LabelledImage
+from retrieval.core.labelled import UNLABELLED, Labelled, LabelledImage
 from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.settings import Limits
 from retrieval.datasets import picture_store
@@ -201,6 +201,18 @@ def test_nothing_readable_or_one_class_left_is_refused(pool: DecodePool, tmp_pat
     draw(tmp_path / "set" / "a" / "2.jpg", 2)
     with pytest.raises(BadValue, match="same label"):
         ready(from_folder(tmp_path / "set"), pool, tmp_path)
+
+
+def test_without_labels_two_pictures_suffice(pool: DecodePool, tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", 1)
+    draw(tmp_path / "b.png", 2)
+    (tmp_path / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    images = [LabelledImage(os.fsencode(tmp_path / name), UNLABELLED) for name in ("a.png", "b.png", "c.png")]
+    found = prepare(Labelled(images, "photos"), pool, tmp_path / "cache", SIDE, workers=2, needs_labels=False)
+    assert (len(found), found.kept.tolist(), [one.id for one in found.unreadable]) == (2, [0, 1], [2])
+    assert found.labelled.numbers.tolist() == [-1, -1]
+    with pytest.raises(BadValue, match="only one image"):
+        prepare(Labelled(images[1:], "photos"), pool, tmp_path / "cache", SIDE, workers=2, needs_labels=False)
 
 
 def test_progress_counts_to_the_end(pool: DecodePool, photos: Path, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.core.errors import BadValue, NoSuchPath
-from retrieval.datasets.table import from_csv
+from retrieval.core.labelled import UNLABELLED
+from retrieval.datasets.table import from_csv, pictures_in_csv
 
 FILES = ("a/1.jpg", "a/2.jpg", "b/1.jpg", "b 2.jpg")
 
@@ -156,3 +157,32 @@ def test_any_bytes_give_a_dataset_or_one_clear_line(content: bytes, tmp_path_fac
         except (BadValue, NoSuchPath) as error:
             said = str(error)
         assert len(said.splitlines()) <= 1
+
+
+def pictures(folder: Path, text: str) -> list[tuple[str, str]]:
+    path = folder / "set.csv"
+    path.write_text(text)
+    return [(os.path.relpath(os.fsdecode(i.path), folder), i.label) for i in pictures_in_csv(path).images]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("path\na/1.jpg\nb 2.jpg\n", [("a/1.jpg", UNLABELLED), ("b 2.jpg", UNLABELLED)]),
+        ("more;path\n1;a/1.jpg\n2;b 2.jpg\n", [("a/1.jpg", UNLABELLED), ("b 2.jpg", UNLABELLED)]),
+        ("path,label\na/1.jpg,x\nb/1.jpg, \n", [("a/1.jpg", "x"), ("b/1.jpg", UNLABELLED)]),
+        (PLAIN, [(path, label) for path, label, _ in EXPECTED]),
+    ],
+)
+def test_labels_may_be_missing_where_none_are_needed(folder: Path, text: str, expected: list[tuple[str, str]]) -> None:
+    assert pictures(folder, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("file\na/1.jpg\n", "no column 'path'"), ("path\na/1.jpg\n", "only one image"), ("path\n", "no image")],
+)
+def test_a_table_without_pictures_is_refused(folder: Path, text: str, words: str) -> None:
+    with pytest.raises(BadValue, match=words) as caught:
+        pictures(folder, text)
+    assert caught.value.hint

@@ -1,15 +1,13 @@
 """``Recipe``: a typed training configuration, and the keys by which a file or a command line changes it."""
 
-import difflib
-import tomllib
-import types
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from retrieval.core.errors import BadValue
 from retrieval.methods.metric_learning import Term
 from retrieval.training.config import LoopConfig
+from retrieval.workflows.recipes.keys import refuse_unknown, require_one_device, typed, typed_fields
 
 Scope = Literal["head", "full"]
 
@@ -83,8 +81,7 @@ class Recipe:
             raise ValueError(f"whitening is 0 to 1, not {self.whitening}.")
         if not self.trials or not all(factor > 0 for factor in self.trials):
             raise ValueError(f"trials are one or more factors above 0, not {list(self.trials)}.")
-        if self.loop.devices != 1:
-            raise ValueError(f"devices is 1: `retrieval train` uses one device, not {self.loop.devices}.")
+        require_one_device(self.loop)
         if self.head_rate <= 0:
             raise ValueError(f"head_rate is above 0, not {self.head_rate}.")
 
@@ -111,13 +108,8 @@ class Recipe:
         Raises:
             BadValue: an unknown key (the nearest one is named), or a value of the wrong type.
         """
-        known = self.keys()
-        unknown = [key for key in values if key not in known]
-        if unknown:
-            raise BadValue(f"The recipe {self.name!r} has no key {unknown[0]!r}.", _nearest(unknown[0], known))
-        own_types, loop_types = get_type_hints(Recipe), get_type_hints(LoopConfig)
-        own = {k: _typed(k, v, own_types[k]) for k, v in values.items() if k in own_types}
-        loop = {k: _typed(k, v, loop_types[k]) for k, v in values.items() if k in loop_types and k not in own}
+        refuse_unknown(self.name, values, self.keys())
+        own, loop = typed_fields(values, Recipe), typed_fields(values, LoopConfig)
         terms = tuple(_changed_term(term, values) for term in self.terms)
         firsts = {key.removeprefix(_HEAD): value for key, value in values.items() if key.startswith(_HEAD)}
         first = tuple(_changed_term(term, firsts) for term in self.head_terms)
@@ -142,25 +134,6 @@ class Recipe:
             raise BadValue(f"This is no recipe of this version: {error}") from error
 
 
-def parse_settings(texts: Iterable[str]) -> dict[str, str]:
-    """``["epochs=3", "triplet.margin=0.1"]`` as a mapping. Raises BadValue for one that is not ``key=value``."""
-    parsed: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise BadValue(f"The setting {text!r} is not of the form key=value.", "Example: --set epochs=5.")
-        parsed[key.strip()] = value.strip()
-    return parsed
-
-
-def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as dotted keys: ``{"triplet": {"margin": 0.1}}`` → ``{"triplet.margin": 0.1}``."""
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= flattened(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
-
-
 def _plain(terms: Iterable[Term]) -> list[dict[str, Any]]:
     return [asdict(term) | {"options": dict(term.options)} for term in terms]
 
@@ -182,66 +155,10 @@ def _changed_term(term: Term, values: Mapping[str, Any]) -> Term:
         if loss != term.loss or not name:
             continue
         if name == "weight":
-            term = replace(term, weight=_typed(key, value, float))
+            term = replace(term, weight=typed(key, value, float))
         elif name == "miner":
-            term = replace(term, miner=_typed(key, value, str | None))
+            term = replace(term, miner=typed(key, value, str | None))
         else:
             kind = type(_options(term)[name])
-            term = replace(term, options={**term.options, name: _typed(key, value, kind)})
+            term = replace(term, options={**term.options, name: typed(key, value, kind)})
     return term
-
-
-def _nearest(key: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key, list(known), n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(near)}?" if near else f"Its keys are: {', '.join(sorted(known))}."
-
-
-def _typed(key: str, value: Any, kind: Any) -> Any:
-    """``value`` as ``kind``, which may be a union or a literal."""
-    choices = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-    for wanted in choices:
-        for candidate in _readings(value):
-            if _fits(candidate, wanted):
-                return _as(candidate, wanted)
-    names = " or ".join("none" if c is type(None) else _name(c) for c in choices)
-    raise BadValue(f"{key} takes {names}, not {value!r}.")
-
-
-def _readings(value: Any) -> list[Any]:
-    """What a text may stand for: a TOML value, none, or itself."""
-    if not isinstance(value, str):
-        return [value]
-    if value.lower() in ("none", "null"):
-        return [None]
-    try:
-        return [tomllib.loads(f"v = {value}")["v"], value]
-    except tomllib.TOMLDecodeError:
-        return [value]
-
-
-def _as(value: Any, kind: Any) -> Any:
-    if get_origin(kind) is tuple:
-        return tuple(float(item) for item in value)
-    return float(value) if kind is float else value
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    if get_origin(kind) is tuple:
-        return isinstance(value, list | tuple) and all(_fits(item, float) for item in value)
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if kind is type(None):
-        return value is None
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, kind) if isinstance(kind, type) else False
-
-
-def _name(kind: Any) -> str:
-    if get_origin(kind) is tuple:
-        return "a list of numbers"
-    if get_origin(kind) is Literal:
-        return " or ".join(repr(choice) for choice in get_args(kind))
-    return {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(kind, str(kind))

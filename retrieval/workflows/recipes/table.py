@@ -1,17 +1,12 @@
 """The recipes that come with the program, one explicit table."""
 
-import runpy
-import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
-from retrieval.core.errors import BadValue, NoSuchPath
 from retrieval.methods.metric_learning import Term
 from retrieval.training.config import LoopConfig
-from retrieval.workflows.recipes.recipe import Recipe, flattened
+from retrieval.workflows.recipes.reading import Recipes
+from retrieval.workflows.recipes.recipe import Recipe
 
 _TRIALS = (0.1, 0.3, 1.0, 3.0)
 _HEAD_TERMS = (Term("supervised_contrastive", 1.0, None, {"temperature": 0.05}),)
@@ -91,6 +86,10 @@ _ALL = (
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 DEFAULT_RECIPE = "quick-head"
 
+_RECIPES = Recipes(
+    RECIPES, "from retrieval.workflows.recipes import RECIPES; recipe = RECIPES['quick-head'].with_values({...})"
+)
+
 
 def load_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
     """A recipe by name or from a file, with some keys changed.
@@ -104,41 +103,4 @@ def load_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
         NoSuchPath: it looks like a file and there is none.
         BadValue: an unknown name, key or value; the nearest is named.
     """
-    path = Path(name).expanduser()
-    if name in RECIPES:
-        recipe = RECIPES[name]
-    elif path.suffix in (".toml", ".py"):
-        if not path.is_file():
-            raise NoSuchPath(f"There is no recipe file {path}.", "Check the path, or see `retrieval recipes`.")
-        recipe = _from_toml(path) if path.suffix == ".toml" else _from_python(path)
-    else:
-        near = get_close_matches(name, RECIPES, n=1, cutoff=0.4)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(RECIPES)}."
-        raise BadValue(f"There is no recipe {name!r}.", hint)
-    return recipe.with_values(settings or {})
-
-
-def _from_toml(path: Path) -> Recipe:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadValue(f"{path} is not TOML: {error}") from error
-    base = table.pop("base", DEFAULT_RECIPE)
-    if not isinstance(base, str):
-        raise BadValue(f"{path}: `base` takes the name of a recipe.", f"There are: {', '.join(RECIPES)}.")
-    if base.endswith((".toml", ".py")):
-        raise BadValue(f"{path}: `base` takes the name of a recipe, not a file.", f"There are: {', '.join(RECIPES)}.")
-    return replace(load_recipe(base), name=path.stem).with_values(flattened(table))
-
-
-def _from_python(path: Path) -> Recipe:
-    try:
-        recipe = runpy.run_path(str(path)).get("recipe")
-    except Exception as error:
-        raise BadValue(f"{path} cannot be run: {type(error).__name__}: {error}") from error
-    if not isinstance(recipe, Recipe):
-        raise BadValue(
-            f"{path} defines no `recipe`.",
-            "Write: from retrieval.workflows.recipes import RECIPES; recipe = RECIPES['quick-head'].with_values({...})",
-        )
-    return recipe
+    return _RECIPES.load(name, DEFAULT_RECIPE, settings or {})

@@ -1,0 +1,58 @@
+"""One part of a run through the training loop: how it talks, how it stops, in which precision it computes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from retrieval.core.errors import Interrupted
+from retrieval.core.settings import Settings
+from retrieval.methods.method import Method
+from retrieval.training.config import LoopConfig, Precision
+from retrieval.training.hooks import TrainHooks
+from retrieval.training.loop import Fitted, Source, fit
+from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.train_request import TrainingHooks
+
+
+def fit_part(
+    title: str,
+    method: Method,
+    source: Source,
+    loop: LoopConfig,
+    *,
+    run: RunFolder,
+    folder: Path,
+    resume: bool,
+    hooks: TrainingHooks,
+    validate: Callable[[Method], float] | None = None,
+) -> Fitted:
+    """Train ``method``; see ``training.fit``.
+
+    Args:
+        title: of the part, for people.
+        method, source, loop, validate: as ``fit`` takes them.
+        run: what the part belongs to.
+        folder: of the part, in the run's or the run's own.
+        resume: go on from the part's checkpoint, if there is one.
+        hooks: of the whole run.
+
+    Raises:
+        Interrupted: ``hooks.stop`` said so; the checkpoint is written.
+        BadValue, TrainingFailed, DiskFull, ModelDamaged: as ``fit``.
+    """
+    hooks.begin(title)
+    own = TrainHooks(hooks.progress, hooks.validated, hooks.say, hooks.stop)
+    fitted = fit(method, source, loop, folder=folder, resume=resume, validate=validate, hooks=own)
+    if fitted.stopped == "interrupted":
+        raise Interrupted(
+            f"Stopped after {fitted.steps} steps; everything is kept in {run.folder}.",
+            "The same command with --resume goes on from here.",
+        )
+    return fitted
+
+
+def in_precision(loop: LoopConfig, settings: Settings) -> LoopConfig:
+    """``loop`` with the precision that the user's settings fix, where the recipe leaves it open."""
+    fixed: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+    precision = fixed.get(settings.precision, "auto")
+    return replace(loop, precision=precision) if loop.precision == "auto" else loop

@@ -1,0 +1,141 @@
+"""The recipes of methods that learn from views, in explicit tables: one for every method, and further ones by name.
+
+The papers' rates are for LARS and batches of thousands; which optimiser and rate serve a batch of 128 has been found
+by others: lightly's published CIFAR-10 runs train most of these methods for 200 epochs with SGD at 0.06 and a weight
+decay of 5e-4 (https://github.com/lightly-ai/lightly, docs/source/getting_started/benchmarks/cifar10_benchmark.py). The
+rate of another batch size is for the user to scale (linearly: Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
+The papers train for 200 to 1000 epochs; more of them is what helps most.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from retrieval.core.errors import BadValue
+from retrieval.methods.table import METHODS
+from retrieval.training.config import LoopConfig
+from retrieval.workflows.recipes.keys import nearest_hint
+from retrieval.workflows.recipes.reading import Recipes
+from retrieval.workflows.recipes.view_recipe import ViewRecipe
+
+_BATCH = 128
+_LOOP = LoopConfig(
+    epochs=50,
+    learning_rate=1e-3,
+    weight_decay=1e-4,
+    optimiser="adamw",
+    warmup_share=0.1,
+    backbone_rate=1.0,
+    batch_norm="train",
+    log_every=10,
+)
+
+
+_SGD = replace(_LOOP, optimiser="sgd", learning_rate=0.06, weight_decay=5e-4)
+"""What lightly's runs have in common."""
+
+
+def _recipe(method: str, loop: LoopConfig, name: str = "", summary: str = "", **options: Any) -> ViewRecipe:
+    cost = "every image decoded once, then twice or more through the encoder in every epoch: hours; a GPU helps"
+    expected = "not measured yet; look at the report's diagnostics, and measure with `retrieval evaluate`"
+    spec = METHODS[method]
+    said = summary or f"{spec.summary} ({spec.paper})"
+    return ViewRecipe(name or method, said, cost, expected, method, options, batch_size=_BATCH, loop=loop)
+
+
+_PLAIN = {"jitter": 0.0, "grey": 0.0, "blur": 0.0}
+
+
+def _later(method: str, loop: LoopConfig, batch_size: int, **options: Any) -> ViewRecipe:
+    """A recipe of a stage that follows training without labels: one view, crop and flip."""
+    return replace(_recipe(method, loop, **options), looks="simclr", views=1, look=_PLAIN, batch_size=batch_size)
+
+
+_PRETRAIN = (
+    _recipe("simclr", _SGD),
+    _recipe(
+        "simclr",
+        _SGD,
+        "simclrv2",
+        "SimCLR with three layers in the projector: the first stage of SimCLRv2, for `retrieval finetune`",
+        layers=3,
+    ),
+    # The twin of a run of thousands of steps, not of hundreds of thousands: 0.99 as in the paper's short runs.
+    _recipe("byol", _SGD, momentum=0.99),
+    _recipe("simsiam", _SGD),
+    _recipe("barlow_twins", _SGD),
+    _recipe("vicreg", _SGD),
+    # Section 4: Adam at 1e-3 with a weight decay of 1e-6 on CIFAR-10.
+    _recipe("w_mse", replace(_LOOP, weight_decay=1e-6)),
+    _recipe("w_mse", replace(_LOOP, weight_decay=1e-6), "w_mse_4", "W-MSE with four views of every image", views=4),
+    # A queue of a few thousand images, and a twin of thousands of steps, as in lightly's runs.
+    _recipe("moco", _SGD, queue=4096, momentum=0.99),
+    _recipe("autoencoder", _LOOP),
+)
+# SimCLRv2, section 3: of the augmentations only crop and flip remain. Batch-norm keeps its statistics: those of a few
+# labelled images are worse than those of all images that were seen without labels.
+_LABELS = replace(_LOOP, epochs=60, batch_norm="frozen", backbone_rate=0.1, clip=1.0)
+_FINETUNE = (_later("fine_tuning", _LABELS, 64),)
+_DISTIL = (_later("feature_distillation", _LOOP, _BATCH), _later("distillation", _LOOP, _BATCH, alpha=0.5))
+
+PRETRAIN_RECIPES: Mapping[str, ViewRecipe] = {recipe.name: recipe for recipe in _PRETRAIN}
+"""For ``retrieval pretrain``, by name; a method's own recipe has the method's name."""
+
+FINETUNE_RECIPES: Mapping[str, ViewRecipe] = {recipe.name: recipe for recipe in _FINETUNE}
+"""For ``retrieval finetune``."""
+
+DISTIL_RECIPES: Mapping[str, ViewRecipe] = {recipe.name: recipe for recipe in _DISTIL}
+"""For ``retrieval distil``: features always, answers where the teacher has a classifier and labels are given."""
+
+_RECIPES, _FINETUNES, _DISTILS = (
+    Recipes(
+        table,
+        f"from retrieval.workflows.recipes import {name}; recipe = {name}[{next(iter(table))!r}].with_values({{...}})",
+    )
+    for name, table in (
+        ("PRETRAIN_RECIPES", PRETRAIN_RECIPES),
+        ("FINETUNE_RECIPES", FINETUNE_RECIPES),
+        ("DISTIL_RECIPES", DISTIL_RECIPES),
+    )
+)
+
+
+def load_pretrain_recipe(
+    method: str | None = None, name: str | None = None, settings: Mapping[str, Any] | None = None
+) -> ViewRecipe:
+    """A recipe of a method, by name, or from a file, with some keys changed.
+
+    Args:
+        method: a name in ``METHODS``.
+        name: a name in ``PRETRAIN_RECIPES``, or a file as in ``load_recipe``; a ``.toml`` file without ``base``
+            changes the method's recipe. None: the method's own recipe.
+        settings: see ``ViewRecipe.with_values``.
+
+    Raises:
+        NoSuchPath: it looks like a file and there is none.
+        BadValue: neither is given, or they name two methods; an unknown method, name, key or value; the nearest is
+            named.
+    """
+    methods = list(dict.fromkeys(recipe.method for recipe in PRETRAIN_RECIPES.values()))
+    if method in METHODS and method not in methods:
+        command = "finetune" if method in FINETUNE_RECIPES else "distil"
+        raise BadValue(f"The method {method!r} is a later stage.", f"Use `retrieval {command}`.")
+    if method is not None and method not in methods:
+        raise BadValue(f"There is no method {method!r}.", nearest_hint(method, methods, "There are"))
+    chosen = name or method
+    if chosen is None:
+        raise BadValue("There is no method.", f"Give one with --method: {', '.join(methods)}.")
+    recipe = _RECIPES.load(chosen, method, settings or {})
+    if method is not None and recipe.method != method:
+        raise BadValue(f"The recipe {recipe.name!r} is for {recipe.method}, not for {method}.", "Leave --method out.")
+    return recipe
+
+
+def load_finetune_recipe(name: str = "fine_tuning", settings: Mapping[str, Any] | None = None) -> ViewRecipe:
+    """A recipe for fine-tuning with labels, by name or from a file; see ``load_pretrain_recipe``."""
+    return _FINETUNES.load(name, "fine_tuning", settings or {})
+
+
+def load_distil_recipe(name: str, settings: Mapping[str, Any] | None = None) -> ViewRecipe:
+    """A recipe for distillation, by name or from a file; see ``load_pretrain_recipe``."""
+    return _DISTILS.load(name, "feature_distillation", settings or {})

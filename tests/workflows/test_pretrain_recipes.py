@@ -1,0 +1,159 @@
+"""Recipes without labels: one for every method, typed, changed by keys, refused with the nearest key."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from retrieval.core.errors import BadValue, NoSuchPath
+from retrieval.methods.table import METHODS
+from retrieval.workflows.recipes import (
+    DISTIL_RECIPES,
+    FINETUNE_RECIPES,
+    PRETRAIN_RECIPES,
+    RECIPES,
+    ViewRecipe,
+    load_distil_recipe,
+    load_finetune_recipe,
+    load_pretrain_recipe,
+    parse_settings,
+)
+
+EVERYTHING = {**PRETRAIN_RECIPES, **FINETUNE_RECIPES, **DISTIL_RECIPES}
+every = pytest.mark.parametrize("name", list(EVERYTHING))
+
+
+def test_every_method_has_a_recipe_of_its_name() -> None:
+    assert set(METHODS) <= set(EVERYTHING)
+    assert len(EVERYTHING) == len(PRETRAIN_RECIPES) + len(FINETUNE_RECIPES) + len(DISTIL_RECIPES)
+    assert not set(EVERYTHING) & set(RECIPES)
+    for name, recipe in EVERYTHING.items():
+        assert recipe.name == name
+        assert recipe.summary
+        assert recipe.cost
+        assert recipe.expected
+        assert recipe.loop.schedule == "cosine"
+        assert recipe.loop.warmup_share > 0
+    for recipe in PRETRAIN_RECIPES.values():
+        assert (recipe.loop.backbone_rate, recipe.loop.batch_norm) == (1.0, "train")
+    assert all(EVERYTHING[name].method == name for name in METHODS)
+
+
+def test_later_stages_are_no_way_to_begin() -> None:
+    for method, command in (
+        ("fine_tuning", "finetune"),
+        ("distillation", "distil"),
+        ("feature_distillation", "distil"),
+    ):
+        with pytest.raises(BadValue) as caught:
+            load_pretrain_recipe(method)
+        assert f"retrieval {command}" in caught.value.hint
+    with pytest.raises(BadValue, match="average"):
+        load_finetune_recipe(settings={"average": "0.9"})
+    assert load_distil_recipe("distillation", {"distillation.alpha": "1"}).options == {"alpha": 1.0}
+
+
+@every
+def test_a_recipe_survives_json(name: str) -> None:
+    recipe = EVERYTHING[name].with_values({"look.scale": "[0.3, 1.0]", "look.flip": "0.25"})
+    assert ViewRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    with pytest.raises(BadValue, match="no recipe of this version"):
+        ViewRecipe.from_dict({"name": name})
+
+
+@every
+def test_every_key_can_be_set_to_its_own_value(name: str) -> None:
+    recipe = EVERYTHING[name]
+    assert recipe.with_values(recipe.keys()).keys() == recipe.keys()
+
+
+@every
+def test_the_views_are_as_many_as_the_method_takes(name: str) -> None:
+    recipe = EVERYTHING[name]
+    for size in (32, 224):
+        full = sum(look.count for look in recipe.views_at(size) if look.size == size)
+        wanted = recipe.options.get("views", recipe.spec.options.get("views", getattr(recipe.spec.make, "views", 2)))
+        assert full >= wanted
+
+
+def test_keys_reach_the_recipe_the_loop_the_method_and_the_looks() -> None:
+    settings = ["epochs=3", "batch_size=32", "simclr.temperature=1", "look.flip=0", "look.scale=[0.5, 1]", "views=3"]
+    recipe = load_pretrain_recipe("simclr", settings=parse_settings(settings))
+    assert (recipe.loop.epochs, recipe.batch_size) == (3, 32)
+    assert recipe.options == {"temperature": 1.0}
+    assert [(look.count, look.flip, look.scale) for look in recipe.views_at(64)] == [(3, 0.0, (0.5, 1.0))]
+    as_before = recipe.with_values({"look.flip": None, "look.scale": "none", "views": "none"})
+    assert as_before.views_at(64) == PRETRAIN_RECIPES["simclr"].views_at(64)
+
+
+def test_small_crops_keep_their_own_scale() -> None:
+    settings = {"looks": "swav-multi-crop", "look.scale": [0.5, 1.0], "look.grey": 0.0, "crops": 3}
+    full, small = load_pretrain_recipe("simclr", settings=settings).views_at(224)
+    assert (full.scale, full.grey) == ((0.5, 1.0), 0.0)
+    assert (small.scale, small.grey, small.count) == ((0.05, 0.14), 0.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [("epoch", "epochs"), ("simclr.temprature", "simclr.temperature"), ("look.flipp", "look.flip")],
+)
+def test_an_unknown_key_is_refused_and_the_nearest_is_named(key: str, near: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        load_pretrain_recipe("simclr", settings={key: "1"})
+    assert key in caught.value.message
+    assert near in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "epochs=many", "batch_size=1", "views=0", "crops=2", "look.flip=2", "look.scale=0.5", "look.scale=[1.0, 0.5]",
+        "looks=simcrl", "simclr.temperature=warm", "simclr.layers=1.5", "devices=2", "method=moco",
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_refused(setting: str) -> None:
+    with pytest.raises(BadValue):
+        load_pretrain_recipe("simclr", settings=parse_settings([setting]))
+
+
+def test_an_unknown_method_is_refused_and_the_nearest_is_named() -> None:
+    with pytest.raises(BadValue) as caught:
+        load_pretrain_recipe("simcrl")
+    assert "simclr" in caught.value.hint
+    with pytest.raises(BadValue) as caught:
+        load_pretrain_recipe()
+    assert "--method" in caught.value.hint
+
+
+def test_a_recipe_by_name_decides_the_method() -> None:
+    assert load_pretrain_recipe(name="simclrv2").options["layers"] == 3
+    assert load_pretrain_recipe("simclr", "simclrv2").name == "simclrv2"
+    with pytest.raises(BadValue) as caught:
+        load_pretrain_recipe(name="simclr-v2")
+    assert "simclrv2" in caught.value.hint
+
+
+def test_a_toml_file_changes_the_methods_recipe_or_another(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("epochs = 2\n[simclr]\ntemperature = 0.2\n[look]\nflip = 0.0\n", encoding="utf-8")
+    recipe = load_pretrain_recipe("simclr", str(path), {"seed": "7"})
+    assert (recipe.name, recipe.loop.epochs, recipe.loop.seed) == ("mine", 2, 7)
+    assert (recipe.options, recipe.look) == ({"temperature": 0.2}, {"flip": 0.0})
+    with pytest.raises(BadValue, match="base"):
+        load_pretrain_recipe(name=str(path))
+    path.write_text('base = "simclrv2"\nepochs = 2\n', encoding="utf-8")
+    assert load_pretrain_recipe(name=str(path)).options["layers"] == 3
+
+
+def test_a_python_file_defines_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from retrieval.workflows.recipes import PRETRAIN_RECIPES\nrecipe = PRETRAIN_RECIPES['simclr']\n",
+        encoding="utf-8",
+    )
+    assert load_pretrain_recipe(name=str(path)) == PRETRAIN_RECIPES["simclr"]
+    path.write_text("from retrieval.workflows.recipes import RECIPES\nrecipe = RECIPES['circle']\n", encoding="utf-8")
+    with pytest.raises(BadValue, match="of this kind"):
+        load_pretrain_recipe(name=str(path))
+    with pytest.raises(NoSuchPath):
+        load_pretrain_recipe(name=str(tmp_path / "none.toml"))
