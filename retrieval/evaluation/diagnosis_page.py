@@ -11,6 +11,7 @@ from retrieval.evaluation import diagnosis_parts as parts
 from retrieval.evaluation.diagnosis import Diagnosis
 from retrieval.evaluation.diagnosis_alarms import read_alarms
 from retrieval.evaluation.diagnosis_figures import measured
+from retrieval.evaluation.diagnosis_labels import granularity
 from retrieval.evaluation.markup import tag
 from retrieval.evaluation.pictures import Picture
 from retrieval.evaluation.report import page
@@ -101,7 +102,7 @@ def render(found: DiagnosisPage) -> str:
     content += parts.maps(maps, found.after.flat.method if found.after.flat else "", after.numbers is not None)
     content += parts.shape(both)
     content += parts.invariance(both, found.looks)
-    content += parts.granularity(both, found.class_names, found.picture)
+    content += granularity(both, found.class_names, found.picture)
     content += parts.hubs(both, found.picture)
     content += facts(found.facts, ())
     return page(f"Diagnosis of {found.dataset}", tag("div", content, class_="diagnosis"), _STYLE.read_text("utf-8"))

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.evaluation import svg
-from retrieval.evaluation.blocks import axis, chart_block, folded, key, marks_of, section, table
+from retrieval.evaluation.blocks import axis, chart_block, key, marks_of, section
 from retrieval.evaluation.diagnosis import Diagnosis
 from retrieval.evaluation.diagnosis_alarms import Reading
 from retrieval.evaluation.diagnosis_figures import Measured, mean
-from retrieval.evaluation.granularity import Granularity, Parted
 from retrieval.evaluation.invariance import Changed
-from retrieval.evaluation.markup import percent, percent_range, points, points_range, tag, text
+from retrieval.evaluation.markup import number, percent, percent_range, points, points_range, tag, text
 from retrieval.evaluation.picture_map import picture_map
 from retrieval.evaluation.pictures import Picture, strip
 from retrieval.evaluation.report_parts import notes
@@ -29,9 +28,7 @@ __all__ = ["notes"]
 Found = Sequence[tuple[str, Diagnosis]]
 """Name and diagnosis of one model or two, the model itself last."""
 
-PARTED_SHOWN = 4
 PICTURES = 6
-CLASSES_SHOWN = 12
 _COLOURS = ("before", "after")
 _HALVES = (0.0, 0.5, 1.0)
 
@@ -92,7 +89,7 @@ def _reading(reading: Reading) -> str:
     if reading.value is None:
         return tag("span", "not measured", class_="quiet")
     sign = tag("span", "!" if reading.rings else "✓", class_=f"sign {'rings' if reading.rings else 'calm'}")
-    return sign + f"{_number(reading.value)}"
+    return sign + f"{number(reading.value)}"
 
 
 def figures(names: Sequence[str], found: Sequence[Measured]) -> str:
@@ -258,89 +255,6 @@ def _look(changed: Sequence[Changed], looks: Mapping[str, bytes], scale: Scale, 
     return tag("div", cells, class_="look")
 
 
-def granularity(found: Found, names: Sequence[str], picture: Mapping[int, Picture]) -> str:
-    """Which labels crowd each other, and which fall into groups of their own."""
-    fine = found[-1][1].granularity
-    if fine is None:
-        return ""
-    other = found[0][1].granularity if len(found) > 1 else None
-    content = _crowded(fine, names)
-    content += _parted(fine, names, picture)
-    content += folded("All labels", _class_table(fine, other, names))
-    lead = (
-        "The margin of an image is its cosine to the nearest image of its label, less that to the nearest of another; "
-        "below zero the first match is wrong."
-    )
-    return section("Granularity", lead, content)
-
-
-def _crowded(fine: Granularity, names: Sequence[str]) -> str:
-    shown = [one for one in fine.by_class if not math.isnan(one.margin)][:CLASSES_SHOWN]
-    values = [one.margin for one in fine.by_class if not math.isnan(one.margin)]
-    low, high = (edge([0.0, *(one.margin for one in shown)]) for edge in (min, max))
-    air = 0.08 * (high - low) or 0.01
-    scale = Scale(low - air, high + air, 4, 96)
-    rows = ""
-    for one in shown:
-        name = names[one.number]
-        rival = names[one.rival] if one.rival >= 0 else ""
-        said = f"{name}: margin {_number(one.margin)}"
-        rows += tag("div", text(name, 60), class_="what", title=name)
-        rows += tag("div", svg.gain_row(one.margin, scale, said))
-        rows += tag("div", _number(one.margin), class_="number")
-        rows += tag("div", text(rival, 60), class_="rival", title=rival)
-    heads = (
-        tag("div", "label") + tag("div", "margin") + tag("div", "") + tag("div", "nearest other label", class_="rival")
-    )
-    title = tag("h3", "Labels that stand closest to others")
-    below = sum(value < 0 for value in values)
-    said = f"{below} of {len(values)} labels have a negative margin on average."
-    card = tag("div", heads + rows, class_="crowded")
-    return tag("div", title + tag("p", said, class_="quiet") + card, class_="card")
-
-
-def _parted(fine: Granularity, names: Sequence[str], picture: Mapping[int, Picture]) -> str:
-    if not fine.parted:
-        said = f"None of the {fine.asked} labels with enough images falls into two clear groups."
-        return tag("div", tag("h3", "Groups within labels") + tag("p", said, class_="quiet"), class_="card")
-    said = (
-        f"{len(fine.parted)} of {fine.asked} labels with enough images fall into two groups that stand apart (mean "
-        "silhouette of 0.25 or more): two things under one name, perhaps, or two ways of taking a picture."
-    )
-    rows = "".join(_groups(one, names, picture) for one in fine.parted[:PARTED_SHOWN])
-    return tag("div", tag("h3", "Groups within labels") + tag("p", said, class_="quiet") + rows, class_="card")
-
-
-def _groups(one: Parted, names: Sequence[str], picture: Mapping[int, Picture]) -> str:
-    title = tag("b", text(names[one.number])) + tag("span", f"silhouette {one.silhouette:.2f}")
-    strips = ""
-    for group in one.groups:
-        shown = [picture[row] for row in group[:PICTURES].tolist() if row in picture]
-        plain = [Picture(p.jpeg, "", p.name) for p in shown]
-        count = f"{len(group)} {'image' if len(group) == 1 else 'images'}"
-        strips += tag("div", tag("p", count, class_="quiet") + strip(plain))
-    return tag("p", title, class_="ranking") + tag("div", strips, class_="groups")
-
-
-def _class_table(fine: Granularity, other: Granularity | None, names: Sequence[str]) -> str:
-    before = {} if other is None else {one.number: one for one in other.by_class}
-    rows = []
-    for one in fine.by_class:
-        row = [names[one.number], f"{one.images:,}", _or_dash(one.margin)]
-        if other is not None:
-            row.append(_or_dash(before[one.number].margin) if one.number in before else "–")
-        row += [
-            "–" if math.isnan(one.purity) else percent(one.purity),
-            _or_dash(one.silhouette),
-            names[one.rival] if one.rival >= 0 else "–",
-        ]
-        rows.append(row)
-    heads = ["Label", "Images", "Margin", "Purity", "Silhouette", "Nearest other label"]
-    if other is not None:
-        heads.insert(3, "Margin beside")
-    return table(heads, rows)
-
-
 def hubs(found: Found, picture: Mapping[int, Picture]) -> str:
     """Images that searches find all the time."""
     series = []
@@ -391,13 +305,13 @@ def _dot(colour: str, name: str) -> str:
 
 
 def _value(value: float | Interval, share: bool) -> str:
-    return percent(mean(value)) if share else _number(mean(value))
+    return percent(mean(value)) if share else number(mean(value))
 
 
 def _interval(value: float | Interval, share: bool) -> str:
     if not isinstance(value, Interval):
         return ""
-    return percent_range(value) if share else f"{_number(value.low)} to {_number(value.high)}"
+    return percent_range(value) if share else f"{number(value.low)} to {number(value.high)}"
 
 
 def _change(one: Measured) -> tuple[str, str]:
@@ -419,15 +333,4 @@ def _two_lines(one: Measured) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{'+' if value >= 0 else ''}{_number(value)}"
-
-
-def _number(value: float) -> str:
-    """Three digits or so, with a true minus."""
-    size = abs(value)
-    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
-    return f"{value:,.{digits}f}".replace("-", "−")
-
-
-def _or_dash(value: float) -> str:
-    return "–" if math.isnan(value) else _number(value)
+    return f"{'+' if value >= 0 else ''}{number(value)}"
