@@ -69,12 +69,12 @@ def _tile(one: Measured) -> str:
 def alarms(found: Sequence[tuple[str, Sequence[Reading]]]) -> str:
     """Every alarm with its value and threshold, and what to do about those that ring."""
     rows = ""
-    for number, reading in enumerate(found[-1][1]):
+    for place, reading in enumerate(found[-1][1]):
         alarm = reading.alarm
         name = tag("b", text(alarm.name[0].upper() + alarm.name[1:]))
         limit = tag("div", f"rings {'below' if alarm.below else 'above'} {alarm.threshold:g}", class_="limit")
-        values = "".join(tag("div", _reading(readings[number]), class_="value") for _, readings in found)
-        ringing = any(readings[number].rings for _, readings in found)
+        values = "".join(tag("div", _reading(readings[place]), class_="value") for _, readings in found)
+        ringing = any(readings[place].rings for _, readings in found)
         advice = tag("p", text(alarm.advice), class_="advice") if ringing else ""
         rows += tag("div", tag("div", name) + limit + values + advice, class_=f"alarm of{len(found)}")
     heads = ""
@@ -222,8 +222,8 @@ def invariance(found: Found, looks: Mapping[str, bytes]) -> str:
     shares = Scale(0.0, 1.0, 4, 96)
     heads = tag("div", "") * 2 + tag("div", "Cosine to the unchanged one") + tag("div", "Found again")
     rows = tag("div", heads + tag("div", ""), class_="look heads")
-    for number in range(len(shown[-1])):
-        rows += _look([one[number] for one in shown], looks, scale, shares)
+    for place in range(len(shown[-1])):
+        rows += _look([one[place] for one in shown], looks, scale, shares)
     ends = tag("div", _cosine_axis(scale)) + tag("div", axis(shares, _HALVES, " %"))
     rows += tag("div", tag("div", "") * 2 + ends + tag("div", ""), class_="look axes")
     legend = ""
