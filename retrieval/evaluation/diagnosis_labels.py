@@ -1,11 +1,11 @@
-"""The section of a diagnosis' page on labels: which crowd each other, and which fall into groups of their own."""
+"""The section of a diagnosis' page that needs labels: how finely they are told apart."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 from retrieval.evaluation import svg
 from retrieval.evaluation.blocks import folded, section, table
-from retrieval.evaluation.diagnosis import Diagnosis
+from retrieval.evaluation.diagnosis_plots import Found
 from retrieval.evaluation.granularity import Granularity, Parted
 from retrieval.evaluation.markup import number, percent, tag, text
 from retrieval.evaluation.pictures import Picture, strip
@@ -16,7 +16,7 @@ PICTURES = 6
 CLASSES_SHOWN = 12
 
 
-def granularity(found: Sequence[tuple[str, Diagnosis]], names: Sequence[str], picture: Mapping[int, Picture]) -> str:
+def granularity(found: Found, names: Sequence[str], picture: Mapping[int, Picture]) -> str:
     """Which labels crowd each other, and which fall into groups of their own."""
     fine = found[-1][1].granularity
     if fine is None:
