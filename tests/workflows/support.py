@@ -134,9 +134,9 @@ def keep_embeddings(patch: pytest.MonkeyPatch) -> dict[str, EmbeddedSet]:
     made: dict[str, EmbeddedSet] = {}
     embed = Embedding.dataset
 
-    def once(self, name, encoder, card, *, on_disk=False):  # type: ignore[no-untyped-def]
+    def once(self, name, encoder, card, **how):  # type: ignore[no-untyped-def]
         if name not in made:
-            made[name] = embed(self, name, encoder, card, on_disk=on_disk)
+            made[name] = embed(self, name, encoder, card, **how)
         return made[name]
 
     patch.setattr(Embedding, "dataset", once)
