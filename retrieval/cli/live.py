@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 
-from retrieval.cli.say import duration, messages, note
+from retrieval.cli.say import duration, messages, note, warn
 from retrieval.workflows.words import count
 
 if TYPE_CHECKING:
     from retrieval.training.hooks import Progress, Validated
+    from retrieval.workflows.train_request import TrainingHooks
 
 
 class TrainingDisplay:
@@ -62,6 +64,19 @@ class TrainingDisplay:
         if self._task is None:
             self._task = self._progress.add_task(what, total=total, said=said)
         self._progress.update(self._task, description=what, completed=done, total=max(1, total), said=said)
+
+    def hooks(self, stop: Event) -> "TrainingHooks":
+        """What a training run tells this display, and is asked by ``stop``."""
+        from retrieval.workflows.train_request import TrainingHooks
+
+        return TrainingHooks(
+            say=warn,
+            working=self.working,
+            begin=self.begin,
+            progress=self.progress,
+            validated=self.validated,
+            stop=stop.is_set,
+        )
 
     @contextmanager
     def shown(self) -> Iterator["TrainingDisplay"]:

@@ -8,7 +8,7 @@ from rich.markup import escape
 from retrieval.cli.index import stopping
 from retrieval.cli.live import TrainingDisplay
 from retrieval.cli.options import GalleryOption, JsonOption, ModelOption, WorkersOption, gallery_folder
-from retrieval.cli.say import note, print_json, results, table, warn
+from retrieval.cli.say import note, print_json, results, table
 from retrieval.cli.train import (
     EpochsOption,
     OutOption,
@@ -61,7 +61,7 @@ def pretrain(
     Nothing is chosen by labels: the last weights are kept. Where labels are known (class folders, a CSV's column label,
     the gallery's) they only measure the start and the result. RUN/encoder goes wherever an encoder folder goes.
     """
-    from retrieval.workflows.pretraining import PretrainRequest, TrainingHooks
+    from retrieval.workflows.pretraining import PretrainRequest
     from retrieval.workflows.pretraining import pretrain as run
     from retrieval.workflows.recipes import load_pretrain_recipe
 
@@ -76,15 +76,7 @@ def pretrain(
         resume=resume,
     )
     with stopping() as stop, TrainingDisplay().shown() as display:
-        hooks = TrainingHooks(
-            say=warn,
-            working=display.working,
-            begin=display.begin,
-            progress=display.progress,
-            validated=display.validated,
-            stop=stop.is_set,
-        )
-        report = run(request, hooks=hooks)
+        report = run(request, hooks=display.hooks(stop))
     if as_json:
         print_json(report.to_dict())
     else:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from retrieval.cli.index import stopping
 from retrieval.cli.live import TrainingDisplay
 from retrieval.cli.options import GalleryOption, JsonOption, ModelOption, WorkersOption, gallery_folder
-from retrieval.cli.say import note, print_json, results, table, warn
+from retrieval.cli.say import note, print_json, results, table
 from retrieval.core.text import shown
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def train(
 ) -> None:
     """Train an encoder on labelled images, and prove it on labels that were held out."""
     from retrieval.workflows.recipes import load_recipe
-    from retrieval.workflows.training import Request, TrainingHooks
+    from retrieval.workflows.training import Request
     from retrieval.workflows.training import train as run
 
     request = Request(
@@ -78,15 +78,7 @@ def train(
         resume=resume,
     )
     with stopping() as stop, TrainingDisplay().shown() as display:
-        hooks = TrainingHooks(
-            say=warn,
-            working=display.working,
-            begin=display.begin,
-            progress=display.progress,
-            validated=display.validated,
-            stop=stop.is_set,
-        )
-        report = run(request, hooks=hooks)
+        report = run(request, hooks=display.hooks(stop))
     if as_json:
         print_json(report.to_dict())
     else:

@@ -1,17 +1,15 @@
 """The labelled images that a command names, embedded with the encoder that it names."""
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.core.errors import BadValue, EmptyGallery
+from retrieval.core.errors import BadValue
 from retrieval.core.labelled import Labelled
 from retrieval.core.settings import Settings
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, runtime_of
-from retrieval.workflows.encoders import DEFAULT_MODEL
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_dataset
 
@@ -96,12 +94,3 @@ class Embedding:
         if self.gallery is None:
             raise BadValue("The dataset `gallery` needs a gallery.", "Give it with --gallery DIR.")
         return Gallery(self.gallery, self.settings)
-
-    def own_model(self) -> str:
-        """The encoder of the user's gallery; without a gallery the default one."""
-        if self.gallery is not None:
-            with contextlib.suppress(EmptyGallery), Gallery(self.gallery, self.settings) as gallery:
-                space = gallery.live_space()
-                self.hooks.say(f"The encoder is the gallery's, {space.model}; --model takes another one.")
-                return str(gallery.layout.model(space.fingerprint))
-        return DEFAULT_MODEL

@@ -1,4 +1,4 @@
-"""The encoder that a training run starts from where the user names none."""
+"""The encoder that a command takes where the user names none."""
 
 import contextlib
 from pathlib import Path
@@ -11,7 +11,7 @@ from retrieval.workflows.live_index import Say
 
 
 def start_model(gallery: Path | None, settings: Settings, say: Say) -> str:
-    """The encoder of the user's gallery, which a better one would replace; without a gallery the default.
+    """The encoder of the user's gallery, which a better one would replace; without a gallery the default one.
 
     Returns:
         What ``models.resolve_model`` takes.
@@ -19,6 +19,6 @@ def start_model(gallery: Path | None, settings: Settings, say: Say) -> str:
     if gallery is not None:
         with contextlib.suppress(EmptyGallery), Gallery(gallery, settings) as opened:
             space = opened.live_space()
-            say(f"The start is the gallery's encoder {space.model}; --model takes another one.")
+            say(f"Taken is the gallery's encoder {space.model}; --model takes another one.")
             return str(opened.layout.model(space.fingerprint))
     return DEFAULT_MODEL

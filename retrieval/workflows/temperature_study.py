@@ -44,6 +44,7 @@ from retrieval.workflows.labelled_sets import GALLERY
 from retrieval.workflows.projecting import head_method, pca_projection, projected, start_losses
 from retrieval.workflows.proof import retrieve_quietly
 from retrieval.workflows.recipes import RECIPES
+from retrieval.workflows.start_model import start_model
 
 __all__ = ["Hooks", "TemperatureReport", "TemperatureRequest", "study_temperature"]
 
@@ -197,7 +198,8 @@ class _Study:
     def _opened(self) -> tuple[ModelCard, EmbeddedSet, Split]:
         request = self.request
         embedding = Embedding(self.settings, self.hooks, request.gallery, request.workers)
-        encoder, card = resolve_model(request.model or embedding.own_model(), announce=self.hooks.say)
+        model = request.model or start_model(request.gallery, self.settings, self.hooks.say)
+        encoder, card = resolve_model(model, announce=self.hooks.say)
         data = embedding.dataset(request.dataset, encoder, card)
         require_usable(data.labelled)
         split = split_store(self.settings, request.dataset, request.gallery).split(data.labelled)
