@@ -100,10 +100,11 @@ def grouped_sides(
             fresh.setdefault(_owner(labelled, members), []).append(members)
     counts = _counts(labelled, sides)
     totals = _counts(labelled, [TRAIN] * len(labelled))
+    everywhere = {side: sides.count(side) for side in SIDES}
     for label in sorted(fresh):
         have = {side: counts.get((label, side), 0) for side in SIDES}
         goals = {side: share * totals[label, TRAIN] for side, share in zip(SIDES, shares, strict=True)}
-        _fill(labelled, fresh[label], have, goals, seed, sides)
+        _fill(labelled, fresh[label], have, everywhere, goals, seed, sides)
     return [side if side is not None else TRAIN for side in sides]
 
 
@@ -111,18 +112,24 @@ def _fill(
     labelled: Labelled,
     groups: list[list[int]],
     have: dict[str, int],
+    everywhere: dict[str, int],
     goals: Mapping[str, float],
     seed: int,
     sides: list[str | None],
 ) -> None:
+    """Give the groups of one class their sides. ``have`` counts the images of the class, ``everywhere`` those of all
+    classes."""
     drawn = {id(members): min(_drawn(seed, _key(labelled.images[i])) for i in members) for members in groups}
     for members in sorted(groups, key=lambda members: (-len(members), drawn[id(members)])):
-        # Where two sides miss the same, chance decides: else all small classes would fill the same side.
-        first = SIDES if drawn[id(members)][0] % 2 else (TRAIN, TEST, VAL)
+        # Where two sides miss the same, the one that is behind over all classes gets it, else all small classes would
+        # fill the same side; where that is the same too, chance decides.
+        either = (VAL, TEST) if drawn[id(members)][0] % 2 else (TEST, VAL)
+        first = (TRAIN, *sorted(either, key=everywhere.__getitem__))
         side = max(first, key=lambda side: round(goals[side] - have[side], 9) if goals[side] else -float("inf"))
         if not any(have.values()) and goals[TRAIN]:
             side = TRAIN
         have[side] += len(members)
+        everywhere[side] += len(members)
         for i in members:
             sides[i] = side
 

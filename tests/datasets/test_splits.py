@@ -131,11 +131,19 @@ def test_grouped_takes_its_shares_of_every_class_and_another_seed_draws_another(
 
 def test_small_classes_train_first_and_do_not_all_fill_the_same_part() -> None:
     data = labelled([f"c{n}" for n in range(60) for _ in range(4)])
-    split = grouped(data, 0)
-    counts = np.stack([np.bincount(data.numbers[part], minlength=60) for part in parts_of(split)])
-    assert (counts[0] == 3).all()
-    assert 15 < counts[1].sum() < 45
+    splits = [grouped(data, seed) for seed in range(5)]
+    for split in splits:
+        counts = np.stack([np.bincount(data.numbers[part], minlength=60) for part in parts_of(split)])
+        assert (counts[0] == 3).all()
+        assert counts[1:].sum(1).tolist() == [30, 30]
+    # Which class fills which part is chance, so that neither part is of some alphabet's half.
+    assert len({tuple(data.numbers[split.test].tolist()) for split in splits}) == 5
     assert parts_of(grouped(labelled(["a"]), 0)) == [[0], [], []]
+
+
+def test_two_small_classes_are_enough_to_validate_and_to_prove() -> None:
+    for seed in range(64):
+        assert [len(part) for part in parts_of(grouped(labelled(["a", "b"] * 3), seed))] == [4, 1, 1]
 
 
 def test_large_groups_are_placed_first_so_that_shares_come_out_right() -> None:
