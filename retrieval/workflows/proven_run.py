@@ -16,7 +16,14 @@ from retrieval.datasets.leaks import leaks
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.training.loop import Fitted
-from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, load_vectors, runtime_of, save_vectors
+from retrieval.workflows.embedding_sets import (
+    EmbeddedSet,
+    Embeds,
+    embed_labelled,
+    load_vectors,
+    runtime_of,
+    save_vectors,
+)
 from retrieval.workflows.evaluating import split_store
 from retrieval.workflows.fitting import path_text
 from retrieval.workflows.proof import Proof, prove
@@ -58,7 +65,7 @@ class ProvenRun:
         kept = load_vectors(path, labelled, card.fingerprint) if self.resume else None
         if kept is not None:
             return kept
-        made = self._embed(encoder, card, labelled, "Embedding with the start encoder")
+        made = self.embed(runtime_of(encoder, card, self.settings), card, labelled, "Embedding with the start encoder")
         if made.failures:
             self.hooks.say(f"{len(made.failures)} of {len(labelled)} images cannot be read and are left out.")
         save_vectors(path, made, card.fingerprint)
@@ -66,7 +73,8 @@ class ProvenRun:
 
     def after(self, encoder: Encoder, card: ModelCard, labelled: Labelled) -> Vectors:
         """[N, D] embeddings of the same images by the trained encoder. Raises BadValue where one cannot be read."""
-        made = self._embed(encoder, card, labelled, "Embedding with the trained encoder")
+        runtime = runtime_of(encoder, card, self.settings)
+        made = self.embed(runtime, card, labelled, "Embedding with the trained encoder")
         if len(made.labelled) != len(labelled):
             raise BadValue("Images of the dataset changed or vanished during the training.", "Train again.")
         return made.vectors
@@ -153,10 +161,11 @@ class ProvenRun:
     def _pictures(self, paths: list[bytes]) -> dict[bytes, bytes]:
         return small_pictures(paths, self.settings, self.workers)
 
-    def _embed(self, encoder: Encoder, card: ModelCard, labelled: Labelled, what: str) -> EmbeddedSet:
+    def embed(self, encoder: Embeds, card: ModelCard, labelled: Labelled, what: str) -> EmbeddedSet:
+        """What an encoder gives for the files of some images; ``what`` is the word for the progress."""
         return embed_labelled(
             labelled,
-            runtime_of(encoder, card, self.settings),
+            encoder,
             card.preprocessing,
             self.settings,
             workers=self.workers,
