@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.evaluation import diagnosis_labels as labels
 from retrieval.evaluation import diagnosis_parts as parts
+from retrieval.evaluation import diagnosis_plots as plots
 from retrieval.evaluation.diagnosis import Diagnosis
 from retrieval.evaluation.diagnosis_alarms import read_alarms
 from retrieval.evaluation.diagnosis_figures import measured
 from retrieval.evaluation.markup import tag
 from retrieval.evaluation.pictures import Picture
 from retrieval.evaluation.report import page
-from retrieval.evaluation.report_parts import facts
+from retrieval.evaluation.report_parts import facts, notes
 
 _STYLE = Path(__file__).with_name("diagnosis.css")
 
@@ -90,18 +92,18 @@ def render(found: DiagnosisPage) -> str:
     names = [one.name for one in found.models]
     both = [(one.name, one.found) for one in found.models]
     content = parts.head(found.dataset, names, read_alarms(after), measured(after, before))
-    content += parts.notes(found.notes)
+    content += notes(found.notes)
     content += parts.alarms([(name, read_alarms(one)) for name, one in both])
     content += parts.figures(names, measured(after, before))
     maps = []
     for one in found.models:
         if one.flat is not None:
-            drawn = parts.flat_map(one.flat.rows, one.flat.places, one.found, found.picture, found.thumbs)
+            drawn = plots.flat_map(one.flat.rows, one.flat.places, one.found, found.picture, found.thumbs)
             maps.append((one.name, drawn, one.flat.kept))
-    content += parts.maps(maps, found.after.flat.method if found.after.flat else "", after.numbers is not None)
-    content += parts.shape(both)
-    content += parts.invariance(both, found.looks)
-    content += parts.granularity(both, found.class_names, found.picture)
-    content += parts.hubs(both, found.picture)
+    content += plots.maps(maps, found.after.flat.method if found.after.flat else "", after.numbers is not None)
+    content += plots.shape(both)
+    content += plots.invariance(both, found.looks)
+    content += labels.granularity(both, found.class_names, found.picture)
+    content += plots.hubs(both, found.picture)
     content += facts(found.facts, ())
     return page(f"Diagnosis of {found.dataset}", tag("div", content, class_="diagnosis"), _STYLE.read_text("utf-8"))

@@ -53,6 +53,18 @@ def points_range(interval: Interval) -> str:
     return f"{points(interval.low)} to {points(interval.high)}"
 
 
+def number(value: float) -> str:
+    """A number with three digits or so and a true minus: ``"−1.79"``, ``"0.082"``, ``"268"``."""
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """``number`` with its sign: ``"+0.082"``."""
+    return f"{'+' if value >= 0 else ''}{number(value)}"
+
+
 def definitions(rows: Mapping[str, str]) -> str:
     """A list of terms and what they are; both are plain text."""
     pairs = "".join(tag("div", tag("dt", text(term)) + tag("dd", text(value))) for term, value in rows.items())

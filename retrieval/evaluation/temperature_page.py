@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retrieval.evaluation.blocks import chart_cards, folded, section, table
-from retrieval.evaluation.markup import percent, percent_range, points, points_range, tag, text
+from retrieval.evaluation.markup import number, percent, percent_range, points, points_range, tag, text
 from retrieval.evaluation.report import page
 from retrieval.evaluation.report_parts import facts
 from retrieval.evaluation.svg import COLOURS, Chart, Series
@@ -72,10 +72,10 @@ def _figures(found: TemperaturePage) -> str:
             percent(one.precision.mean),
             "–" if one.temperature == best else f"{points(one.behind.mean)} ({points_range(one.behind)})",
             percent(one.recall.mean),
-            _number(one.uniformity),
-            _number(one.tolerance),
-            _number(one.effective_start),
-            _number(one.effective),
+            number(one.uniformity),
+            number(one.tolerance),
+            number(one.effective_start),
+            number(one.effective),
         )
         for one in found.found
     ]
@@ -85,7 +85,7 @@ def _figures(found: TemperaturePage) -> str:
     seeds = [
         (
             f"{one.temperature:g}", f"{each.seed}", percent(float(np.nanmean(each.precision))),
-            percent(float(np.nanmean(each.recall))), _number(each.uniformity), _number(each.tolerance),
+            percent(float(np.nanmean(each.recall))), number(each.uniformity), number(each.tolerance),
         )
         for one in found.found
         for each in one.trials
@@ -180,8 +180,3 @@ def _some(taus: Sequence[float]) -> list[float]:
     if len(taus) <= COLOURS:
         return list(taus)
     return [taus[round(place)] for place in np.linspace(0, len(taus) - 1, COLOURS)]
-
-
-def _number(value: float) -> str:
-    size = abs(value)
-    return f"{value:,.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}".replace("-", "−")

@@ -52,7 +52,8 @@ def tsne(rows: NDArray[np.float32], *, perplexity: float = PERPLEXITY, iteration
     wide = rows.astype(np.float64)
     closeness = joint_closeness(squared_distances(wide), min(perplexity, max(1.0, (len(wide) - 1) / 3)))
     places, speed, gains = _principal(wide), np.zeros((len(wide), 2)), np.ones((len(wide), 2))
-    rate = max(50.0, len(wide) / EXAGGERATION)
+    # Belkina et al., Nature Communications 10, 2019: of a larger one hundreds of rows fling some far away for good.
+    rate = len(wide) / EXAGGERATION
     for step in range(iterations):
         early = step < EXAGGERATED
         gradient, _ = gradient_and_divergence(places, closeness * (EXAGGERATION if early else 1.0))

@@ -12,8 +12,8 @@ from PIL import Image
 from retrieval.core.text import shown
 from retrieval.core.types import Pixels
 from retrieval.evaluation.diagnosis import Diagnosis
+from retrieval.evaluation.diagnosis_labels import PARTED_SHOWN, PICTURES
 from retrieval.evaluation.diagnosis_page import Diagnosed, DiagnosisPage, Flat, render
-from retrieval.evaluation.diagnosis_parts import PARTED_SHOWN, PICTURES
 from retrieval.evaluation.looks import LOOKS
 from retrieval.evaluation.neighbourhood import NEIGHBOURS, kept_neighbours, neighbours
 from retrieval.evaluation.picture_map import SIDE, layout, shown_pictures

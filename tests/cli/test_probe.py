@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.workflows.test_probing import _short, make  # noqa: F401
+from tests.workflows.test_probing import _short, kept, make  # noqa: F401
 
 from .conftest import Command
 

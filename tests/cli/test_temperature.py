@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
+from retrieval.workflows.embedding_sets import EmbeddedSet
 from tests.workflows.test_probing import make
-from tests.workflows.test_temperature_study import _short  # noqa: F401
+from tests.workflows.test_temperature_study import _short, kept  # noqa: F401
 
 from .conftest import Command
 
 
-def test_the_table_and_the_json_say_the_same(retrieval: Command, tiny_model: Path, tmp_path: Path) -> None:
+def test_the_table_and_the_json_say_the_same(
+    retrieval: Command,
+    tiny_model: Path,
+    tmp_path: Path,
+    kept: dict[str, EmbeddedSet],  # noqa: F811
+) -> None:
     folder = make(tmp_path / "data", 12, 6)
     arguments = ("temperature", folder, "--model", tiny_model, "--workers", "1", "--values", "0.05, 0.5")
     people, script = retrieval(*arguments), retrieval(*arguments, "--json")

@@ -80,6 +80,15 @@ def test_groups_stay_groups_and_the_map_is_the_same_every_time():
     assert one.divergence < 0.5 * gradient_and_divergence(random, closeness)[1]
 
 
+def test_descent_ends_where_nothing_pulls_any_more():
+    """With too large a rate single rows are flung away, and the rest trembles for ever."""
+    vectors, _ = groups(8, 10, spread=0.3)
+    closeness = joint_closeness(squared_distances(vectors.astype(np.float64)), 79 / 3)
+    gradient, divergence = gradient_and_divergence(tsne(vectors).places, closeness)
+    assert np.abs(gradient).max() < 1e-8
+    assert divergence == pytest.approx(tsne(vectors).divergence)
+
+
 def test_rows_that_are_equal_and_rows_that_are_few():
     assert np.isfinite(tsne(np.ones((6, 4), np.float32), iterations=50).places).all()
     assert tsne(np.eye(3, dtype=np.float32), iterations=20).places.shape == (3, 2)

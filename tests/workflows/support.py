@@ -8,8 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from retrieval.workflows.embedded_dataset import Embedding
+from retrieval.workflows.embedding_sets import EmbeddedSet
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.indexing import IndexReport, index_paths
 from retrieval.workflows.live_index import LiveIndex
@@ -114,6 +117,23 @@ def copy_gallery(source: Path, target: Path) -> Path:
     """An own copy of a gallery that nobody has open."""
     shutil.copytree(source, target)
     return target
+
+
+def keep_embeddings(patch: pytest.MonkeyPatch) -> dict[str, EmbeddedSet]:
+    """Let each dataset be embedded once, and give what was made by the datasets' names.
+
+    How images share a batch changes the last digits of their embeddings, and these may change an order.
+    """
+    made: dict[str, EmbeddedSet] = {}
+    embed = Embedding.dataset
+
+    def once(self, name, encoder, card, *, on_disk=False):  # type: ignore[no-untyped-def]
+        if name not in made:
+            made[name] = embed(self, name, encoder, card, on_disk=on_disk)
+        return made[name]
+
+    patch.setattr(Embedding, "dataset", once)
+    return made
 
 
 def environment(**more: str) -> dict[str, str]:

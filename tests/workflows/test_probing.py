@@ -13,13 +13,17 @@ from retrieval.core.settings import load_settings
 from retrieval.evaluation.knn import knn_accuracy
 from retrieval.evaluation.linear_probe import linear_probe
 from retrieval.evaluation.vectors import LabelledVectors
-from retrieval.models.folder import load_encoder
-from retrieval.workflows.embedding_sets import embed_labelled, runtime_of
+from retrieval.workflows.embedding_sets import EmbeddedSet
 from retrieval.workflows.evaluating import EvaluateRequest, evaluate, split_store
-from retrieval.workflows.labelled_sets import open_dataset
 from retrieval.workflows.probing import Hooks, ProbeRequest, probe
 
-from .support import index
+from .support import index, keep_embeddings
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, EmbeddedSet]:
+    """Embeddings by dataset, made once."""
+    return keep_embeddings(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -57,16 +61,15 @@ def request(dataset: Path | str, model: Path, **changes: object) -> ProbeRequest
     return ProbeRequest(str(dataset), str(model), workers=1, **changes)  # type: ignore[arg-type]
 
 
-def test_a_named_test_part_is_measured_and_a_named_validation_part_left_alone(parts: Path, tiny_model: Path) -> None:
+def test_a_named_test_part_is_measured_and_a_named_validation_part_left_alone(
+    parts: Path, tiny_model: Path, kept: dict[str, EmbeddedSet]
+) -> None:
     report = probe(request(parts, tiny_model))
     assert (report.kind, report.train, report.test, report.classes) == ("given", 32, 16, 4)
-    encoder, card = load_encoder(tiny_model)
-    labelled = open_dataset(str(parts))
-    data = embed_labelled(labelled, runtime_of(encoder, card, load_settings()), card.preprocessing, load_settings())
-    rows = {
-        part: [i for i, image in enumerate(data.labelled.images) if image.part == part] for part in ("train", "test")
-    }
-    train, test = (LabelledVectors(data.vectors[rows[p]], labelled.numbers[rows[p]]) for p in ("train", "test"))
+    data = kept[str(parts)]
+    images, numbers = data.labelled.images, data.labelled.numbers
+    rows = {part: [i for i, image in enumerate(images) if image.part == part] for part in ("train", "test")}
+    train, test = (LabelledVectors(data.vectors[rows[p]], numbers[rows[p]]) for p in ("train", "test"))
     for k in (1, 5, 20):
         assert report.knn[k].accuracy == knn_accuracy(train, test, k=k).accuracy
     # A tenth of 32 labels is less than one of each of the four; 1 % would be the same draw again.

@@ -13,7 +13,7 @@ from retrieval.workflows.evaluating import split_store
 from retrieval.workflows.labelled_sets import open_dataset
 from retrieval.workflows.temperature_study import Hooks, TemperatureReport, TemperatureRequest, study_temperature
 
-from .support import index
+from .support import index, keep_embeddings
 from .test_probing import make
 
 
@@ -31,17 +31,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, EmbeddedSet]:
-    """Embeddings by dataset: made once, since how images share a batch changes their last digits."""
-    made: dict[str, EmbeddedSet] = {}
-    embed = module.Embedding.dataset
-
-    def once(self, name, encoder, card, *, on_disk=False):  # type: ignore[no-untyped-def]
-        if name not in made:
-            made[name] = embed(self, name, encoder, card, on_disk=on_disk)
-        return made[name]
-
-    monkeypatch.setattr(module.Embedding, "dataset", once)
-    return made
+    """Embeddings by dataset, made once."""
+    return keep_embeddings(monkeypatch)
 
 
 def run(dataset: Path | str, model: Path | None, hooks: Hooks | None = None, **options: object) -> TemperatureReport:
