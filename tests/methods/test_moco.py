@@ -152,6 +152,19 @@ def test_queries_and_keys_do_not_share_batch_norm_statistics() -> None:
     assert float(parts.logs["positive"]) < 1 - 1e-5
 
 
+def test_every_key_comes_back_to_its_image() -> None:
+    """The keys' batch in the drawn order, part by part, and each key put where its image stands."""
+    method, twin = moco(batch_norm=True), moco(batch_norm=True)
+    given = batches()[0]
+    order = torch.randperm(BATCH, generator=method.draws()).tolist()
+    method.training_step(given)
+    method.after_step()
+    for part in (order[: BATCH // 2], order[BATCH // 2 :]):
+        keys = keys_of(twin, given.others[0][part])
+        for place, key in zip(part, keys, strict=True):
+            torch.testing.assert_close(method.queue.rows[place], key)
+
+
 def test_frozen_batch_norm_needs_no_parts() -> None:
     given = batches()[0]
     same = given._replace(others=(given.inputs,))
