@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from retrieval.core.types import Ids, Matches, Vectors
 
 
@@ -63,3 +66,18 @@ class VectorIndex(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write the files from which the engine's ``load`` makes the same index again."""
+
+
+class NearestRow(Protocol):
+    """A search for the one nearest row, as k-means asks for it."""
+
+    def __call__(self, queries: Vectors, base: Vectors) -> NDArray[np.int64]:
+        """For each query the place of the row of ``base`` with the greatest dot product.
+
+        Args:
+            queries: [Q, D] float32.
+            base: [N, D] float32.
+
+        Returns:
+            [Q] int64 places, 0 to N - 1.
+        """

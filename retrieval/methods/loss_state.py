@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from retrieval.functional.gather import gather
+from retrieval.functional.latest import latest
 from retrieval.losses import LossSpec, StateSpec, updated_bank, updated_centres
 
 RULES = ("centres", "bank", "log_z")
@@ -62,8 +63,8 @@ class LossState(nn.Module):
             centres.copy_(updated_centres(centres, embeddings, labels, centre_rate, _summed))
         if "bank" in states:
             everyone, their_ids = gather(embeddings), gather(ids)
-            latest = _latest(their_ids)
-            states["bank"].copy_(updated_bank(states["bank"], their_ids[latest], everyone[latest]))
+            places = latest(their_ids)
+            states["bank"].copy_(updated_bank(states["bank"], their_ids[places], everyone[places]))
 
 
 def _several() -> bool:
@@ -76,11 +77,3 @@ def _summed(values: Tensor) -> Tensor:
         values = values.clone()
         distributed.all_reduce(values)
     return values
-
-
-def _latest(ids: Tensor) -> Tensor:
-    """Places at which each id stands for the last time: a batch may show an image twice, a bank keeps one row of it."""
-    order = torch.argsort(ids, stable=True)
-    last = torch.ones_like(order, dtype=torch.bool)
-    last[:-1] = ids[order][:-1] != ids[order][1:]
-    return order[last]

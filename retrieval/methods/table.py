@@ -3,6 +3,8 @@
 from retrieval.methods.autoencoder import Autoencoder
 from retrieval.methods.barlow_twins import BarlowTwins
 from retrieval.methods.byol import BYOL
+from retrieval.methods.deepcluster import DeepCluster
+from retrieval.methods.dino import DINO
 from retrieval.methods.distillation import Distillation
 from retrieval.methods.feature_distillation import FeatureDistillation
 from retrieval.methods.fine_tuning import FineTuning
@@ -10,6 +12,7 @@ from retrieval.methods.moco import MoCo
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.simsiam import SimSiam
 from retrieval.methods.spec import MethodSpec
+from retrieval.methods.swav import SwAV
 from retrieval.methods.vicreg import VICReg
 from retrieval.methods.w_mse import WMSE
 
@@ -79,5 +82,23 @@ METHODS: dict[str, MethodSpec] = {
         summary="a smaller encoder lays out images as a frozen one does",
         paper="Romero et al. 2015; Tung and Mori 2019",
         looks="simclr",
+    ),
+    "swav": MethodSpec(
+        SwAV,
+        summary="each view predicts which prototypes the other one is assigned to, all used equally",
+        paper="Caron et al. 2020",
+        looks="swav-multi-crop",
+    ),
+    "deepcluster": MethodSpec(
+        DeepCluster,
+        summary="clusters of all images, found anew each epoch, are the classes of the next",
+        paper="Caron et al. 2018 and 2020",
+        looks="swav-multi-crop",
+    ),
+    "dino": MethodSpec(
+        DINO,
+        summary="a student predicts its own slow average, which is centred and sharpened",
+        paper="Caron et al. 2021",
+        looks="dino-multi-crop",
     ),
 }

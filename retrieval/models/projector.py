@@ -48,6 +48,7 @@ def mlp(
     last_norm: bool = False,
     last_affine: bool = True,
     last_bias: bool = True,
+    gelu: bool = False,
     seed: int = 0,
 ) -> nn.Sequential:
     """A multi-layer perceptron with ReLU between its layers: [B, widths[0]] → [B, widths[-1]].
@@ -58,6 +59,7 @@ def mlp(
         last_norm: batch-norm after the last layer too.
         last_affine: whether that one has a scale and a shift.
         last_bias: whether the last layer has a bias; never with ``last_norm``.
+        gelu: GELU in place of ReLU.
         seed: of the initialisation; the global random state is neither used nor changed.
 
     Raises:
@@ -70,7 +72,7 @@ def mlp(
         for before, after in pairwise(widths[:-1]):
             layers.append(nn.Linear(before, after, bias=not batch_norm))
             layers += [GatheredBatchNorm(after)] if batch_norm else []
-            layers.append(nn.ReLU(inplace=True))
+            layers.append(nn.GELU() if gelu else nn.ReLU(inplace=True))
         layers.append(nn.Linear(widths[-2], widths[-1], bias=last_bias and not last_norm))
         if last_norm:
             layers.append(GatheredBatchNorm(widths[-1], affine=last_affine))

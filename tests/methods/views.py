@@ -27,6 +27,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "moco": {"hidden": 12, "dimension": 6, "queue": 40, "splits": 2},
     "autoencoder": {"side": 8, "width": 16},
     "w_mse": {"hidden": 12, "dimension": 4, "slice_size": 8},
+    "swav": {"hidden": 12, "dimension": 6, "prototypes": 10, "queue": 24, "queue_epoch": 0},
+    "deepcluster": {"hidden": 12, "dimension": 6, "clusters": 8, "heads": 3},
+    "dino": {"hidden": 12, "bottleneck": 6, "prototypes": 10, "momentum": 0.9, "warmup_epochs": 2},
 }
 """Options that make a method small enough for tests; others keep their defaults."""
 

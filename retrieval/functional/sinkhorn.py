@@ -1,0 +1,40 @@
+"""Sinkhorn-Knopp: soft assignments of rows to prototypes that use all prototypes equally.
+
+Cuturi, "Sinkhorn Distances: Lightspeed Computation of Optimal Transport", NeurIPS 2013, algorithm 1
+(https://arxiv.org/abs/1306.0895), as Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster
+Assignments" (SwAV), NeurIPS 2020, equations 3 to 5 and appendix A (https://arxiv.org/abs/2006.09882) use it.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from retrieval.functional.distances import widened
+
+
+@torch.no_grad()
+def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
+    """Codes: exp(scores / epsilon), scaled in turns until prototypes have B / K rows each and rows sum to 1.
+
+    In float32 at least whatever the autocast state, and in logarithms: exp(1 / 0.05) is half a billion, and a prototype
+    that is far from all rows would be 0 / 0.
+
+    Args:
+        scores: [B, K] similarities of all processes' rows to the prototypes.
+        epsilon: weight of the entropy, > 0; the smaller, the harder the assignments.
+        iterations: >= 1; the last thing that each does is the rows, so that they sum to 1 exactly.
+
+    Returns:
+        [B, K], each row >= 0 with sum 1, without gradient.
+
+    Raises:
+        ValueError: epsilon or iterations out of range.
+    """
+    if epsilon <= 0 or iterations < 1:
+        raise ValueError(f"Sinkhorn needs epsilon above 0 and an iteration, not {epsilon} and {iterations}.")
+    logarithms = widened(scores) / epsilon
+    for _ in range(iterations):
+        logarithms = logarithms - logarithms.logsumexp(dim=0, keepdim=True) - math.log(scores.shape[1])
+        logarithms = logarithms - logarithms.logsumexp(dim=1, keepdim=True)
+    return logarithms.exp()
