@@ -34,6 +34,9 @@ _LOOP = LoopConfig(
 _SGD = replace(_LOOP, optimiser="sgd", learning_rate=0.06, weight_decay=5e-4)
 """What lightly's runs have in common."""
 
+_ADAM = replace(_LOOP, weight_decay=1e-6)
+"""W-MSE's section 4 on CIFAR-10, and lightly's for SwAV."""
+
 
 def _recipe(method: str, loop: LoopConfig, name: str = "", summary: str = "", **options: Any) -> ViewRecipe:
     cost = "every image decoded once, then twice or more through the encoder in every epoch: hours; a GPU helps"
@@ -60,16 +63,19 @@ _PRETRAIN = (
         "SimCLR with three layers in the projector: the first stage of SimCLRv2, for `retrieval finetune`",
         layers=3,
     ),
-    # The twin of a run of thousands of steps, not of hundreds of thousands: 0.99 as in the paper's short runs.
+    # The twin of a run of thousands of steps, not of hundreds of thousands: 0.99, as in lightly's runs.
     _recipe("byol", _SGD, momentum=0.99),
     _recipe("simsiam", _SGD),
     _recipe("barlow_twins", _SGD),
     _recipe("vicreg", _SGD),
-    # Section 4: Adam at 1e-3 with a weight decay of 1e-6 on CIFAR-10.
-    _recipe("w_mse", replace(_LOOP, weight_decay=1e-6)),
-    _recipe("w_mse", replace(_LOOP, weight_decay=1e-6), "w_mse_4", "W-MSE with four views of every image", views=4),
+    _recipe("w_mse", _ADAM),
+    _recipe("w_mse", _ADAM, "w_mse_4", "W-MSE with four views of every image", views=4),
     # A queue of a few thousand images, and a twin of thousands of steps, as in lightly's runs.
     _recipe("moco", _SGD, queue=4096, momentum=0.99),
+    # As many prototypes and clusters as are for thousands of images, not for ImageNet's million.
+    _recipe("swav", _ADAM, prototypes=512),
+    _recipe("deepcluster", _ADAM, clusters=256),
+    _recipe("dino", _SGD, prototypes=2048, layers=2, momentum=0.99, warmup_epochs=10),
     _recipe("autoencoder", _LOOP),
 )
 # SimCLRv2, section 3: of the augmentations only crop and flip remain. Batch-norm keeps its statistics: those of a few
