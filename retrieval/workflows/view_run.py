@@ -167,7 +167,7 @@ class ViewRun:
         loop = in_precision(recipe.loop, self.settings)
         try:
             fitted = fit_part(
-                f"Without labels: {recipe.name}",
+                f"Without labels ({recipe.name})",
                 method,
                 source,
                 loop,

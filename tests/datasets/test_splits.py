@@ -399,7 +399,7 @@ def test_auto_takes_what_was_stored_first(tmp_path: Path) -> None:
 
 
 def test_odd_labels_and_paths_are_stored(tmp_path: Path) -> None:
-    odd = [os.fsdecode(b"caf\xe9"), "a\nb", " a", "a", "🌵", "\ud800", "", "\0"]
+    odd = [os.fsdecode(b"caf\xe9"), "a\nb", " a", "a", "🌵", "\ud800", "  ", "\0"]
     images = [
         replace(i, path=b"/nowhere/\xff\n%d.jpg" % n, digest=None) for n, i in enumerate(labelled(odd * 2).images)
     ]
