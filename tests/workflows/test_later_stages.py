@@ -12,9 +12,11 @@ from safetensors.torch import load_file
 
 from retrieval.core.errors import BadValue, Interrupted, NoSuchPath
 from retrieval.core.labelled import Split
+from retrieval.core.types import Ids
 from retrieval.datasets.folder import from_folder
+from retrieval.datasets.view_sources import ViewSource
 from retrieval.models.folder import load_encoder, verify_folder
-from retrieval.workflows.classifying import classifier_of
+from retrieval.workflows.classifying import WithLabels, classifier_of
 from retrieval.workflows.distilling import DistilRequest, distil
 from retrieval.workflows.finetuning import FinetuneRequest, chosen_labels, finetune
 from retrieval.workflows.gate import evidence_against
@@ -265,6 +267,25 @@ def test_images_that_prove_and_were_seen_are_counted(
     report = distil(distilling(tuned[0], other_model, dataset, tmp_path / "run", labels=dataset))
     assert isinstance(report, TrainReport)
     assert report.metrics["seen_without_labels"] == report.parts["test"]
+
+
+def test_only_labels_of_the_training_part_are_learned(
+    tuned: tuple[Path, TrainReport], dataset: Path, other_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The class folders of the unlabelled images are no labels, least of all those of images that prove."""
+    given: list[Ids] = []
+
+    class Recorded(WithLabels):
+        def __init__(self, source: ViewSource, numbers: Ids) -> None:
+            given.append(numbers)
+            super().__init__(source, numbers)
+
+    monkeypatch.setattr("retrieval.workflows.distilling.WithLabels", Recorded)
+    report = distil(distilling(tuned[0], other_model, dataset, tmp_path / "run", labels=dataset))
+    assert isinstance(report, TrainReport)
+    (numbers,) = given
+    assert (len(numbers), int((numbers >= 0).sum())) == (24, report.parts["train"])
+    assert (numbers[: report.parts["train"]] >= 0).all()
 
 
 def test_distillation_goes_on_where_it_was_stopped(
