@@ -11,6 +11,7 @@ from retrieval.cli import (
     gallery,
     index,
     labels,
+    later_stages,
     models,
     pretrain,
     probe,
@@ -43,6 +44,8 @@ app.command("models")(models.models)
 app.add_typer(models.model, name="model")
 app.command("train")(train.train)
 app.command("pretrain")(pretrain.pretrain)
+app.command("finetune")(later_stages.finetune)
+app.command("distil")(later_stages.distil)
 app.command("evaluate")(evaluate.evaluate)
 app.command("probe")(probe.probe)
 app.command("diagnose")(diagnose.diagnose)

@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     from retrieval.workflows.pretraining import PretrainReport
 
 
+ImagesArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FOLDER|CSV|gallery",
+        help="A folder (recursively), a CSV with a column path, or the word gallery: all its images.",
+    ),
+]
+
+
 def pretrain(
-    images: Annotated[
-        str,
-        typer.Argument(
-            metavar="FOLDER|CSV|gallery",
-            help="A folder (recursively), a CSV with a column path, or the word gallery: all its images.",
-        ),
-    ],
+    images: ImagesArgument,
     method: Annotated[
         str | None,
         typer.Option("--method", metavar="NAME", help="How it learns: `retrieval recipes` lists the methods."),
@@ -80,10 +83,11 @@ def pretrain(
     if as_json:
         print_json(report.to_dict())
     else:
-        _print(report)
+        print_pretraining(report)
 
 
-def _print(report: "PretrainReport") -> None:
+def print_pretraining(report: "PretrainReport") -> None:
+    """What a run without labels has changed, and where its report is."""
     from retrieval.workflows.pretrain_report import diagnostic_rows
 
     rows = table("without labels", ">before", ">after")

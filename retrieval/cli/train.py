@@ -27,6 +27,14 @@ DatasetArgument = Annotated[
     ),
 ]
 
+SplitOption = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        metavar="KIND",
+        help="How images are set aside: class-disjoint, grouped, given, or auto.",
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
@@ -49,14 +57,7 @@ def train(
     out: OutOption = None,
     epochs: EpochsOption = None,
     seed: SeedOption = None,
-    split: Annotated[
-        str,
-        typer.Option(
-            "--split",
-            metavar="KIND",
-            help="How images are set aside: class-disjoint, grouped, given, or auto.",
-        ),
-    ] = "auto",
+    split: SplitOption = "auto",
     resume: ResumeOption = False,
     workers: WorkersOption = None,
     gallery: GalleryOption = None,

@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retrieval.core.errors import ModelDamaged, NoSuchPath
+from retrieval.core.preprocessing import Preprocessing
 from retrieval.models.card import ModelCard
 from retrieval.models.folder import is_encoder_folder, load_encoder
 from retrieval.models.hub import Announce
@@ -25,14 +26,20 @@ Recall@1 leave-one-out on samples of grocery test and caltech101 at 128 pixels, 
 
 UNTRAINED_SIZE = 128
 
+_OWN_WAY = ("input_size", "interpolation", "fit", "crop", "mean", "std")
 
-def resolve_model(name: str, *, announce: Announce | None = None) -> "tuple[Encoder, ModelCard]":
+
+def resolve_model(
+    name: str, *, announce: Announce | None = None, like: Preprocessing | None = None
+) -> "tuple[Encoder, ModelCard]":
     """The encoder that a user named.
 
     Args:
         name: an encoder folder; ``"untrained"`` (a seeded encoder without any weights from elsewhere);
             ``"untrained:BACKBONE"``; or a backbone of timm's, whose pretrained weights come from the model hub.
         announce: called with one line before a download.
+        like: how pictures are made for an encoder that is built anew; None: as timm says. An encoder folder keeps its
+            own way.
 
     Raises:
         NoSuchPath: it looks like a path and there is nothing.
@@ -42,14 +49,16 @@ def resolve_model(name: str, *, announce: Announce | None = None) -> "tuple[Enco
     """
     from retrieval.models.create import create_encoder
 
+    wanted: dict[str, Any] = {} if like is None else {key: getattr(like, key) for key in _OWN_WAY}
     if name == UNTRAINED:
-        return create_encoder(backbone=UNTRAINED_BACKBONE, input_size=UNTRAINED_SIZE, name=UNTRAINED)
+        options = {"input_size": UNTRAINED_SIZE} | wanted
+        return create_encoder(backbone=UNTRAINED_BACKBONE, name=UNTRAINED, **options)
     if name.startswith(f"{UNTRAINED}:"):
-        return create_encoder(backbone=name.partition(":")[2])
+        return create_encoder(backbone=name.partition(":")[2], **wanted)
     path = Path(name).expanduser()
     if _is_path(name, path):
         return _load(path)
-    return create_encoder(backbone=name, pretrained=True, announce=announce)
+    return create_encoder(backbone=name, pretrained=True, announce=announce, **wanted)
 
 
 def _is_path(name: str, path: Path) -> bool:

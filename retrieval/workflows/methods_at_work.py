@@ -1,5 +1,7 @@
 """A method of the table, built for an encoder, and what it has beside the encoder, kept for later stages."""
 
+from typing import Any
+
 import numpy as np
 from safetensors.torch import save
 
@@ -11,18 +13,19 @@ from retrieval.workflows.hard_mining import build_index
 from retrieval.workflows.recipes import ViewRecipe
 
 
-def build_method(recipe: ViewRecipe, encoder: Encoder, examples: int) -> SelfSupervised:
+def build_method(recipe: ViewRecipe, encoder: Encoder, examples: int, **more: Any) -> SelfSupervised:
     """The method of a recipe.
 
     Args:
         recipe: with the method and its options.
         encoder: what it trains.
         examples: images of the dataset.
+        more: what else a method is handed (see ``methods.spec.HANDED``): ``classes``, ``teacher`` and the like.
 
     Raises:
         BadValue: the method cannot take these options, or so few images.
     """
-    handed = {"examples": examples, "nearest": nearest_rows}
+    handed = {"examples": examples, "nearest": nearest_rows, **more}
     given = {name: value for name, value in handed.items() if recipe.spec.needs(name)}
     try:
         return recipe.spec.make(encoder, **recipe.options, **given, seed=recipe.loop.seed)

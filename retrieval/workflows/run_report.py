@@ -16,7 +16,7 @@ from retrieval.images.jobs import MakeView
 from retrieval.images.pool import DecodePool
 from retrieval.training.loop import Fitted
 from retrieval.workflows.proof import Proof
-from retrieval.workflows.recipes import Recipe
+from retrieval.workflows.recipes import Recipe, ViewRecipe
 from retrieval.workflows.run_folder import RunFolder
 
 ROWS = 6
@@ -30,11 +30,12 @@ Pictures = Callable[[list[bytes]], dict[bytes, bytes]]
 def write_run_report(
     run: RunFolder,
     said: Mapping[str, Any],
-    recipe: Recipe,
+    recipe: Recipe | ViewRecipe,
     labelled: Labelled,
     proof: Proof,
     fitted: Sequence[tuple[str, Fitted]],
     pictures: Pictures,
+    facts: Mapping[str, str],
 ) -> None:
     """Write ``report.html``.
 
@@ -46,12 +47,13 @@ def write_run_report(
         proof: start against result.
         fitted: title and course of each part of the training.
         pictures: gives the pictures of the rows.
+        facts: further lines: term and value.
     """
     calibration = proof.confirmed
     report = Report(
         title=f"{recipe.name} on {shown(said['dataset'])}",
         subtitle=recipe.summary,
-        facts=_facts(said, proof),
+        facts=_facts(said, proof) | dict(facts),
         notes=_notes(said),
         comparison=proof.comparison,
         class_names=[shown(name) for name in labelled.classes],

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from retrieval.core.errors import ModelDamaged, ModelUnavailable, ModelUnsafe, NoSuchPath
+from retrieval.core.preprocessing import Preprocessing
 from retrieval.models.folder import read_card
 from retrieval.models.resolve import UNTRAINED_BACKBONE, resolve_model
 
@@ -29,6 +30,13 @@ def test_untrained_with_a_backbone() -> None:
     assert (card.backbone, card.trained, encoder.dimension) == ("test_resnet", False, 96)
     with pytest.raises(ModelUnavailable, match="resnet18"):
         resolve_model("untrained:resnet19")
+
+
+def test_what_is_built_anew_may_see_the_pictures_of_another(saved: Path) -> None:
+    like = Preprocessing(input_size=48, crop=0.9, fit="stretch", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    assert resolve_model("untrained:test_resnet", like=like)[1].preprocessing == like
+    assert resolve_model("untrained", like=like)[1].preprocessing == like
+    assert resolve_model(str(saved), like=like)[1] == read_card(saved)
 
 
 def test_folders_whose_names_mean_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from retrieval.workflows.recipes import (
     PRETRAIN_RECIPES,
     RECIPES,
     ViewRecipe,
-    load_distil_recipe,
+    load_distil_recipes,
     load_finetune_recipe,
     load_pretrain_recipe,
     parse_settings,
@@ -50,7 +50,16 @@ def test_later_stages_are_no_way_to_begin() -> None:
         assert f"retrieval {command}" in caught.value.hint
     with pytest.raises(BadValue, match="average"):
         load_finetune_recipe(settings={"average": "0.9"})
-    assert load_distil_recipe("distillation", {"distillation.alpha": "1"}).options == {"alpha": 1.0}
+
+
+def test_a_key_that_both_parts_of_distillation_have_changes_both() -> None:
+    features, answers = load_distil_recipes({"epochs": "3", "distillation.alpha": "1"}, with_labels=True)
+    assert answers is not None
+    assert (features.loop.epochs, answers.loop.epochs, answers.options) == (3, 3, {"alpha": 1.0})
+    assert load_distil_recipes()[1] is None
+    with pytest.raises(BadValue) as caught:
+        load_distil_recipes({"distillation.alpha": "1"})
+    assert "feature_distillation" in caught.value.hint
 
 
 @every

@@ -15,12 +15,17 @@ import torch
 from safetensors.torch import load_file
 
 from retrieval.core.errors import BadValue, DiskFull, Interrupted, NoSuchPath
+from retrieval.core.settings import load_settings
+from retrieval.datasets.folder import pictures_in_folder
 from retrieval.methods.table import METHODS
 from retrieval.models.folder import load_encoder, verify_folder
 from retrieval.models.projector import mlp
+from retrieval.workflows.embedding_sets import embed_labelled, runtime_of
 from retrieval.workflows.gate import evidence_against
 from retrieval.workflows.indexing import index_paths
+from retrieval.workflows.label_free import TwoLooks
 from retrieval.workflows.methods_at_work import nearest_rows
+from retrieval.workflows.prepared_pictures import prepared_pictures
 from retrieval.workflows.pretraining import PretrainReport, PretrainRequest, TrainingHooks, pretrain
 from retrieval.workflows.recipes import PRETRAIN_RECIPES, ViewRecipe, load_pretrain_recipe
 from retrieval.workflows.run_folder import RunFolder
@@ -121,6 +126,25 @@ def test_the_metrics_are_those_of_the_encoder_in_the_folder(
         change, expected = found.comparison.changes[name], trained[1].metrics["labelled"]["comparison"][name]
         assert change.after.mean == pytest.approx(expected["after"]["mean"])
         assert change.before.mean == pytest.approx(expected["before"]["mean"])
+
+
+def test_the_diagnostics_are_those_of_the_encoder_in_the_folder(
+    trained: tuple[Path, PretrainReport], photos: Path
+) -> None:
+    """Alignment by a slow loop over pairs of views; rank and spread from the embeddings."""
+    encoder, card = load_encoder(trained[0] / "encoder")
+    pictures, settings = pictures_in_folder(photos), load_settings()
+    prepared = prepared_pictures(pictures, card.preprocessing, settings, TrainingHooks(), needs_labels=False)
+    views = TwoLooks(prepared, np.arange(16), card, quick()).embedded(encoder)
+    distances = [float((one - other).square().sum()) for one, other in zip(*views, strict=True)]
+    found = trained[1].metrics["label_free"]["after"]
+    assert found["alignment"] == pytest.approx(np.mean(distances), rel=1e-4)
+    rows = embed_labelled(pictures, runtime_of(encoder, card, settings), card.preprocessing, settings).vectors
+    shares = np.linalg.svd(rows.astype(float), compute_uv=False)
+    shares /= shares.sum()
+    assert found["effective_rank"] == pytest.approx(np.exp(-np.sum(shares * np.log(shares))), rel=1e-3)
+    spread = rows.std(axis=0, ddof=1) * np.sqrt(rows.shape[1])
+    assert found["std"]["median"] == pytest.approx(np.sort(spread)[(len(spread) - 1) // 2], rel=1e-3)
 
 
 def test_the_whole_encoder_learns_batch_norm_included(trained: tuple[Path, PretrainReport], tiny_model: Path) -> None:

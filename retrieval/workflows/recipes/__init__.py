@@ -9,7 +9,7 @@ from retrieval.workflows.recipes.view_table import (
     DISTIL_RECIPES,
     FINETUNE_RECIPES,
     PRETRAIN_RECIPES,
-    load_distil_recipe,
+    load_distil_recipes,
     load_finetune_recipe,
     load_pretrain_recipe,
 )
@@ -23,7 +23,7 @@ __all__ = [
     "Recipe",
     "ViewRecipe",
     "find_recipe",
-    "load_distil_recipe",
+    "load_distil_recipes",
     "load_finetune_recipe",
     "load_pretrain_recipe",
     "load_recipe",

@@ -14,7 +14,7 @@ from typing import Any
 from retrieval.core.errors import BadValue
 from retrieval.methods.table import METHODS
 from retrieval.training.config import LoopConfig
-from retrieval.workflows.recipes.keys import nearest_hint
+from retrieval.workflows.recipes.keys import nearest_hint, refuse_unknown
 from retrieval.workflows.recipes.reading import Recipes
 from retrieval.workflows.recipes.view_recipe import ViewRecipe
 
@@ -93,16 +93,14 @@ FINETUNE_RECIPES: Mapping[str, ViewRecipe] = {recipe.name: recipe for recipe in 
 DISTIL_RECIPES: Mapping[str, ViewRecipe] = {recipe.name: recipe for recipe in _DISTIL}
 """For ``retrieval distil``: features always, answers where the teacher has a classifier and labels are given."""
 
-_RECIPES, _FINETUNES, _DISTILS = (
-    Recipes(
-        table,
-        f"from retrieval.workflows.recipes import {name}; recipe = {name}[{next(iter(table))!r}].with_values({{...}})",
-    )
-    for name, table in (
-        ("PRETRAIN_RECIPES", PRETRAIN_RECIPES),
-        ("FINETUNE_RECIPES", FINETUNE_RECIPES),
-        ("DISTIL_RECIPES", DISTIL_RECIPES),
-    )
+_RECIPES = Recipes(
+    PRETRAIN_RECIPES,
+    "from retrieval.workflows.recipes import PRETRAIN_RECIPES; recipe = PRETRAIN_RECIPES['simclr'].with_values({...})",
+)
+_FINETUNES = Recipes(
+    FINETUNE_RECIPES,
+    "from retrieval.workflows.recipes import FINETUNE_RECIPES; "
+    "recipe = FINETUNE_RECIPES['fine_tuning'].with_values({...})",
 )
 
 
@@ -142,6 +140,24 @@ def load_finetune_recipe(name: str = "fine_tuning", settings: Mapping[str, Any] 
     return _FINETUNES.load(name, "fine_tuning", settings or {})
 
 
-def load_distil_recipe(name: str, settings: Mapping[str, Any] | None = None) -> ViewRecipe:
-    """A recipe for distillation, by name or from a file; see ``load_pretrain_recipe``."""
-    return _DISTILS.load(name, "feature_distillation", settings or {})
+def load_distil_recipes(
+    settings: Mapping[str, Any] | None = None, *, with_labels: bool = False
+) -> tuple[ViewRecipe, ViewRecipe | None]:
+    """The recipes for the features and, with labels, for the answers of a teacher.
+
+    Args:
+        settings: keys of either; one that both have changes both.
+        with_labels: whether there is the second part.
+
+    Raises:
+        BadValue: a key that neither has (the nearest one is named), or a value that cannot be.
+    """
+    recipes = [DISTIL_RECIPES[name] for name in ("feature_distillation", "distillation")[: 1 + with_labels]]
+    settings = settings or {}
+    keys = [recipe.keys() for recipe in recipes]
+    refuse_unknown("distil", settings, [key for some in keys for key in some])
+    made = [
+        recipe.with_values({key: value for key, value in settings.items() if key in some})
+        for recipe, some in zip(recipes, keys, strict=True)
+    ]
+    return made[0], made[1] if with_labels else None
