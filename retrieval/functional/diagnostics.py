@@ -111,6 +111,7 @@ def singular_values(embeddings: Tensor, *, centred: bool = False) -> Tensor:
     return values
 
 
+@torch.no_grad()
 def effective_rank(embeddings: Tensor, *, centred: bool = False) -> Tensor:
     """RankMe: exp(-Σ p_k log p_k) with p_k = σ_k / Σ σ + 1e-7 over the min(N, D) singular values.
 
@@ -119,14 +120,22 @@ def effective_rank(embeddings: Tensor, *, centred: bool = False) -> Tensor:
         centred: see ``singular_values``.
 
     Returns:
-        Scalar in float64, from about 1 (one direction) to about min(N, D); NaN for rows that are all zero.
+        Scalar in float64, right to about 1e-6, from about 1 (one direction) to about min(N, D); NaN for rows that are
+        all zero.
 
     Raises:
         ValueError: shapes that do not fit, or no rows.
     """
+    _check(embeddings)
     if not embeddings.numel():
         raise ValueError("The effective rank of nothing is not defined.")
-    sigma = singular_values(embeddings, centred=centred)
+    rows = embeddings.double().cpu()
+    if centred:
+        rows = rows - rows.mean(dim=0)
+    # By the smaller Gram matrix, a third of the time of a singular value decomposition: squaring loses singular values
+    # below 1e-8 of the largest, a tenth of what the definition adds to each share anyway.
+    gram = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
+    sigma = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
     shares = sigma / sigma.sum() + 1e-7
     return torch.exp(-(shares * shares.log()).sum())
 
