@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# One test process a core, four at most: each holds torch in memory.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: help install demo test test-slow lint format bench clean
 
@@ -32,10 +34,10 @@ demo: install
 	$(BIN)/retrieval demo --gallery .demo/gallery $(ARGS)
 
 test: $(VENV)/.installed-tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-slow: $(VENV)/.installed-tests
-	$(BIN)/python -m pytest -m slow --timeout 1800 $(ARGS)
+	$(PYTEST) -m slow --timeout 1800 $(ARGS)
 
 lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check .

@@ -1,7 +1,13 @@
 """Fixtures for all tests: a tiny encoder, folders of drawn pictures, and the shared real images where they are."""
 
-import itertools
 import os
+
+# Where several processes share the tests (`make test`), each computes in one thread: the pictures are tiny, and twice
+# as many threads as cores wait for each other. Read by torch, FAISS and NumPy when they are loaded, so it stands first.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+import itertools
 import shutil
 import sys
 from collections.abc import Callable, Iterator
