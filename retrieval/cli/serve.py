@@ -168,7 +168,7 @@ def _serve(gallery: "Gallery", place: "Place", auth: tuple[str, str] | None) -> 
     try:
         with Searcher(gallery, warn, workers=2) as searcher:
             searcher.warm()
-            app = create_app(searcher, views, auth=auth)
+            app = create_app(searcher, views, gallery=gallery.folder, auth=auth)
             run(app, place, lambda address: results.print(f"The page is at {address}  (Ctrl-C ends it)"))
     finally:
         views.close()
