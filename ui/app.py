@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, Response
 from gradio.utils import get_upload_folder
 
 from retrieval.core.settings import load_settings
+from retrieval.workflows.jobs import Jobs
 from ui.addresses import Addresses
 from ui.icons import FAVICON
 from ui.pages import PAGES
@@ -67,7 +68,7 @@ def create_app(
     limit = load_settings().max_upload_bytes if max_upload_bytes is None else max_upload_bytes
     _prepare_gradio()
     addresses = Addresses()
-    site = Site(title, searcher, addresses, limit, gallery)
+    site = Site(title, searcher, addresses, limit, gallery, None if gallery is None else Jobs(gallery))
     shown = [page for page in pages if gallery is not None or not page.needs_gallery]
     apps: dict[str, FastAPI] = {}
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrieval.workflows.jobs import Jobs
 from ui.addresses import Addresses
 from ui.ports import Searches
 
@@ -17,6 +18,7 @@ class Site:
         addresses: of pictures.
         max_upload_bytes: larger uploads are refused.
         gallery: its folder, for workflows; None where only searching is offered.
+        jobs: its jobs; there wherever the folder is.
     """
 
     title: str
@@ -24,3 +26,4 @@ class Site:
     addresses: Addresses
     max_upload_bytes: int
     gallery: Path | None = None
+    jobs: Jobs | None = None
