@@ -1,24 +1,23 @@
 """From what a person asked for to what the page shows: every outcome, errors too, becomes a piece of HTML."""
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval.core.errors import BadValue, EmptyGallery, ImageError, Reason, RetrievalError
+from retrieval.core.errors import EmptyGallery
 from retrieval.core.text import shown
 from retrieval.core.types import Filters
 from retrieval.workflows.results import Neighbour, SearchResult
 from ui import cards
 from ui.addresses import Addresses
+from ui.notices import Refused, render_error, render_notice
 from ui.ports import Searches
+from ui.words import Words
 
 MOST = 100
 SAMPLES = 8
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,11 @@ class Front:
     """What the page shows besides results.
 
     Attributes:
-        masthead, samples: HTML.
+        samples: HTML.
         choices: (words, value) of the labels.
         images: how many the gallery holds.
     """
 
-    masthead: str
     samples: str
     choices: list[tuple[str, str]]
     images: int
@@ -67,43 +65,42 @@ class Answers:
         searcher: the gallery.
         addresses: of pictures.
         max_upload_bytes: larger uploads are refused before they are read.
-        title: of the page.
+        words: the reader's language.
     """
 
-    def __init__(self, searcher: Searches, addresses: Addresses, max_upload_bytes: int, title: str) -> None:
+    def __init__(self, searcher: Searches, addresses: Addresses, max_upload_bytes: int, words: Words) -> None:
         self._searcher = searcher
         self._addresses = addresses
         self._max_upload_bytes = max_upload_bytes
-        self._title = title
+        self._words = words
 
     def front(self) -> Front:
         """Everything but results, as it is now: another process may have indexed."""
         try:
             summary = self._searcher.summary()
-            head = cards.render_masthead(self._title, summary)
             if not summary.images:
-                return Front(head, cards.render_empty_gallery(), [], 0)
-            samples = cards.render_samples(self._searcher.samples(SAMPLES), self._addresses)
+                return Front(cards.render_empty_gallery(self._words), [], 0)
+            samples = cards.render_samples(self._searcher.samples(SAMPLES), self._addresses, self._words)
             choices = [(f"{shown(label, 60)} ({n:,})", shown(label)) for label, n in self._searcher.labels()]
-            return Front(head, samples, choices, summary.images)
+            return Front(samples, choices, summary.images)
         except Exception as error:
-            return Front(cards.render_masthead(self._title, None), _said(error), [], 0)
+            return Front(self._said(error), [], 0)
 
     def photo(self, file: str | None, options: Options) -> str:
         """The neighbours of an uploaded file."""
         if not file:
-            return cards.render_notice("info", "Choose a photo first", "Drop one on the left, or pick a sample.")
+            return render_notice("info", self._words.search.choose_title, self._words.search.choose_text)
         return self._rendered(lambda filters: self._by_file(file, options, filters), options, None)
 
     def similar(self, image_id: object, options: Options) -> str:
         """The neighbours of an indexed image; the id comes from the browser and may be anything."""
         if isinstance(image_id, bool) or not isinstance(image_id, int) or not 0 < image_id < 2**63:
-            return _said(BadValue("This is not the number of an image."))
+            return self._said(Refused(self._words.search.not_an_id))
         search = self._searcher.by_id
         return self._rendered(lambda filters: search(image_id, options.count, filters), options, image_id)
 
     def found(self, file: str, options: Options) -> dict[str, Any]:
-        """The neighbours of an uploaded file, for programs. Raises RetrievalError."""
+        """The neighbours of an uploaded file, for programs. Raises RetrievalError, Refused."""
         result = self._by_file(file, options, self._filters(options))
         return {
             "searched": result.searched,
@@ -116,19 +113,24 @@ class Answers:
             filters = self._filters(options)
             result = search(filters)
             if not result.neighbours:
-                return cards.render_no_match(result, filters.restricts, filters.min_score)
-            return cards.render_results(result, self._addresses, query_id)
+                return cards.render_no_match(result, filters.restricts, filters.min_score, self._words)
+            return cards.render_results(result, self._addresses, self._words, query_id)
         except Exception as error:
-            return _said(error)
+            return self._said(error)
+
+    def _said(self, error: Exception) -> str:
+        if isinstance(error, EmptyGallery):
+            return cards.render_empty_gallery(self._words)
+        return render_error(error, self._words)
 
     def _by_file(self, file: str, options: Options, filters: Filters) -> SearchResult:
-        return self._searcher.by_image(_bytes_of(file, self._max_upload_bytes), options.count, filters)
+        return self._searcher.by_image(self._bytes_of(file), options.count, filters)
 
     def _filters(self, options: Options) -> Filters:
         return Filters(
             labels=self._real_labels(options.labels),
             not_labels=self._real_labels(options.not_labels),
-            under=_folder(options.under),
+            under=self._folder(options.under),
             min_score=float(options.min_score) if options.min_score and options.min_score > 0 else None,
         )
 
@@ -140,26 +142,24 @@ class Answers:
         known = [label for label, _ in self._searcher.labels() if shown(label) in chosen]
         return (*known, *(label for label in chosen if label not in {shown(one) for one in known}))
 
+    def _folder(self, text: str | None) -> tuple[str, ...]:
+        if not text or not text.strip():
+            return ()
+        path = Path(text.strip()).expanduser()
+        if not path.is_absolute():
+            said = self._words.search
+            raise Refused(said.relative_folder.format(folder=text.strip()), said.relative_folder_hint)
+        return (os.path.normpath(path),)
 
-def _folder(text: str | None) -> tuple[str, ...]:
-    if not text or not text.strip():
-        return ()
-    path = Path(text.strip()).expanduser()
-    if not path.is_absolute():
-        raise BadValue(f"The folder {text.strip()} is not a full path.", "Write it from the root of the drive.")
-    return (os.path.normpath(path),)
-
-
-def _bytes_of(file: str, limit: int) -> bytes:
-    with open(file, "rb") as upload:
-        data = upload.read(limit + 1)
-    if len(data) > limit:
-        raise ImageError(
-            Reason.TOO_LARGE,
-            f"The file is larger than {limit / 1024 / 1024:g} MB.",
-            "Send a smaller copy, or set RETRIEVAL_MAX_UPLOAD_MB.",
-        )
-    return data
+    def _bytes_of(self, file: str) -> bytes:
+        limit = self._max_upload_bytes
+        with open(file, "rb") as upload:
+            data = upload.read(limit + 1)
+        if len(data) > limit:
+            said, megabytes = self._words.search, f"{limit / 1024 / 1024:g}"
+            text = said.upload_too_large.format(limit=megabytes)
+            raise Refused(text, said.upload_too_large_hint, about_file=True)
+        return data
 
 
 def _as_json(neighbour: Neighbour) -> dict[str, Any]:
@@ -176,16 +176,3 @@ def _as_json(neighbour: Neighbour) -> dict[str, Any]:
         "captured": neighbour.captured.isoformat() if neighbour.captured else None,
         "offline": neighbour.offline,
     }
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, EmptyGallery):
-        return cards.render_empty_gallery()
-    if isinstance(error, ImageError):
-        return cards.render_notice("error", "This file cannot be searched with", error.message, error.hint)
-    if isinstance(error, RetrievalError):
-        return cards.render_notice("error", "That did not work", error.message, error.hint)
-    _log.error("The page met an unexpected error.", exc_info=error)
-    return cards.render_notice(
-        "error", "Something went wrong in the program", "The terminal that it runs in says more.", "Try once more."
-    )

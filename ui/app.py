@@ -1,12 +1,13 @@
-"""The application: the page, the routes of pictures and the guards before both."""
+"""The application: the pages, the routes of pictures and the guards before both."""
 
 import asyncio
 import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection
-from importlib.resources import files
+import warnings
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import gradio as gr
@@ -15,16 +16,20 @@ from fastapi.responses import JSONResponse, Response
 from gradio.utils import get_upload_folder
 
 from retrieval.core.settings import load_settings
+from retrieval.workflows.jobs import Jobs
 from ui.addresses import Addresses
-from ui.answers import Answers
 from ui.icons import FAVICON
+from ui.pages import PAGES
 from ui.pictures import picture_routes
 from ui.ports import Pictures, Searches
-from ui.search_page import SearchPage
 from ui.security import LOOPBACK_HOSTS, BasicAuth, BodyLimit, KnownHosts, SameOrigin, SecureHeaders
 from ui.server import Place, serve
+from ui.shell.door import Door
+from ui.shell.page import Page
+from ui.shell.site import Site
 from ui.theme import page_theme
 from ui.uploads import OnlyUploads
+from ui.words import LANGUAGES, Words
 
 __all__ = ["Place", "create_app", "serve"]
 
@@ -32,59 +37,103 @@ __all__ = ["Place", "create_app", "serve"]
 _FORM_BYTES = 64 * 1024
 _REQUEST_BYTES = 1024 * 1024
 _UPLOAD_PATHS = ("/gradio_api/upload", "/gradio_api/upload/")
+# An upload is kept as long as its page may want to search with it again.
+_UPLOADS_LOOKED_AT, _UPLOADS_KEPT = 1800, 6 * 3600
 
 
 def create_app(
     searcher: Searches,
     views: Pictures,
     *,
+    gallery: Path | None = None,
     auth: tuple[str, str] | None = None,
     title: str = "Retrieval",
     hosts: Collection[str] | None = LOOPBACK_HOSTS,
     max_upload_bytes: int | None = None,
+    pages: Sequence[Page] = PAGES,
 ) -> FastAPI:
     """The whole application.
 
     Args:
         searcher: the gallery to search in; the caller closes it.
         views: its pictures; the caller closes it.
+        gallery: its folder; without it only the pages that search are there.
         auth: user name and password, asked for before anything is answered; None lets everybody in.
         title: of the page.
         hosts: names under which browsers may ask, without port; None allows all. ``serve`` sets this by the address
             it binds to.
         max_upload_bytes: larger uploads are refused; from the settings by default.
+        pages: the navigation.
     """
     limit = load_settings().max_upload_bytes if max_upload_bytes is None else max_upload_bytes
     _prepare_gradio()
     addresses = Addresses()
-    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None)
+    site = Site(title, searcher, addresses, limit, gallery, None if gallery is None else Jobs(gallery))
+    shown = [page for page in pages if gallery is not None or not page.needs_gallery]
+    apps: dict[str, FastAPI] = {}
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps))
     app.state.hosts = hosts
     _add_own_routes(app, views, addresses)
-    answers = Answers(searcher, addresses, limit, title)
-    _within_a_loop(lambda: _mount(app, SearchPage(answers, title).build(), limit))
+    _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown) for code, words in LANGUAGES.items()}))
+    app.mount("/", Door(apps, site, shown))
     _guard(app, auth, limit)
     return app
 
 
-def _mount(app: FastAPI, page: gr.Blocks, limit: int) -> None:
-    gr.mount_gradio_app(
-        app,
-        page,
-        path="/",
-        theme=page_theme(),
-        head=_head(),
-        max_file_size=limit,
-        footer_links=[],
-        run_history=False,
-        show_error=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        mcp_server=False,
-        app_kwargs={"openapi_url": None},
-    )
+def _together(apps: dict[str, FastAPI]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Starts and ends the applications of all languages: a server does that for the outermost one only."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for app in apps.values():
+                await stack.enter_async_context(app.router.lifespan_context(app))
+            yield
+
+    return lifespan
+
+
+def _mounted(site: Site, words: Words, pages: Sequence[Page]) -> FastAPI:
+    """All pages in one language: one Gradio application, so that they share its scripts and its queue."""
+    blocks = _built(site, words, pages)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    with warnings.catch_warnings():
+        # Said of every application with several pages, also where nobody asked for rendering by a server.
+        warnings.filterwarnings("ignore", "SSR mode is not supported", UserWarning)
+        gr.mount_gradio_app(
+            app,
+            blocks,
+            path="/",
+            theme=page_theme(),
+            max_file_size=site.max_upload_bytes,
+            footer_links=[],
+            run_history=False,
+            show_error=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            mcp_server=False,
+            app_kwargs={"openapi_url": None},
+        )
     # Gradio checks that a named file was uploaded only once it believes itself launched, which mounting does not do:
     # without this any request could have any file of the machine copied into the folder that is served.
-    page.has_launched = True
+    blocks.has_launched = True
+    return app
+
+
+def _built(site: Site, words: Words, pages: Sequence[Page]) -> gr.Blocks:
+    blocks = gr.Blocks(
+        title=site.title,
+        analytics_enabled=False,
+        delete_cache=(_UPLOADS_LOOKED_AT, _UPLOADS_KEPT),
+        fill_width=True,
+    )
+    # The navigation is ours, and there before Gradio is.
+    blocks.pages[0] = ("", site.title, False)
+    for page in pages:
+        with blocks.route(page.name(words), page.address, show_in_navbar=False) if page.address else blocks:
+            page.build(site, words, blocks)
+    blocks.queue(default_concurrency_limit=2, max_size=64)
+    return blocks
 
 
 def _within_a_loop(build: Callable[[], None]) -> None:
@@ -122,15 +171,6 @@ def _add_own_routes(app: FastAPI, views: Pictures, addresses: Addresses) -> None
     @app.get("/favicon.ico")
     def favicon() -> Response:
         return Response(FAVICON, media_type="image/svg+xml", headers={"Cache-Control": "private, max-age=86400"})
-
-
-def _head() -> str:
-    """Style and script stand in the page itself: nothing flashes unstyled, and no address needs to be found."""
-    style, script = (files("ui").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    return (
-        '<meta name="color-scheme" content="light dark"><link rel="icon" href="favicon.ico" type="image/svg+xml">'
-        f"<style>{style}</style><script>{script}</script>"
-    )
 
 
 def _prepare_gradio() -> None:

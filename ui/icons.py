@@ -18,6 +18,12 @@ STACK = (
     '<path d="M8 3h10a3 3 0 0 1 3 3v10"/><path d="m3.6 18.4 4-4.2 3 3 2-2 3.8 3.9"/><path d="M12.5 11h.01"/></svg>'
 )
 ALERT = f'{_ATTRIBUTES} class="icon"><circle cx="12" cy="12" r="9"/><path d="M12 7.8v5M12 16.2h.01"/></svg>'
+MOON = f'{_ATTRIBUTES} class="icon moon"><path d="M20 14.2A8.2 8.2 0 0 1 9.8 4 8.2 8.2 0 1 0 20 14.2Z"/></svg>'
+SUN = (
+    f'{_ATTRIBUTES} class="icon sun"><circle cx="12" cy="12" r="4.2"/>'
+    '<path d="M12 2.8v2M12 19.2v2M2.8 12h2M19.2 12h2"/>'
+    '<path d="M5.5 5.5l1.4 1.4M17.1 17.1l1.4 1.4M5.5 18.5l1.4-1.4M17.1 6.9l1.4-1.4"/></svg>'
+)
 
 FAVICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40"><rect x="9" y="3" width="28" height="28" rx="8" '

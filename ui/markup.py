@@ -5,7 +5,7 @@ import re
 from datetime import datetime
 
 from retrieval.core.text import shown
-from retrieval.workflows.words import count
+from ui.words import Words
 
 # Gradio's HTML component runs what it shows through two template languages; values are not evaluated there today,
 # and with these written as entities they cannot be tomorrow.
@@ -23,10 +23,10 @@ def prose(text: str) -> str:
     return "".join(f"<code>{escape(part)}</code>" if n % 2 else escape(part) for n, part in enumerate(parts))
 
 
-def file_size(size: int) -> str:
+def file_size(size: int, words: Words) -> str:
     """E.g. ``"640 bytes"``, ``"1.4 MB"``; decimal units, as file managers show them."""
     if size < 1000:
-        return count(size, "byte")
+        return words.writing.bytes.of(size)
     value = float(size)
     for unit in ("kB", "MB", "GB", "TB"):
         value /= 1000
@@ -35,13 +35,18 @@ def file_size(size: int) -> str:
     return f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
 
 
-def moment(when: datetime) -> str:
+def moment(when: datetime, words: Words) -> str:
     """E.g. ``"7 June 2021, 14:05"``."""
-    return f"{when.day} {when:%B %Y, %H:%M}"
+    writing = words.writing
+    return writing.moment.format(
+        year=when.year, month=writing.months[when.month - 1], day=when.day, clock=f"{when:%H:%M}"
+    )
 
 
-def milliseconds(seconds: float) -> str:
+def milliseconds(seconds: float, words: Words) -> str:
     """E.g. ``"84 ms"``, ``"2.3 s"``."""
     if seconds >= 1:
-        return f"{seconds:.1f} s"
-    return f"{seconds * 1000:.0f} ms" if seconds >= 0.0095 else f"{seconds * 1000:.1f} ms"
+        return words.writing.seconds.format(n=f"{seconds:.1f}")
+    return words.writing.milliseconds.format(
+        n=f"{seconds * 1000:.0f}" if seconds >= 0.0095 else f"{seconds * 1000:.1f}"
+    )

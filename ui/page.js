@@ -1,4 +1,4 @@
-/* The large view of a picture, its keyboard, and small things Gradio does not do. No markup is made from data here:
+/* The search page: the large view of a picture, its keyboard, and small things Gradio does not do. No markup is made from data here:
    facts are cloned from what the server rendered, everything else is set as text. */
 (() => {
   "use strict";
@@ -6,23 +6,24 @@
   window.retrievalPage = true;
 
   const NARROW = "(max-width: 767px)";
+  const words = window.retrievalWords;
 
   // -- the large view ---------------------------------------------------------------------------------------------
 
   const VIEWER = `
     <div class="viewer-stage">
       <img class="viewer-image" alt="">
-      <p class="viewer-missing" hidden>The original cannot be reached now: drive offline, or the file has changed.</p>
-      <button type="button" class="viewer-step viewer-previous" aria-label="Previous picture"></button>
-      <button type="button" class="viewer-step viewer-next" aria-label="Next picture"></button>
+      <p class="viewer-missing" hidden></p>
+      <button type="button" class="viewer-step viewer-previous"></button>
+      <button type="button" class="viewer-step viewer-next"></button>
     </div>
     <div class="viewer-side">
       <div class="viewer-top">
         <p class="viewer-count" aria-live="polite"></p>
-        <button type="button" class="viewer-close" aria-label="Close"></button>
+        <button type="button" class="viewer-close"></button>
       </div>
       <div class="viewer-facts"></div>
-      <button type="button" class="viewer-similar">Find similar to this</button>
+      <button type="button" class="viewer-similar"></button>
     </div>`;
 
   class Viewer {
@@ -31,8 +32,13 @@
       this.dialog.id = "viewer";
       this.dialog.setAttribute("role", "dialog");
       this.dialog.setAttribute("aria-modal", "true");
-      this.dialog.setAttribute("aria-label", "Picture and its facts");
+      this.dialog.setAttribute("aria-label", words.viewer);
       this.dialog.innerHTML = VIEWER;
+      this.part("missing").textContent = words.viewerMissing;
+      this.part("similar").textContent = words.viewerSimilar;
+      this.part("previous").setAttribute("aria-label", words.viewerPrevious);
+      this.part("next").setAttribute("aria-label", words.viewerNext);
+      this.part("close").setAttribute("aria-label", words.viewerClose);
       document.body.append(this.dialog);
       this.image = this.part("image");
       this.cards = [];
@@ -76,7 +82,9 @@
       this.place = place;
       const card = this.cards[place];
       const facts = card.parentElement.querySelector(".facts");
-      this.part("count").textContent = `${place + 1} of ${this.cards.length}`;
+      this.part("count").textContent = words.viewerCount
+        .replace("{place}", String(place + 1))
+        .replace("{all}", String(this.cards.length));
       this.part("facts").replaceChildren(...[...facts.cloneNode(true).childNodes]);
       this.part("previous").disabled = place === 0;
       this.part("next").disabled = place === this.cards.length - 1;
@@ -156,6 +164,8 @@
         if (matchMedia(NARROW).matches || this.wantsFocus) this.reveal();
         return;
       }
+      // Another process may have indexed since the line about the gallery was written.
+      document.dispatchEvent(new Event("retrieval:changed"));
       if (!this.wantsFocus) return;
       this.wantsFocus = false;
       const heading = this.section.querySelector("h2[tabindex]");
@@ -202,7 +212,7 @@
   async function photoInput() {
     const find = () => document.querySelector('#photo input[type="file"]');
     if (!find()) {
-      const clear = document.querySelector('#photo button[aria-label="Remove Image"], #photo button[title="Clear"]');
+      const clear = document.querySelector("#photo .icon-button-wrapper button");
       if (clear) clear.click();
       for (let n = 0; n < 20 && !find(); n += 1) await new Promise((done) => setTimeout(done, 25));
     }
@@ -256,12 +266,10 @@
   }
 
   function start() {
-    document.documentElement.lang = "en";
     const viewer = new Viewer();
     document.addEventListener("click", (event) => {
       const card = event.target.closest?.("#results button.card");
       if (card) viewer.open(card);
-      if (event.target.closest?.('[data-action="reload"]')) location.reload();
     });
     watchResults();
     foldOptionsOnPhones();

@@ -1,6 +1,5 @@
 """The search page: its components, and which action asks which answer."""
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,12 +8,10 @@ import gradio as gr
 from retrieval.core.errors import RetrievalError
 from ui import cards
 from ui.answers import MOST, SAMPLES, Answers, Options
+from ui.notices import Refused
 from ui.photo import PhotoInput
-
-_log = logging.getLogger(__name__)
-
-# An upload is kept as long as its page may want to search with it again.
-_UPLOADS_LOOKED_AT, _UPLOADS_KEPT = 1800, 6 * 3600
+from ui.shell.site import Site
+from ui.words import ENGLISH, Words
 
 _PICK = """
 element.addEventListener('click', (event) => {
@@ -28,36 +25,26 @@ _Updates = tuple[Any, ...]
 
 
 class SearchPage:
-    """Builds the page for one gallery.
+    """Builds the page for one gallery, in one language, within the Blocks of the application.
 
     Args:
-        answers: what the handlers ask.
-        title: of the page.
+        site: the gallery.
+        words: the language.
+        blocks: of the application.
     """
 
-    def __init__(self, answers: Answers, title: str) -> None:
-        self._answers = answers
-        self._title = title
-
-    def build(self) -> gr.Blocks:
-        """The page, ready to be mounted."""
-        page: gr.Blocks
-        with gr.Blocks(
-            title=self._title,
-            analytics_enabled=False,
-            delete_cache=(_UPLOADS_LOOKED_AT, _UPLOADS_KEPT),
-            fill_width=True,
-        ) as page:
-            self._lay_out()
-            self._connect(page)
-            self._offer_api()
-        page.queue(default_concurrency_limit=2, max_size=64)
-        return page
+    def __init__(self, site: Site, words: Words, blocks: gr.Blocks) -> None:
+        self._words = words
+        self._answers = Answers(site.searcher, site.addresses, site.max_upload_bytes, words)
+        # What a program is told does not depend on whose browser is open.
+        self._for_programs = Answers(site.searcher, site.addresses, site.max_upload_bytes, ENGLISH)
+        self._lay_out()
+        self._connect(blocks)
+        self._offer_api()
 
     # -- what there is to see --------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self.masthead = _html(cards.render_masthead(self._title, None), "masthead", None)
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="query-pane", scale=0, min_width=320):
                 self._lay_out_query()
@@ -68,26 +55,27 @@ class SearchPage:
         self.known: gr.State = gr.State(0)
 
     def _lay_out_query(self) -> None:
+        said = self._words.search
         self.photo = PhotoInput(
-            label="Your photo",
+            label=said.photo,
             type="filepath",
             sources=["upload", "webcam", "clipboard"],
             buttons=[],
             height=228,
             elem_id="photo",
             show_label=False,
-            alt_text="Your photo",
-            placeholder="# Drop a photo here\nor click to choose one",
+            alt_text=said.photo,
+            placeholder=f"# {said.drop_photo}",
         )
-        with gr.Accordion("Options", open=True, elem_id="options"):
-            self.k = gr.Slider(1, MOST, value=12, step=1, label="How many", buttons=[])
-            self.keep = gr.Dropdown([], value=[], multiselect=True, label="Only with one of these labels")
-            self.drop = gr.Dropdown([], value=[], multiselect=True, label="Without these labels")
-            self.under = gr.Textbox("", label="In this folder", placeholder="/photos/2024", max_lines=1)
+        with gr.Accordion(said.options, open=True, elem_id="options"):
+            self.k = gr.Slider(1, MOST, value=12, step=1, label=said.how_many, buttons=[])
+            self.keep = gr.Dropdown([], value=[], multiselect=True, label=said.only_labels)
+            self.drop = gr.Dropdown([], value=[], multiselect=True, label=said.without_labels)
+            self.under = gr.Textbox("", label=said.in_folder, placeholder=said.folder_example, max_lines=1)
             self.min_score = gr.Slider(
-                0, 1, value=0, step=0.05, label="Minimum score", info="Cosine similarity; 0 keeps all.", buttons=[]
+                0, 1, value=0, step=0.05, label=said.min_score, info=said.min_score_info, buttons=[]
             )
-        self.again = gr.Button("Search again", variant="primary", elem_id="again")
+        self.again = gr.Button(said.again, variant="primary", elem_id="again")
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
@@ -97,10 +85,10 @@ class SearchPage:
 
     @property
     def _front(self) -> list[gr.components.Component]:
-        return [self.masthead, self.samples, self.keep, self.drop, self.known]
+        return [self.samples, self.keep, self.drop, self.known]
 
-    def _connect(self, page: gr.Blocks) -> None:
-        page.load(self._show_front, outputs=self._front, api_visibility="private", show_progress="hidden")
+    def _connect(self, blocks: gr.Blocks) -> None:
+        blocks.load(self._show_front, outputs=self._front, api_visibility="private", show_progress="hidden")
         search: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         outputs = [self.results, self.picked, self.photo, *self._front]
         self.photo.input(self._on_photo, [self.photo, self.known, *self._options], outputs, **search)
@@ -112,7 +100,7 @@ class SearchPage:
     def _show_front(self) -> _Updates:
         front = self._answers.front()
         choices = [gr.update(choices=front.choices), gr.update(choices=front.choices)]
-        return (front.masthead, front.samples, *choices, front.images)
+        return (front.samples, *choices, front.images)
 
     def _on_photo(self, file: str | None, known: int, *options: Any) -> Iterator[_Updates]:
         if file is None:
@@ -134,7 +122,7 @@ class SearchPage:
             yield self._found(self._answers.similar(picked, Options(*options)), picked, known)
 
     def _searching(self, options: Options, picked: int | None, photo: Any) -> _Updates:
-        return (cards.render_searching(options.count), picked, photo, *[gr.skip()] * len(self._front))
+        return (cards.render_searching(options.count, self._words), picked, photo, *[gr.skip()] * len(self._front))
 
     def _found(self, html: str, picked: int | None, known: int) -> _Updates:
         # The rest of the page changes only when the gallery comes to life or dies; the number of images always may.
@@ -143,7 +131,7 @@ class SearchPage:
         if not images:
             html = ""
         if bool(images) == bool(known):
-            front = (front[0], *[gr.skip()] * (len(front) - 2), images)
+            front = (*[gr.skip()] * (len(front) - 1), images)
         return (html, picked, gr.skip(), *front)
 
     # -- for programs ----------------------------------------------------------------------------------------------
@@ -176,8 +164,8 @@ class SearchPage:
         if image is None:
             raise gr.Error("Send an image file.", print_exception=False)
         try:
-            return self._answers.found(image, Options(k, labels, not_labels, under, min_score))
-        except RetrievalError as error:
+            return self._for_programs.found(image, Options(k, labels, not_labels, under, min_score))
+        except (RetrievalError, Refused) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
 

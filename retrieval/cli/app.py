@@ -10,6 +10,7 @@ from retrieval.cli import (
     evaluate,
     gallery,
     index,
+    jobs,
     labels,
     later_stages,
     models,
@@ -55,6 +56,7 @@ app.add_typer(labels.labels, name="labels")
 app.command("spaces")(spaces.spaces)
 app.command("switch")(spaces.switch)
 app.command("rollback")(spaces.rollback)
+app.command("jobs")(jobs.jobs)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
 

@@ -155,6 +155,7 @@ def _credentials(auth: str | None) -> tuple[str, str] | None:
 
 
 def _serve(gallery: "Gallery", place: "Place", auth: tuple[str, str] | None) -> None:
+    from retrieval.workflows.jobs import Jobs
     from retrieval.workflows.searching import Searcher
     from retrieval.workflows.views import Views
 
@@ -165,10 +166,16 @@ def _serve(gallery: "Gallery", place: "Place", auth: tuple[str, str] | None) -> 
     from ui.app import serve as run
 
     views = Views(gallery)
+    # Those that were queued when an earlier server went down.
+    jobs = Jobs(gallery.folder)
+    jobs.advance(wait=False)
     try:
         with Searcher(gallery, warn, workers=2) as searcher:
             searcher.warm()
-            app = create_app(searcher, views, auth=auth)
+            app = create_app(searcher, views, gallery=gallery.folder, auth=auth)
             run(app, place, lambda address: results.print(f"The page is at {address}  (Ctrl-C ends it)"))
     finally:
         views.close()
+    running = jobs.running()
+    if running is not None:
+        note(f"Job {running.id} goes on without the page; `retrieval jobs --cancel {running.id}` ends it.")

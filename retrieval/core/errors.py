@@ -24,6 +24,7 @@ error                   exit  when
 """
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -44,6 +45,12 @@ class RetrievalError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def kind(self) -> str:
+        """What programs and translations know it by, e.g. ``"gallery_busy"``: the class that has its exit code."""
+        named = next(known for known in type(self).__mro__ if "exit_code" in vars(known))
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", named.__name__).lower()
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
@@ -85,6 +92,11 @@ class ImageError(RetrievalError):
     def __init__(self, reason: Reason, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.reason = reason
+
+    @property
+    def kind(self) -> str:
+        """E.g. ``"image.truncated"``."""
+        return f"image.{self.reason.value}"
 
     def __reduce__(self) -> tuple[type["ImageError"], tuple[Reason, str, str]]:
         return (type(self), (self.reason, self.message, self.hint))

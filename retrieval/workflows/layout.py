@@ -36,6 +36,8 @@ class Layout:
     ``index/FINGERPRINT/``       snapshots of the index, derived
     ``models/FINGERPRINT/``      the encoder
     ``writing.lock``             held while something is written
+    ``runs/``                    training runs that were started as jobs
+    ``.jobs/``                   the jobs, and what they said; may be there before the gallery is
     ===========================  ======================================
     """
 
@@ -57,6 +59,16 @@ class Layout:
     def model(self, fingerprint: str) -> Path:
         """Folder of an encoder."""
         return self.folder / "models" / fingerprint[:16]
+
+    @property
+    def runs(self) -> Path:
+        """Folder of training runs."""
+        return self.folder / "runs"
+
+    @property
+    def jobs(self) -> Path:
+        """Folder of jobs."""
+        return self.folder / ".jobs"
 
     def before_restore(self, stamp: str) -> Path:
         """Where a restore moves this gallery to."""

@@ -5,7 +5,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from tests.ui.drawing import draw_folder
+from tests.ui.twins import SearcherTwin, ViewsTwin
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -123,3 +124,97 @@ def browser() -> Iterator[Any]:
             pytest.skip(f"no Chromium: {str(error).splitlines()[0]}")
         yield launched
         launched.close()
+
+
+class Visit:
+    """A page, and what it asked for and complained of on the way."""
+
+    def __init__(self, context: Any, address: str) -> None:
+        self.address = address
+        self.context = context
+        self.page = context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "response", lambda got: self.complaints.append(f"{got.status} {got.url}") if got.status > 399 else None
+        )
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+
+    def open(self) -> "Visit":
+        self.page.goto(self.address)
+        self.page.locator("button.sample, .panel, #samples .notice").first.wait_for()
+        return self
+
+    def upload(self, file: Path | dict[str, Any]) -> None:
+        self.page.set_input_files("#photo input[type=file]", file)
+
+    def search(self, file: Path | dict[str, Any]) -> None:
+        self.upload(file)
+        self.cards.first.wait_for()
+
+    @property
+    def cards(self) -> Any:
+        return self.page.locator("#results button.card")
+
+    @property
+    def dialog(self) -> Any:
+        return self.page.get_by_role("dialog", name="Picture and its facts")
+
+    def assert_calm(self) -> None:
+        """No complaint, and nothing asked of anybody else."""
+        assert self.complaints == []
+        foreign = [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
+        assert foreign == []
+
+    def overflow(self) -> int:
+        return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+@pytest.fixture(scope="module")
+def contexts(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Browser contexts, one for each set of arguments: a second visit finds Gradio's many files in the cache."""
+    made: dict[str, Any] = {}
+
+    def context(**arguments: Any) -> Any:
+        key = repr(arguments)
+        if key not in made:
+            made[key] = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **arguments})
+        return made[key]
+
+    yield context
+    for one in made.values():
+        one.close()
+
+
+@pytest.fixture
+def visit(contexts: Callable[..., Any], site: str) -> Iterator[Callable[..., Visit]]:
+    """Opens the real gallery's page; checks in the end that all was calm."""
+    visits: list[Visit] = []
+
+    def open_page(**arguments: Any) -> Visit:
+        visits.append(Visit(contexts(**arguments), site))
+        return visits[-1].open()
+
+    yield open_page
+    for one in visits:
+        one.page.close()
+        one.assert_calm()
+
+
+@pytest.fixture
+def staged(contexts: Callable[..., Any]) -> Iterator[Callable[..., Visit]]:
+    """Opens a page over an in-memory gallery, for what is hard to bring about with a real one."""
+    from ui.app import create_app
+
+    with ExitStack() as stack:
+
+        def open_page(searcher: SearcherTwin, auth: tuple[str, str] | None = None, **arguments: Any) -> Visit:
+            address = stack.enter_context(running(create_app(searcher, ViewsTwin(), auth=auth)))
+            visit = Visit(contexts(**arguments), address)
+            stack.callback(visit.page.close)
+            return visit
+
+        yield open_page

@@ -10,10 +10,11 @@ from retrieval.core.types import Filters
 from tests.ui.twins import SUMMARY, SearcherTwin, result
 from ui.addresses import Addresses
 from ui.answers import Answers, Options
+from ui.words import ENGLISH
 
 
 def _answers(searcher: SearcherTwin, limit: int = 1000) -> Answers:
-    return Answers(searcher, Addresses("v1"), limit, "Retrieval")
+    return Answers(searcher, Addresses("v1"), limit, ENGLISH)
 
 
 @pytest.fixture

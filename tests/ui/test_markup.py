@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ui.markup import escape, file_size, milliseconds, moment, prose
+from ui.words import CHINESE, ENGLISH
 
 
 @given(st.text(st.characters(codec=None)))
@@ -33,9 +34,11 @@ def test_prose_marks_commands_and_escapes_both() -> None:
      (999_999, "1.0 MB"), (3 * 10**15, "3000 TB")],
 )  # fmt: skip
 def test_file_sizes(size: int, words: str) -> None:
-    assert file_size(size) == words
+    assert file_size(size, ENGLISH) == words
 
 
 def test_times() -> None:
-    assert moment(datetime(2021, 6, 7, 14, 5)) == "7 June 2021, 14:05"
-    assert [milliseconds(s) for s in (0.0004, 0.084, 2.34)] == ["0.4 ms", "84 ms", "2.3 s"]
+    when = datetime(2021, 6, 7, 14, 5)
+    assert moment(when, ENGLISH) == "7 June 2021, 14:05"
+    assert moment(when, CHINESE) == "2021年6月7日 14:05"
+    assert [milliseconds(s, ENGLISH) for s in (0.0004, 0.084, 2.34)] == ["0.4 ms", "84 ms", "2.3 s"]

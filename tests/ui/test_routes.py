@@ -16,6 +16,7 @@ from ui.addresses import Addresses
 from ui.answers import Answers
 from ui.app import create_app
 from ui.pictures import picture_routes
+from ui.words import ENGLISH
 
 YEAR = "private, max-age=31536000, immutable"
 
@@ -94,7 +95,7 @@ def test_after_a_restore_the_page_names_pictures_anew(indexed: Path, tiny_model:
     with Gallery(tmp_path / "gallery") as gallery, Searcher(gallery) as searcher, TestClient(app) as client:
         views = Views(gallery, workers=1)
         app.include_router(picture_routes(views, addresses))
-        answers = Answers(searcher, addresses, 1_000_000, "Retrieval")
+        answers = Answers(searcher, addresses, 1_000_000, ENGLISH)
 
         def samples() -> dict[str, str]:
             """Addresses of the pictures that the page begins with, by the number of the image."""

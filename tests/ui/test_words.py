@@ -1,0 +1,195 @@
+"""Every text is in the tables, in every language, and nowhere else."""
+
+import asyncio
+import re
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from retrieval.core.errors import BadValue, GalleryBusy, ImageError, Reason, RetrievalError
+from tests.conftest import REPOSITORY
+from tests.core.test_errors import tree as error_tree
+from tests.ui.tree import Tree
+from tests.ui.twins import NEIGHBOUR, SUMMARY, SearcherTwin, result
+from ui import cards
+from ui.addresses import Addresses
+from ui.notices import Refused, render_error, told
+from ui.pages import PAGES
+from ui.shell.frame import framed, lonely, render_state
+from ui.shell.page import Page
+from ui.shell.site import Site
+from ui.words import CHINESE, ENGLISH, LANGUAGES, Words
+
+MARK = "⟦"
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(where, text) of every text in a table."""
+    if isinstance(value, str):
+        yield path, value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from leaves(getattr(value, field.name), f"{path}.{field.name}")
+    elif isinstance(value, tuple):
+        for n, one in enumerate(value):
+            yield from leaves(one, f"{path}.{n}")
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from leaves(one, f"{path}[{key}]")
+
+
+def placeholders(text: str) -> list[str]:
+    return sorted(name for _, name, _, _ in string.Formatter().parse(text) if name is not None)
+
+
+def marked(value: Any) -> Any:
+    """The same table with nothing left of each text but its placeholders, between marks."""
+    if isinstance(value, str):
+        return MARK + "".join("{%s}" % name for name in placeholders(value)) + "⟧"  # noqa: UP031 - braces
+    if isinstance(value, tuple):
+        return tuple(map(marked, value))
+    if isinstance(value, Mapping):
+        return {key: marked(one) for key, one in value.items()}
+    return replace(value, **{field.name: marked(getattr(value, field.name)) for field in fields(value)})
+
+
+def pseudo() -> Words:
+    """A language in which every text of ours is recognised, and any other text stands out."""
+    made = replace(marked(replace(CHINESE, code="", name="")), code="zh-CN", name="")
+    score = replace(made.search.no_match_score, one=MARK + "{n}{{score}}⟧", many=MARK + "{n}{{score}}⟧")
+    return replace(made, search=replace(made.search, no_match_score=score))
+
+
+BOTH = dict(leaves(ENGLISH))
+OTHERS = {code: dict(leaves(words)) for code, words in LANGUAGES.items() if words is not ENGLISH}
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_language_has_every_text_and_the_same_values_in_it(code: str) -> None:
+    own = (".errors.kinds", ".shell.gradio")
+    texts = {path: text for path, text in OTHERS[code].items() if not path.startswith(own)}
+    assert texts.keys() == BOTH.keys()
+    assert [path for path, text in texts.items() if placeholders(text) != placeholders(BOTH[path])] == []
+    assert [path for path, text in texts.items() if text.count("`") != BOTH[path].count("`")] == []
+    assert [path for path, text in texts.items() if not text.strip()] == []
+
+
+def test_chinese_is_chinese() -> None:
+    same = {path for path, text in OTHERS["zh-CN"].items() if text == BOTH.get(path)}
+    assert same == set()
+    bare = {path for path, text in OTHERS["zh-CN"].items() if not re.search("[\u3000-\u9fff]", text)}
+    # A code is a code, an error may have no hint of its own.
+    assert {path for path in bare if not path.endswith(".hint")} == {".code"}
+
+
+def test_every_kind_of_error_is_told_in_chinese() -> None:
+    kinds = {kind("").kind for kind in error_tree(RetrievalError) if kind not in (RetrievalError, ImageError)}
+    kinds |= {ImageError(reason, "").kind for reason in Reason}
+    assert set(CHINESE.errors.kinds) == kinds
+    assert {"gallery_busy", "no_such_path", "image.too_large"} <= kinds
+
+
+def test_an_error_is_told_by_its_kind_and_the_english_sentence_stays_below() -> None:
+    class Special(GalleryBusy):
+        pass
+
+    error = Special("Another process is writing to the gallery /g.", "Wait.")
+    assert told(error, ENGLISH) == (error.message, error.hint, "")
+    text, hint, detail = told(error, CHINESE)
+    assert (text, hint) == (CHINESE.errors.kinds["gallery_busy"].text, CHINESE.errors.kinds["gallery_busy"].hint)
+    assert detail == error.message
+    # Without a hint of its own in the language, the English one must not be lost.
+    assert told(BadValue("It is wrong.", "Mend it."), CHINESE)[2] == "It is wrong. Mend it."
+    assert told(RetrievalError("Odd.", "Go."), CHINESE) == ("Odd.", "Go.", "")
+
+
+# -- nothing is written past the tables ----------------------------------------------------------------------------
+
+SPOKEN = ("alt", "title", "aria-label", "placeholder")
+# Data without letters, so that every letter is ours.
+NUMERAL = replace(NEIGHBOUR, labels=("12", "3", "4", "5"), paths=("/1/2.3",), format="9")
+SEARCHER = SearcherTwin(state=replace(SUMMARY, model="7", index="8", trained=False), known=(("12", 3),))
+SITE = Site("0", SEARCHER, Addresses("1"), 1000)
+SIZES = re.compile(r"\b(kB|MB|GB|TB)\b")
+
+
+def strangers(html: str) -> list[str]:
+    """What a reader sees or hears that is not from the tables."""
+    found = Tree(re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL))
+    said = [text for _, attributes in found.tags for name, text in attributes.items() if name in SPOKEN and text]
+    return [text for text in [found.text, *said] if re.search(r"[^\W\d_]", SIZES.sub("", text))]
+
+
+@pytest.fixture(scope="module")
+def words() -> Words:
+    return pseudo()
+
+
+def pieces(words: Words) -> dict[str, str]:
+    sure = replace(NUMERAL, probability=0.93)
+    bare = replace(NUMERAL, labels=(), paths=(), captured=None, offline=True)
+    found = replace(result([NUMERAL, sure, bare]), nothing_like_this=True)
+    none = result([], searched=0)
+    document = "<html lang='en'><head></head><body></body></html>"
+    return {
+        "results": cards.render_results(found, SITE.addresses, words),
+        "similar": cards.render_results(found, SITE.addresses, words, query_id=3),
+        "samples": cards.render_samples([1, 2], SITE.addresses, words),
+        "empty": cards.render_empty_gallery(words),
+        "searching": cards.render_searching(3, words),
+        "filters": cards.render_no_match(none, True, None, words),
+        "score": cards.render_no_match(result([], searched=3), True, 0.5, words),
+        "alone": cards.render_no_match(none, False, None, words),
+        "bug": render_error(ZeroDivisionError("7"), words),
+        "refused": render_error(Refused("7", "8", about_file=True), words),
+        "error": render_error(GalleryBusy("7", "8"), words),
+        "state": render_state(SITE, words),
+        "frame": framed(document, SITE, words, PAGES, "").replace("English", "").replace("简体中文", ""),
+        "lonely": lonely(SITE, words, PAGES).replace("English", "").replace("简体中文", ""),
+    }
+
+
+@pytest.mark.parametrize("name", pieces(ENGLISH))
+def test_no_piece_of_a_page_says_anything_that_is_not_in_the_tables(name: str, words: Words) -> None:
+    html = pieces(words)[name]
+    assert strangers(html) == []
+    assert MARK in html
+    # The same test finds English.
+    assert strangers(pieces(ENGLISH)[name])
+
+
+TEXTS = ("label", "info", "placeholder", "value", "title", "alt_text", "choices", "description")
+
+
+async def built(page: Page, language: Words) -> gr.Blocks:
+    """Within a loop: without one Gradio makes several, and closes none."""
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        page.build(SITE, language, blocks)
+    return blocks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.address or "search")
+def test_no_component_says_anything_that_is_not_in_the_tables(page: Page, words: Words) -> None:
+    def said(language: Words) -> list[str]:
+        blocks = asyncio.run(built(page, language))
+        shown = [one["props"] for one in blocks.config["components"] if one["props"].get("visible", True)]
+        texts = [str(props[name]) for props in shown for name in TEXTS if props.get(name)]
+        return [text for text in texts if not text.startswith("<") and re.search(r"[^\W\d_]", text)]
+
+    assert [text for text in said(words) if MARK not in text] == []
+    assert said(ENGLISH)
+
+
+def test_scripts_and_styles_hold_no_text() -> None:
+    for path in sorted(Path(REPOSITORY / "ui").glob("*.js")):
+        source = re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*", "", path.read_text("utf-8"), flags=re.DOTALL)
+        assert not re.findall(r'(?:aria-label|title|alt|placeholder)="[^"$]*[A-Za-z]', source), path
+        assert not re.findall(r"textContent = [`\"'][^`\"']*[A-Za-z]", source), path
+        assert not re.findall(r">[^<>`=;{}()|&]*[A-Za-z]{3,}[^<>`=;{}()|&]*</", source), path
+    for path in sorted(Path(REPOSITORY / "ui").glob("*.css")):
+        assert not re.findall(r'content: "[^"]*[A-Za-z]', path.read_text("utf-8")), path

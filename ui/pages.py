@@ -1,0 +1,6 @@
+"""The pages, in the order of the navigation. A page joins by its line here."""
+
+from ui.search_page import SearchPage
+from ui.shell.page import Page
+
+PAGES: tuple[Page, ...] = (Page(lambda words: words.shell.search, "", SearchPage, needs_gallery=False),)

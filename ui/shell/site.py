@@ -1,0 +1,29 @@
+"""What a page is built from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.workflows.jobs import Jobs
+from ui.addresses import Addresses
+from ui.ports import Searches
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The gallery that is served, as pages see it.
+
+    Attributes:
+        title: of the application.
+        searcher: the gallery to search in.
+        addresses: of pictures.
+        max_upload_bytes: larger uploads are refused.
+        gallery: its folder, for workflows; None where only searching is offered.
+        jobs: its jobs; there wherever the folder is.
+    """
+
+    title: str
+    searcher: Searches
+    addresses: Addresses
+    max_upload_bytes: int
+    gallery: Path | None = None
+    jobs: Jobs | None = None

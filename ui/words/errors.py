@@ -1,0 +1,84 @@
+"""Errors by their kind. English has none of its own: what was raised is said as it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An error in another language.
+
+    Attributes:
+        text: what is wrong; may name the values that the error carries.
+        hint: what to do next; may be empty.
+    """
+
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorWords:
+    """What is said of errors.
+
+    Attributes:
+        bad_file: title over a file that cannot be searched with.
+        failed: title over any other error that a user can do something about.
+        unexpected, unexpected_text, unexpected_hint: of one that nobody foresaw.
+        kinds: by ``RetrievalError.kind``; where a kind is missing the English sentence is shown.
+    """
+
+    bad_file: str
+    failed: str
+    unexpected: str
+    unexpected_text: str
+    unexpected_hint: str
+    kinds: Mapping[str, Told] = field(default_factory=dict)
+
+
+ENGLISH = ErrorWords(
+    bad_file="This file cannot be searched with",
+    failed="That did not work",
+    unexpected="Something went wrong in the program",
+    unexpected_text="The terminal that it runs in says more.",
+    unexpected_hint="Try once more.",
+)
+
+CHINESE = ErrorWords(
+    bad_file="无法用这个文件搜索",
+    failed="没有成功",
+    unexpected="程序出错了",
+    unexpected_text="运行它的终端中有更多说明。",
+    unexpected_hint="请再试一次。",
+    kinds={
+        "no_such_path": Told("所指的文件、文件夹或图片不存在，或目前无法读取。", "请检查路径，或接上磁盘。"),
+        "image.empty": Told("文件是空的。", "请从原处重新复制，或删除它。"),
+        "image.not_an_image": Told(
+            "内容不是任何已知格式的图片。", "可读取 JPEG、PNG、WebP、GIF、BMP、TIFF、AVIF 和 HEIC，与文件后缀无关。"
+        ),
+        "image.truncated": Told("文件不完整，过早结束。", "请从原处重新复制。"),
+        "image.corrupt": Told("文件已损坏。", "请用其他程序打开并另存一份。"),
+        "image.too_many_pixels": Told("图片太大，无法解码。", "请缩小图片，或调高 RETRIEVAL_MAX_MEGAPIXELS。"),
+        "image.too_large": Told("文件太大。", "请使用较小的副本，或调高 RETRIEVAL_MAX_FILE_MB。"),
+        "image.unsupported": Told("不支持这种图片格式。", "请另存为 8 位的 JPEG 或 PNG。"),
+        "image.unreadable": Told("无法读取文件。", "请确认文件还在、您有权读取，且磁盘已连接。"),
+        "image.timeout": Told(
+            "读取和解码用时过长。", "如果文件没有问题而只是磁盘较慢，请调高 RETRIEVAL_DECODE_SECONDS。"
+        ),
+        "image.crashed": Told("解码器在处理这个文件时崩溃了。", "文件可能已损坏：请用其他程序打开并另存一份。"),
+        "image.changed": Told("文件在读取时发生了变化：可能仍在写入。", "请稍后再试。"),
+        "empty_gallery": Told("还没有任何索引。", "请先运行 `retrieval index 文件夹`。"),
+        "gallery_too_new": Told("这个图库由更新版本的程序写成。", "请升级本程序。"),
+        "model_damaged": Told("模型文件夹不完整，或校验和不符。", "请重新获取这个模型。"),
+        "model_unsafe": Told("权重以 pickle 形式保存，载入它可能会运行他人的代码。", "请使用 safetensors 文件。"),
+        "model_unavailable": Told("没有这个模型，或在这里无法取得它的权重。", "请检查名称，或使用本地的模型文件夹。"),
+        "model_mismatch": Told("这不是图库正在使用的编码器。", "请使用图库自己的编码器，或切换到新的编码器。"),
+        "disk_full": Told("磁盘空间不足。", "请腾出一些空间后重试：会从停下的地方继续。"),
+        "gallery_busy": Told("另一个进程正在写入这个图库。", "请等它完成，或停止它；搜索可以照常进行。"),
+        "gallery_damaged": Told("图库中有文件损坏。", "请运行 `retrieval status --check --repair`，或从备份恢复。"),
+        "bad_value": Told("有一个设置或选项的值无法使用。"),
+        "training_failed": Told("训练无法继续。", "请降低学习率，或换一个配方。"),
+        "not_proven": Told("未通过检验：没有证明新模型更好，或它不完整。", "请加入更多标签后再训练。"),
+        "interrupted": Told("已停止；完成的部分都保留着。", "可以从停下的地方继续。"),
+    },
+)
