@@ -5,7 +5,6 @@ Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015: https://arxiv.org
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +12,12 @@ from torch import Tensor, nn
 from retrieval.functional.batch import Batch
 from retrieval.functional.gather import gather, gather_with_gradient
 from retrieval.losses.feature_distillation import cosine_term, similarity_term
-from retrieval.methods.self_supervised import SelfSupervised
+from retrieval.methods.taught import FrozenTeacher
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.projector import mlp
 
 
-class FeatureDistillation(SelfSupervised):
+class FeatureDistillation(FrozenTeacher):
     """Two terms, each with its weight: the student's embedding, projected onto the teacher's width, points where the
     teacher's does (``cosine``); and the student's own embeddings are as similar to each other as the teacher's
     (``similarity``), over all processes together.
@@ -58,12 +57,6 @@ class FeatureDistillation(SelfSupervised):
         self.cosine, self.similarity = cosine, similarity
         self.projector = mlp([encoder.dimension, *[hidden] * (layers - 1), teacher.dimension], seed=seed)
         self.teacher = teacher.eval().requires_grad_(False)
-
-    def train(self, mode: bool = True) -> Self:
-        """As ever, with the teacher in eval mode."""
-        super().train(mode)
-        self.teacher.eval()
-        return self
 
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch
