@@ -50,8 +50,7 @@ class Distillation(FrozenTeacher):
         seed: int = 0,
     ) -> None:
         super().__init__(encoder, seed=seed)
-        if not 0 <= alpha <= 1 or not 0 < temperature < float("inf"):
-            raise ValueError(f"alpha is in [0, 1] and the temperature above 0, not {alpha} and {temperature}.")
+        self.check_options({"alpha": alpha, "temperature": temperature})
         self.alpha, self.temperature = alpha, temperature
         self.classifier = classifier_layer(encoder.dimension, classes, seed=seed)
         self.teacher = teacher_classifier.eval().requires_grad_(False)

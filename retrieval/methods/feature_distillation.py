@@ -4,7 +4,8 @@ Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015: https://arxiv.org
 "Similarity-Preserving Knowledge Distillation", ICCV 2019: https://arxiv.org/abs/1907.09682
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class FeatureDistillation(FrozenTeacher):
         seed: of the projector.
 
     Raises:
-        ValueError: weights that teach nothing.
+        ValueError: see ``check_options``.
     """
 
     views = 1
@@ -52,11 +53,17 @@ class FeatureDistillation(FrozenTeacher):
         seed: int = 0,
     ) -> None:
         super().__init__(encoder, seed=seed)
-        if min(cosine, similarity) < 0 or cosine + similarity == 0:
-            raise ValueError(f"The weights are 0 or more and not both 0, not {cosine} and {similarity}.")
+        self.check_options({"cosine": cosine, "similarity": similarity, "layers": layers})
         self.cosine, self.similarity = cosine, similarity
         self.projector = mlp([encoder.dimension, *[hidden] * (layers - 1), teacher.dimension], seed=seed)
         self.teacher = teacher.eval().requires_grad_(False)
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """See ``SelfSupervised.check_options``."""
+        super().check_options(options)
+        if not options["cosine"] and not options["similarity"]:
+            raise ValueError("Of cosine and similarity one is above 0: else nothing is learned.")
 
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch

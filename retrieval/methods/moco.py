@@ -6,7 +6,8 @@ Contrastive Learning", 2020: https://arxiv.org/abs/2003.04297
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from retrieval.functional.batch import Batch
 from retrieval.functional.gather import gather
 from retrieval.losses.info_nce_queries import info_nce_queries
+from retrieval.methods.queue_length import fitted_queue
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.momentum import MomentumTwin
@@ -72,6 +74,18 @@ class MoCo(SelfSupervised):
         self.key_projector = MomentumTwin(self.projector)
         self.queue = Queue(queue, dimension, seed=seed)
         self._keys: list[Tensor] = []
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """See ``SelfSupervised.check_options``."""
+        super().check_options(options)
+        if options["queue"] < 1:
+            raise ValueError("queue is at least 1: it holds what a query is told apart from.")
+
+    @classmethod
+    def fitted_options(cls, options: Mapping[str, Any], examples: int) -> tuple[dict[str, Any], list[str]]:
+        """A queue that is far shorter than an epoch; see ``queue_length``."""
+        return fitted_queue(options, examples)
 
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch

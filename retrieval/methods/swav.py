@@ -5,7 +5,8 @@ Assignments", NeurIPS 2020, equations 1 to 5 and algorithm 1: https://arxiv.org/
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from retrieval.functional.multi_crop import mean_over_pairs
 from retrieval.functional.sinkhorn import sinkhorn
 from retrieval.losses.soft_cross_entropy import soft_cross_entropy
 from retrieval.methods.crops import encoded
+from retrieval.methods.queue_length import fitted_queue
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.projector import mlp, unit
@@ -67,6 +69,11 @@ class SwAV(SelfSupervised):
         self.register_buffer("queue", torch.zeros(self.views, queue, dimension))
         self.register_buffer("queued", torch.zeros((), dtype=torch.int64))
         self._waiting: list[Tensor] = []
+
+    @classmethod
+    def fitted_options(cls, options: Mapping[str, Any], examples: int) -> tuple[dict[str, Any], list[str]]:
+        """A queue that is far shorter than an epoch; see ``queue_length``."""
+        return fitted_queue(options, examples)
 
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch

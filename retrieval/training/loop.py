@@ -25,7 +25,7 @@ from retrieval.methods.method import Method, StepOutput
 from retrieval.training import checkpoint, devices
 from retrieval.training.alarms import Watch
 from retrieval.training.averaging import Average
-from retrieval.training.caching import cached_backward, refuse_mixing
+from retrieval.training.caching import cached_backward, refuse_mixing, refuse_uncacheable
 from retrieval.training.config import LoopConfig
 from retrieval.training.hooks import Progress, TrainHooks, Validated
 from retrieval.training.log import RunLog
@@ -100,6 +100,8 @@ class _Run:
     # The course of a run
 
     def go(self, resume: bool) -> Fitted:
+        if self.config.chunk is not None:
+            refuse_uncacheable(self.method)
         stored = self._open(resume)
         self._prepare(stored)
         try:

@@ -31,7 +31,7 @@ from retrieval.training.loop import Fitted
 from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, load_vectors, runtime_of, save_vectors
 from retrieval.workflows.fit_part import fit_part, in_precision
 from retrieval.workflows.label_free import LabelFree, TwoLooks, label_free, sampled
-from retrieval.workflows.methods_at_work import build_method, cannot_be, learned_beside
+from retrieval.workflows.methods_at_work import build_method, cannot_be, fitted_to, learned_beside, require_enough
 from retrieval.workflows.prepared_pictures import prepared_pictures
 from retrieval.workflows.pretrain_report import write_pretrain_report
 from retrieval.workflows.pretrain_request import PretrainReport
@@ -91,6 +91,7 @@ class ViewRun:
         """
         # Before anything costly: a value that the method refuses, a view that the encoder cannot take.
         looks = self._looks(encoder, card)
+        require_enough(self.recipe, len(pictures))
         build_method(self.recipe, encoder, len(pictures), **self.handed)
         prepared = self._prepared(pictures, card)
         self._remember(card, prepared)
@@ -156,7 +157,7 @@ class ViewRun:
 
     def _fit(self, encoder: Encoder, card: ModelCard, prepared: Prepared, looks: tuple[Look, ...]) -> Fitted:
         """Train the encoder, in place."""
-        recipe, spec = self.recipe, card.preprocessing
+        recipe, spec = fitted_to(self.recipe, len(prepared), self.hooks.say), card.preprocessing
         size = min(recipe.batch_size, len(prepared))
         if size < recipe.batch_size:
             self.hooks.say(f"There are only {count(size, 'image')}: they are one batch.")
