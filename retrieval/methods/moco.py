@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from retrieval.functional.batch import Batch
 from retrieval.functional.gather import gather
 from retrieval.losses.info_nce_queries import info_nce_queries
+from retrieval.methods.method import QUEUE_SPREAD
 from retrieval.methods.queue_length import fitted_queue
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.momentum import MomentumTwin
 from retrieval.models.projector import mlp, unit
-from retrieval.models.queue import Queue
+from retrieval.models.queue import Queue, spread_of
 from retrieval.models.split_norm import in_splits, trained_norms
 
 
@@ -110,6 +111,7 @@ class MoCo(SelfSupervised):
             "moco": loss.detach(),
             "positive": torch.stack(positives).mean(),
             "negative": torch.stack(negatives).mean(),
+            QUEUE_SPREAD: spread_of(self.queue.rows),
         }
         return loss, logs, seen
 

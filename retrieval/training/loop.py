@@ -30,7 +30,7 @@ from retrieval.training.config import LoopConfig
 from retrieval.training.hooks import Progress, TrainHooks, Validated
 from retrieval.training.log import RunLog
 from retrieval.training.meter import Meter, Shown, shown
-from retrieval.training.optim import make_optimiser, set_rates
+from retrieval.training.optim import make_optimiser, set_rates, warmup_steps
 from retrieval.training.place import Fitted, Place
 from retrieval.training.policies import apply_policies
 from retrieval.training.randomness import random_states, random_states_kept, seed_everything, set_random_states
@@ -216,7 +216,8 @@ class _Run:
     # What is seen of it
 
     def _note(self, group: list[Shown]) -> None:
-        for alarm in self.watch.read(self.meter.read(self.place.step, group)):
+        settled = self.place.step > warmup_steps(self.total, self.config)
+        for alarm in self.watch.read(self.meter.read(self.place.step, group, settled)):
             self.log.write(
                 {"kind": "alarm", "step": self.place.step, "epoch": self.place.epoch + 1, "name": alarm.name}
             )

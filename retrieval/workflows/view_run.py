@@ -28,6 +28,7 @@ from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.models.looks import Look
 from retrieval.training.loop import Fitted
+from retrieval.workflows.alarm_notes import alarms_of
 from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, load_vectors, runtime_of, save_vectors
 from retrieval.workflows.fit_part import fit_part, in_precision
 from retrieval.workflows.label_free import LabelFree, TwoLooks, label_free, sampled
@@ -238,9 +239,7 @@ class ViewRun:
             "kind": WITHOUT_LABELS,
             "label_free": {"before": before.free.to_dict(), "after": after.free.to_dict()},
             "labelled": None if comparison is None else _with_labels(comparison, after.embedded.labelled),
-            "alarms": [
-                {"name": line["name"], "step": line["step"]} for line in fitted.history if line["kind"] == "alarm"
-            ],
+            "alarms": alarms_of(fitted),
             "training": {"stopped": fitted.stopped, "epochs": fitted.epochs, "steps": fitted.steps},
             "start": {"name": start.name, "fingerprint": start.fingerprint},
             "result": {"name": result.name, "fingerprint": result.fingerprint},
