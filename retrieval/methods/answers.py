@@ -34,4 +34,8 @@ def variety(shares: Tensor, answers: int) -> Tensor:
         answers: how many they were; of a single one there is nothing to say, and it is 1.
     """
     most = math.log(min(len(shares), answers))
-    return torch.special.entr(shares).sum() / most if most > 0 else torch.ones_like(shares[0])
+    if most == 0:
+        return torch.ones_like(shares[0])
+    # Soft answers may be of more classes than there are answers.
+    entropy: Tensor = torch.special.entr(shares).sum()
+    return (entropy / most).clamp_max(1.0)

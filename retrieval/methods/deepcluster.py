@@ -178,6 +178,7 @@ class DeepCluster(SelfSupervised):
             found = spherical_kmeans(rows, self.centroids.shape[1], self.nearest, generator, iterations=self.iterations)
             self.centroids[head] = found.centroids.to(self.centroids.device)
             self.assignments[head, known.to(self.assignments.device)] = found.labels.to(self.assignments.device)
-            self.variety[head] = variety(torch.bincount(found.labels).double() / len(rows), len(rows))
-            self.largest[head] = torch.bincount(found.labels).max() / len(rows)
+            shares = torch.bincount(found.labels, minlength=len(found.centroids)) / len(rows)
+            self.variety[head] = variety(shares, len(rows))
+            self.largest[head] = shares.max()
             self.reseeded[head] = found.reseeded
