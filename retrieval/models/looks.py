@@ -208,8 +208,8 @@ PRESETS: dict[str, LookPreset] = {
         _for_small((_MOCO_V2,)),
     ),
     "byol": LookPreset(
-        "Grill et al. 2020, appendix B, https://arxiv.org/abs/2006.07733; github.com/google-deepmind/deepmind-research, "
-        "byol/utils/augmentations.py",
+        "Grill et al. 2020, appendix B, https://arxiv.org/abs/2006.07733; "
+        "github.com/google-deepmind/deepmind-research, byol/utils/augmentations.py",
         _BYOL_PAIR,
         _for_small(_BYOL_PAIR),
     ),
@@ -226,7 +226,8 @@ PRESETS: dict[str, LookPreset] = {
         _SWAV_SMALL,
     ),
     "dino-multi-crop": LookPreset(
-        "Caron et al. 2021, section 3, https://arxiv.org/abs/2104.14294; github.com/facebookresearch/dino, main_dino.py",
+        "Caron et al. 2021, section 3, https://arxiv.org/abs/2104.14294; github.com/facebookresearch/dino, "
+        "main_dino.py",
         _DINO_CROPS,
         _for_small(_DINO_CROPS),
     ),

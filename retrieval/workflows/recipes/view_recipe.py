@@ -132,7 +132,8 @@ class ViewRecipe:
             loop_config = replace(self.loop, **loop)
             return replace(self, **own, options={**self.options, **options}, look=look, loop=loop_config)
         except ValueError as error:
-            raise BadValue(f"This recipe cannot be: {error}") from error
+            keys = f"`retrieval recipes {self.name}` shows its keys."
+            raise BadValue(f"This recipe cannot be: {error}", keys) from error
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, from which ``from_dict`` makes the same recipe."""
