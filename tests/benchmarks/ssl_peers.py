@@ -260,7 +260,7 @@ def _ours(name: str, batch: int, width: int) -> Loss:
         "Barlow Twins": barlow_twins,
         "VICReg": vicreg,
         "W-MSE": lambda a, b: w_mse(torch.stack([a, b]), order, size=2 * width),
-        "negative cosine": lambda a, b: negative_cosine(normalize(a, dim=1), normalize(b.detach(), dim=1)),
+        "negative cosine": lambda a, b: negative_cosine(a, b.detach()),
         "SwAV": swav,
         "DINO": dino,
     }[name]
