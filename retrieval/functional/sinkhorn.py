@@ -12,13 +12,17 @@ from torch import Tensor
 
 from retrieval.functional.distances import widened
 
+SPAN = 60.0
+"""exp(-60) is 1e-26, which float32 holds; the factors, which may grow beyond it, are in float64."""
+
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
     """Codes: exp(scores / epsilon), scaled in turns until prototypes have B / K rows each and rows sum to 1.
 
-    In float32 at least whatever the autocast state, and in logarithms: exp(1 / 0.05) is half a billion, and a prototype
-    that is far from all rows would be 0 / 0.
+    In float32 at least whatever the autocast state. Where scores / epsilon differ by no more than ``SPAN``, as cosines
+    do from epsilon = 1 / 30 on, each round is two products of the matrix of exponentials with a vector; else it is done
+    in logarithms, since a prototype that is far from all rows would be 0 / 0.
 
     Args:
         scores: [B, K] similarities of all processes' rows to the prototypes.
@@ -34,7 +38,23 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
     if epsilon <= 0 or iterations < 1:
         raise ValueError(f"Sinkhorn needs epsilon above 0 and an iteration, not {epsilon} and {iterations}.")
     logarithms = widened(scores) / epsilon
+    if not logarithms.numel():
+        return logarithms
+    # The one device without float64 does it in logarithms.
+    if logarithms.device.type != "mps" and float(logarithms.max() - logarithms.min()) <= SPAN:
+        return _by_products(logarithms, iterations)
     for _ in range(iterations):
         logarithms = logarithms - logarithms.logsumexp(dim=0, keepdim=True) - math.log(scores.shape[1])
         logarithms = logarithms - logarithms.logsumexp(dim=1, keepdim=True)
     return logarithms.exp()
+
+
+def _by_products(logarithms: Tensor, iterations: int) -> Tensor:
+    """The same with a factor for each row and each prototype in place of a new matrix in each step."""
+    # The factor that all entries share is of no account.
+    weights = (logarithms - logarithms.max()).exp().double()
+    rows = weights.new_ones(len(weights))
+    for _ in range(iterations):
+        columns = 1 / (weights.shape[1] * (rows @ weights))
+        rows = 1 / (weights @ columns)
+    return weights.mul_(columns).mul_(rows[:, None]).to(logarithms.dtype)

@@ -7,7 +7,7 @@ equations 1 and 2 and algorithm 1: https://arxiv.org/abs/2103.03230
 import torch
 from torch import Tensor
 
-from retrieval.losses.off_diagonal import off_diagonal
+from retrieval.losses.off_diagonal import squared_off_diagonal
 from retrieval.losses.precision import full_precision
 
 EPSILON = 1e-5
@@ -31,7 +31,26 @@ def barlow_twins(first: Tensor, second: Tensor, *, redundancy: float = 0.0051) -
     """
     if not len(first):
         return (first.sum() + second.sum()) * 0
-    return of_correlation(cross_correlation(first, second), redundancy)
+    diagonal, beside = correlation_parts(first, second)
+    return of_parts(diagonal, beside, redundancy)
+
+
+@full_precision
+def correlation_parts(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """The diagonal C_ii, [D], and the sum over i != j of C_ij²: all that the loss needs of ``cross_correlation``.
+
+    Raises:
+        ValueError: the two shapes differ.
+    """
+    _require_same(first, second)
+    one, other = _standardised(first), _standardised(second)
+    count = len(first)
+    return (one * other).sum(dim=0) / count, squared_off_diagonal(one, other) / count**2
+
+
+def of_parts(diagonal: Tensor, beside: Tensor, redundancy: float) -> Tensor:
+    """The loss from ``correlation_parts``; see ``barlow_twins``."""
+    return (1 - diagonal).square().sum() + redundancy * beside
 
 
 @full_precision
@@ -48,14 +67,13 @@ def cross_correlation(first: Tensor, second: Tensor) -> Tensor:
     Raises:
         ValueError: the two shapes differ.
     """
-    if first.shape != second.shape:
-        raise ValueError(f"Views {list(first.shape)} and {list(second.shape)} do not fit.")
+    _require_same(first, second)
     return _standardised(first).T @ _standardised(second) / len(first)
 
 
-def of_correlation(correlation: Tensor, redundancy: float) -> Tensor:
-    """The loss of a [D, D] cross-correlation; see ``barlow_twins``."""
-    return (1 - correlation.diagonal()).square().sum() + redundancy * off_diagonal(correlation).square().sum()
+def _require_same(first: Tensor, second: Tensor) -> None:
+    if first.shape != second.shape:
+        raise ValueError(f"Views {list(first.shape)} and {list(second.shape)} do not fit.")
 
 
 def _standardised(rows: Tensor) -> Tensor:

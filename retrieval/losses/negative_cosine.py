@@ -6,8 +6,12 @@ The squared distance of Grill et al., "Bootstrap Your Own Latent", NeurIPS 2020,
 """
 
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from retrieval.losses.precision import full_precision
+
+EPSILON = 1e-12
+"""Least length of a row, which keeps the gradient of a zero row finite."""
 
 
 @full_precision
@@ -17,8 +21,8 @@ def negative_cosine(predictions: Tensor, targets: Tensor) -> Tensor:
     Both sides get their gradient: what stands behind a stop-gradient, the caller detaches.
 
     Args:
-        predictions: [N, D], unit norm.
-        targets: [N, D], unit norm; row i belongs to row i of ``predictions``.
+        predictions: [N, D], of any length; a zero row counts as 0.
+        targets: [N, D], likewise; row i belongs to row i of ``predictions``.
 
     Returns:
         Scalar in [-1, 1]; -1 where each pair is one point, as after a collapse; 0 for no rows.
@@ -28,4 +32,4 @@ def negative_cosine(predictions: Tensor, targets: Tensor) -> Tensor:
     """
     if predictions.shape != targets.shape:
         raise ValueError(f"Predictions {list(predictions.shape)} and targets {list(targets.shape)} do not fit.")
-    return -(predictions * targets).sum() / max(1, len(predictions))
+    return -cosine_similarity(predictions, targets, dim=-1, eps=EPSILON).sum() / max(1, len(predictions))

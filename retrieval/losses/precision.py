@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,9 +10,10 @@ from torch import Tensor
 from retrieval.functional.distances import widened
 
 P = ParamSpec("P")
+Result = TypeVar("Result", bound=Tensor | tuple[Tensor, ...])
 
 
-def full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
+def full_precision(loss: Callable[P, Result]) -> Callable[P, Result]:
     """Switch autocast off inside ``loss`` and widen half-precision tensors that it gets; float64 stays float64.
 
     The first positional argument is a tensor, and says which device's autocast is meant.
@@ -20,10 +21,10 @@ def full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
     call: Any = loss
 
     @wraps(loss)
-    def inside(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def inside(*args: P.args, **kwargs: P.kwargs) -> Result:
         first: Any = args[0]
         with torch.autocast(first.device.type, enabled=False):
-            result: Tensor = call(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
+            result: Result = call(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
         return result
 
     return inside

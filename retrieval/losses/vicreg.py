@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from retrieval.losses.off_diagonal import off_diagonal
+from retrieval.losses.off_diagonal import squared_off_diagonal
 from retrieval.losses.precision import full_precision
 
 Scaling = Literal["authors", "paper"]
@@ -117,8 +117,7 @@ def _hinge(rows: Tensor) -> Tensor:
 
 def _covariance(rows: Tensor) -> Tensor:
     centred = rows - rows.mean(dim=0)
-    covariance = centred.T @ centred / max(1, len(rows) - 1)
-    return off_diagonal(covariance).square().sum() / rows.shape[1]
+    return squared_off_diagonal(centred, centred) / max(1, len(rows) - 1) ** 2 / rows.shape[1]
 
 
 def _is_authors(scaling: str) -> bool:

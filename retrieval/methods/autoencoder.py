@@ -4,7 +4,8 @@ Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural Netwo
 https://doi.org/10.1126/science.1127647
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch.nn import functional
 from retrieval.functional.batch import Batch
 from retrieval.functional.distances import widened
 from retrieval.methods.self_supervised import SelfSupervised
-from retrieval.models.decoder import Decoder
+from retrieval.models.decoder import Decoder, doublings_to
 from retrieval.models.encoder import Encoder, EncoderOutput
 
 
@@ -39,6 +40,12 @@ class Autoencoder(SelfSupervised):
         super().__init__(encoder, seed=seed)
         self.side = side
         self.decoder = Decoder(encoder.dimension, side, width, seed=seed)
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """See ``SelfSupervised.check_options``."""
+        super().check_options(options)
+        doublings_to(options["side"])
 
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from retrieval.functional.batch import Batch
 from retrieval.functional.gather import gather_with_gradient
-from retrieval.losses.barlow_twins import cross_correlation, of_correlation
-from retrieval.losses.off_diagonal import off_diagonal
+from retrieval.losses.barlow_twins import correlation_parts, of_parts
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.projector import mlp
@@ -44,13 +43,13 @@ class BarlowTwins(SelfSupervised):
         """The loss of the first two views."""
         seen = [self.encoder(view) for view in views[:2]]
         first, second = (gather_with_gradient(self.projector(one.raw)) for one in seen)
-        correlation = cross_correlation(first, second)
-        loss = of_correlation(correlation, self.redundancy)
-        still = correlation.detach()
+        diagonal, beside = correlation_parts(first, second)
+        loss = of_parts(diagonal, beside, self.redundancy)
+        pairs = max(1, self.dimension * (self.dimension - 1))
         logs = {
             "barlow_twins": loss.detach(),
-            "diagonal": still.diagonal().mean(),
-            "off_diagonal": off_diagonal(still).square().mean().sqrt(),
+            "diagonal": diagonal.detach().mean(),
+            "off_diagonal": (beside.detach() / pairs).clamp_min(0).sqrt(),
         }
         return loss, logs, seen
 

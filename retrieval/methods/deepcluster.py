@@ -21,7 +21,9 @@ from retrieval.functional.labels import NO_LABEL
 from retrieval.functional.latest import latest
 from retrieval.functional.spherical_kmeans import spherical_kmeans
 from retrieval.losses.cosine_softmax import cosine_softmax
+from retrieval.methods.answers import variety
 from retrieval.methods.crops import encoded
+from retrieval.methods.method import TEACHER_VARIETY
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.projector import mlp, unit
@@ -50,6 +52,7 @@ class DeepCluster(SelfSupervised):
         bank: [2, n, D] unit rows, of the first and the second full-size views; 0 where an image was never seen.
         centroids: [heads, K, D] unit rows.
         assignments: [heads, n] int64 clusters, or -1.
+        variety: [heads] entropy of the epoch's clusters; see ``answers.variety``.
         largest, reseeded: [heads] of the epoch's clustering: the share of the images that its largest cluster has,
             and how many clusters stood empty at its end.
 
@@ -60,6 +63,7 @@ class DeepCluster(SelfSupervised):
     bank: Tensor
     centroids: Tensor
     assignments: Tensor
+    variety: Tensor
     largest: Tensor
     reseeded: Tensor
 
@@ -87,6 +91,7 @@ class DeepCluster(SelfSupervised):
         self.register_buffer("bank", torch.zeros(self.views, examples, dimension))
         self.register_buffer("centroids", torch.zeros(heads, clusters, dimension))
         self.register_buffer("assignments", torch.full((heads, examples), NO_LABEL, dtype=torch.int64))
+        self.register_buffer("variety", torch.ones(heads))
         self.register_buffer("largest", torch.zeros(heads))
         self.register_buffer("reseeded", torch.zeros(heads))
         self._waiting: list[tuple[Tensor, Tensor]] = []
@@ -118,7 +123,11 @@ class DeepCluster(SelfSupervised):
             for own, weights in zip(labels, self.centroids, strict=True)
         ]
         loss = torch.stack(losses).mean()
-        signs = {"largest_cluster": self.largest.mean(), "reseeded": self.reseeded.sum()}
+        signs = {
+            "largest_cluster": self.largest.mean(),
+            "reseeded": self.reseeded.sum(),
+            TEACHER_VARIETY: self.variety.mean(),
+        }
         return loss, {"deepcluster": loss.detach(), **signs}, seen[: self.views]
 
     def after_step(self) -> None:
@@ -169,5 +178,7 @@ class DeepCluster(SelfSupervised):
             found = spherical_kmeans(rows, self.centroids.shape[1], self.nearest, generator, iterations=self.iterations)
             self.centroids[head] = found.centroids.to(self.centroids.device)
             self.assignments[head, known.to(self.assignments.device)] = found.labels.to(self.assignments.device)
-            self.largest[head] = torch.bincount(found.labels).max() / len(rows)
+            shares = torch.bincount(found.labels, minlength=len(found.centroids)) / len(rows)
+            self.variety[head] = variety(shares, len(rows))
+            self.largest[head] = shares.max()
             self.reseeded[head] = found.reseeded

@@ -15,7 +15,9 @@ from retrieval.functional.batch import Batch
 from retrieval.functional.gather import gather, mean_over_processes
 from retrieval.functional.multi_crop import mean_over_pairs
 from retrieval.losses.soft_cross_entropy import soft_cross_entropy
+from retrieval.methods.answers import signs_of
 from retrieval.methods.crops import encoded
+from retrieval.methods.method import TEACHER_UNCERTAINTY
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.dino_head import DinoHead
 from retrieval.models.encoder import Encoder, EncoderOutput
@@ -90,8 +92,9 @@ class DINO(SelfSupervised):
             lambda student, teacher: soft_cross_entropy(student, teacher, temperature=self.temperature),
         )
         loss = mean_over_processes(loss)
-        entropy = mean_over_processes(torch.special.entr(teachers).sum(dim=1).mean())
-        logs = {"dino": loss.detach(), "teacher_entropy": entropy, "teacher_kl": loss.detach() - entropy}
+        signs = signs_of(teachers)
+        entropy = signs[TEACHER_UNCERTAINTY] * math.log(len(self.centre))
+        logs = {"dino": loss.detach(), "teacher_entropy": entropy, "teacher_kl": loss.detach() - entropy, **signs}
         return loss, logs, seen[: self.views]
 
     def after_step(self) -> None:

@@ -5,7 +5,6 @@ Chen, Kornblith, Swersky, Norouzi and Hinton, "Big Self-Supervised Models are St
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +12,12 @@ from torch import Tensor, nn
 from retrieval.functional.batch import Batch
 from retrieval.functional.distances import widened
 from retrieval.losses.distillation import labelled_term, soft_term
-from retrieval.methods.self_supervised import SelfSupervised
+from retrieval.methods.taught import FrozenTeacher
 from retrieval.models.classifier import classifier_layer
 from retrieval.models.encoder import Encoder, EncoderOutput
 
 
-class Distillation(SelfSupervised):
+class Distillation(FrozenTeacher):
     """(1 - alpha) cross-entropy of the labelled rows + alpha cross-entropy with the teacher's answers for all rows.
 
     The teacher sees the same pixels. It is a part of the method, so that a checkpoint says whose answers a run learns;
@@ -51,17 +50,10 @@ class Distillation(SelfSupervised):
         seed: int = 0,
     ) -> None:
         super().__init__(encoder, seed=seed)
-        if not 0 <= alpha <= 1 or not 0 < temperature < float("inf"):
-            raise ValueError(f"alpha is in [0, 1] and the temperature above 0, not {alpha} and {temperature}.")
+        self.check_options({"alpha": alpha, "temperature": temperature})
         self.alpha, self.temperature = alpha, temperature
         self.classifier = classifier_layer(encoder.dimension, classes, seed=seed)
         self.teacher = teacher_classifier.eval().requires_grad_(False)
-
-    def train(self, mode: bool = True) -> Self:
-        """As ever, with the teacher in eval mode."""
-        super().train(mode)
-        self.teacher.eval()
-        return self
 
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch

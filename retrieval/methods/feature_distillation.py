@@ -4,8 +4,8 @@ Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015: https://arxiv.org
 "Similarity-Preserving Knowledge Distillation", ICCV 2019: https://arxiv.org/abs/1907.09682
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from retrieval.functional.batch import Batch
 from retrieval.functional.gather import gather, gather_with_gradient
 from retrieval.losses.feature_distillation import cosine_term, similarity_term
-from retrieval.methods.self_supervised import SelfSupervised
+from retrieval.methods.taught import FrozenTeacher
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.projector import mlp
 
 
-class FeatureDistillation(SelfSupervised):
+class FeatureDistillation(FrozenTeacher):
     """Two terms, each with its weight: the student's embedding, projected onto the teacher's width, points where the
     teacher's does (``cosine``); and the student's own embeddings are as similar to each other as the teacher's
     (``similarity``), over all processes together.
@@ -36,7 +36,7 @@ class FeatureDistillation(SelfSupervised):
         seed: of the projector.
 
     Raises:
-        ValueError: weights that teach nothing.
+        ValueError: see ``check_options``.
     """
 
     views = 1
@@ -53,17 +53,17 @@ class FeatureDistillation(SelfSupervised):
         seed: int = 0,
     ) -> None:
         super().__init__(encoder, seed=seed)
-        if min(cosine, similarity) < 0 or cosine + similarity == 0:
-            raise ValueError(f"The weights are 0 or more and not both 0, not {cosine} and {similarity}.")
+        self.check_options({"cosine": cosine, "similarity": similarity, "layers": layers})
         self.cosine, self.similarity = cosine, similarity
         self.projector = mlp([encoder.dimension, *[hidden] * (layers - 1), teacher.dimension], seed=seed)
         self.teacher = teacher.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True) -> Self:
-        """As ever, with the teacher in eval mode."""
-        super().train(mode)
-        self.teacher.eval()
-        return self
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """See ``SelfSupervised.check_options``."""
+        super().check_options(options)
+        if not options["cosine"] and not options["similarity"]:
+            raise ValueError("Of cosine and similarity one is above 0: else nothing is learned.")
 
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch

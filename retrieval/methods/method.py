@@ -10,6 +10,18 @@ from retrieval.functional.batch import Batch
 RAW_NORM = "raw_norm"
 """In the logs: mean length of the embeddings before normalisation, for the alarm "exploding norm"."""
 
+TEACHER_UNCERTAINTY = "teacher_uncertainty"
+"""In the logs: mean entropy of the answers that the method learns to give, over the most that it can be, ln K: 1 where
+they say nothing of any image, 0 where each is of one class. For the alarm "uniform teacher"."""
+
+TEACHER_VARIETY = "teacher_variety"
+"""In the logs: entropy of their mean over the batch, over the most that it can be (the logarithm of K or of the number
+of answers, the smaller of the two): 0 where all images get the same one-hot answer. For the alarm "one-hot teacher"."""
+
+QUEUE_SPREAD = "queue_spread"
+"""In the logs: mean standard deviation of the dimensions of a queue's unit rows, times the root of D: 1 where they are
+spread evenly, 0 where all are one point. For the alarm "dead queue"."""
+
 
 class StepOutput(NamedTuple):
     """What one step gives.

@@ -6,7 +6,8 @@ Contrastive Learning", 2020: https://arxiv.org/abs/2003.04297
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +15,13 @@ from torch import Tensor, nn
 from retrieval.functional.batch import Batch
 from retrieval.functional.gather import gather
 from retrieval.losses.info_nce_queries import info_nce_queries
+from retrieval.methods.method import QUEUE_SPREAD
+from retrieval.methods.queue_length import fitted_queue
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.momentum import MomentumTwin
 from retrieval.models.projector import mlp, unit
-from retrieval.models.queue import Queue
+from retrieval.models.queue import Queue, spread_of
 from retrieval.models.split_norm import in_splits, trained_norms
 
 
@@ -73,6 +76,18 @@ class MoCo(SelfSupervised):
         self.queue = Queue(queue, dimension, seed=seed)
         self._keys: list[Tensor] = []
 
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """See ``SelfSupervised.check_options``."""
+        super().check_options(options)
+        if options["queue"] < 1:
+            raise ValueError("queue is at least 1: it holds what a query is told apart from.")
+
+    @classmethod
+    def fitted_options(cls, options: Mapping[str, Any], examples: int) -> tuple[dict[str, Any], list[str]]:
+        """A queue that is far shorter than an epoch; see ``queue_length``."""
+        return fitted_queue(options, examples)
+
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch
     ) -> tuple[Tensor, dict[str, Tensor], Sequence[EncoderOutput]]:
@@ -96,6 +111,7 @@ class MoCo(SelfSupervised):
             "moco": loss.detach(),
             "positive": torch.stack(positives).mean(),
             "negative": torch.stack(negatives).mean(),
+            QUEUE_SPREAD: spread_of(self.queue.rows),
         }
         return loss, logs, seen
 

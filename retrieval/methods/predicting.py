@@ -28,8 +28,7 @@ def symmetric(predictions: Sequence[Tensor], targets: Sequence[Tensor]) -> Tenso
     Returns:
         Scalar in [-1, 1], the same in all processes.
     """
-    first, second = (unit(prediction) for prediction in predictions)
-    loss = (negative_cosine(first, unit(targets[1])) + negative_cosine(second, unit(targets[0]))) / 2
+    loss = (negative_cosine(predictions[0], targets[1]) + negative_cosine(predictions[1], targets[0])) / 2
     return mean_over_processes(loss)
 
 

@@ -1,12 +1,14 @@
 """What all methods that learn without labels share: several views of every image, and layers that are left behind."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from retrieval.functional.batch import Batch
 from retrieval.methods.method import RAW_NORM, Method, ParameterGroup, StepOutput, split_by_decay
+from retrieval.methods.ranges import refuse_out_of_range
 from retrieval.models.encoder import Encoder, EncoderOutput
 
 
@@ -41,6 +43,36 @@ class SelfSupervised(Method):
         self.steps, self.per_epoch = 1, 1
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
         self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Refuse what cannot be, before anything is built.
+
+        Args:
+            options: all that the signature has, given or by default, by name.
+
+        Raises:
+            ValueError, BadValue: a number out of its range, or two that do not fit together.
+        """
+        refuse_out_of_range(options)
+
+    @classmethod
+    def least_batch(cls, options: Mapping[str, Any]) -> int:
+        """Fewest images that a batch must have with these options; of a single one nothing can be told apart."""
+        return 2
+
+    @classmethod
+    def fitted_options(cls, options: Mapping[str, Any], examples: int) -> tuple[dict[str, Any], list[str]]:
+        """What ``examples`` images need otherwise.
+
+        Args:
+            options: as in ``check_options``.
+            examples: n, images of the dataset.
+
+        Returns:
+            The options that are to be other values, by name, and what to tell people about them, a line each.
+        """
+        return {}, []
 
     def begin(self, steps: int, per_epoch: int) -> None:
         """See ``Method.begin``."""

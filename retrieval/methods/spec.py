@@ -1,7 +1,7 @@
 """What the table says about a self-supervised method, so that a workflow can run it without knowing it."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ class MethodSpec:
         looks: preset of the augmentation that the paper uses, by name (``models.looks``).
     """
 
-    make: Callable[..., SelfSupervised]
+    make: type[SelfSupervised]
     summary: str
     paper: str
     looks: str
@@ -41,6 +41,18 @@ class MethodSpec:
         """The annotated type of every option."""
         parameters = inspect.signature(self.make, eval_str=True).parameters.values()
         return {one.name: one.annotation for one in parameters if one.name not in HANDED}
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that cannot be, those left out having their defaults. Raises ValueError or BadValue."""
+        self.make.check_options({**self.options, **options})
+
+    def least_batch(self, options: Mapping[str, Any]) -> int:
+        """Fewest images of a batch with these options, those left out having their defaults."""
+        return self.make.least_batch({**self.options, **options})
+
+    def views_with(self, options: Mapping[str, Any]) -> int:
+        """Full-size views of an image that the method learns from with these options."""
+        return int({**self.options, **options}.get("views", self.make.views))
 
     def needs(self, name: str) -> bool:
         """Whether the method takes this one of ``HANDED``."""

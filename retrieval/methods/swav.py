@@ -5,7 +5,8 @@ Assignments", NeurIPS 2020, equations 1 to 5 and algorithm 1: https://arxiv.org/
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,15 @@ from retrieval.functional.gather import gather, mean_over_processes, own_rows
 from retrieval.functional.multi_crop import mean_over_pairs
 from retrieval.functional.sinkhorn import sinkhorn
 from retrieval.losses.soft_cross_entropy import soft_cross_entropy
+from retrieval.methods.answers import signs_of
 from retrieval.methods.crops import encoded
+from retrieval.methods.method import QUEUE_SPREAD, TEACHER_UNCERTAINTY
+from retrieval.methods.queue_length import fitted_queue
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.projector import mlp, unit
 from retrieval.models.prototypes import Prototypes
+from retrieval.models.queue import spread_of
 
 
 class SwAV(SelfSupervised):
@@ -68,6 +73,11 @@ class SwAV(SelfSupervised):
         self.register_buffer("queued", torch.zeros((), dtype=torch.int64))
         self._waiting: list[Tensor] = []
 
+    @classmethod
+    def fitted_options(cls, options: Mapping[str, Any], examples: int) -> tuple[dict[str, Any], list[str]]:
+        """A queue that is far shorter than an epoch; see ``queue_length``."""
+        return fitted_queue(options, examples)
+
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch
     ) -> tuple[Tensor, dict[str, Tensor], Sequence[EncoderOutput]]:
@@ -108,8 +118,7 @@ class SwAV(SelfSupervised):
     @torch.no_grad()
     def _codes(self, view: int, everyone: Tensor) -> Tensor:
         """[B, K] assignments of this process's rows of a view, found for all processes' and the queue's together."""
-        full = 0 < self.queue.shape[1] <= int(self.queued)
-        rows = torch.cat([self.queue[view].to(everyone.dtype), everyone]) if full else everyone
+        rows = torch.cat([self.queue[view].to(everyone.dtype), everyone]) if self._full() else everyone
         scores = similarities(rows, self.prototypes.weight)
         codes = sinkhorn(scores, epsilon=self.epsilon, iterations=self.iterations)
         return own_rows(codes[len(rows) - len(everyone) :])
@@ -123,7 +132,14 @@ class SwAV(SelfSupervised):
 
     @torch.no_grad()
     def _signs(self, codes: Tensor) -> dict[str, Tensor]:
-        """How hard the assignments are, from 0 to ln K, and the share of the prototypes that are somebody's first."""
-        entropy = mean_over_processes(torch.special.entr(codes).sum(dim=1).mean())
+        """How hard the assignments are, from 0 to ln K, the share of the prototypes that are somebody's first, and what
+        the alarms look at."""
+        signs = signs_of(codes)
+        entropy = signs[TEACHER_UNCERTAINTY] * math.log(codes.shape[1])
         first = torch.bincount(gather(codes.argmax(dim=1)), minlength=codes.shape[1])
-        return {"assignment_entropy": entropy, "prototypes_used": (first > 0).to(codes.dtype).mean()}
+        used = {"assignment_entropy": entropy, "prototypes_used": (first > 0).to(codes.dtype).mean()}
+        return used | signs | ({QUEUE_SPREAD: spread_of(self.queue.flatten(0, 1))} if self._full() else {})
+
+    def _full(self) -> bool:
+        """Whether the queue has a part: only once it is full."""
+        return 0 < self.queue.shape[1] <= int(self.queued)

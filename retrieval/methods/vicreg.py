@@ -4,7 +4,8 @@ Bardes, Ponce and LeCun, "VICReg: Variance-Invariance-Covariance Regularization 
 2022: https://arxiv.org/abs/2105.04906
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -32,7 +33,7 @@ class VICReg(SelfSupervised):
         seed: see ``SelfSupervised``.
 
     Raises:
-        ValueError: the scaling is unknown.
+        ValueError: see ``check_options``.
     """
 
     def __init__(
@@ -48,10 +49,19 @@ class VICReg(SelfSupervised):
         seed: int = 0,
     ) -> None:
         super().__init__(encoder, seed=seed)
-        if scaling not in ("authors", "paper"):
-            raise ValueError(f"The scaling is authors or paper, not {scaling!r}.")
+        weights = {"invariance": invariance, "variance": variance, "covariance": covariance}
+        self.check_options({**weights, "scaling": scaling})
         self.invariance, self.variance, self.covariance, self.scaling = invariance, variance, covariance, scaling
         self.projector = mlp([encoder.dimension, hidden, hidden, dimension], last_bias=False, seed=seed)
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """See ``SelfSupervised.check_options``."""
+        super().check_options(options)
+        if options["scaling"] not in ("authors", "paper"):
+            raise ValueError(f"The scaling is authors or paper, not {options['scaling']!r}.")
+        if not any(options[name] for name in ("invariance", "variance", "covariance")):
+            raise ValueError("Of invariance, variance and covariance one is above 0: else nothing is learned.")
 
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch

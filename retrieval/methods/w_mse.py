@@ -4,7 +4,8 @@ Ermolov, Siarohin, Sangineto and Sebe, "Whitening for Self-Supervised Representa
 https://arxiv.org/abs/2007.06346
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ class WMSE(SelfSupervised):
         seed: see ``SelfSupervised``.
 
     Raises:
-        BadValue: fewer than two views, or a slice that is too small.
+        ValueError, BadValue: see ``check_options``.
     """
 
     def __init__(
@@ -56,16 +57,26 @@ class WMSE(SelfSupervised):
         seed: int = 0,
     ) -> None:
         super().__init__(encoder, seed=seed)
-        if views < 2:
-            raise BadValue(f"W-MSE compares two views or more, not {views}.")
-        if slice_size < 2 * dimension:
-            raise BadValue(
-                f"A slice of {slice_size} rows is too small for {dimension} dimensions: single ones become singular.",
-                f"Use slice_size = {2 * dimension} or more, or a smaller dimension.",
-            )
+        self.check_options({"views": views, "dimension": dimension, "slice_size": slice_size, "shrinkage": shrinkage})
         self.views, self.slice_size = views, slice_size
         self.iterations, self.shrinkage = iterations, shrinkage
         self.projector = mlp([encoder.dimension, hidden, dimension], seed=seed)
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """See ``SelfSupervised.check_options``."""
+        super().check_options(options)
+        size, dimension = options["slice_size"], options["dimension"]
+        if size < 2 * dimension:
+            raise BadValue(
+                f"A slice of {size} rows is too small for {dimension} dimensions: single ones become singular.",
+                f"Use slice_size = {2 * dimension} or more, or a smaller dimension.",
+            )
+
+    @classmethod
+    def least_batch(cls, options: Mapping[str, Any]) -> int:
+        """A slice: fewer rows have no covariance of their own."""
+        return int(options["slice_size"])
 
     def loss_of_views(
         self, views: Sequence[Tensor], batch: Batch

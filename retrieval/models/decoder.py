@@ -30,9 +30,7 @@ class Decoder(nn.Module):
 
     def __init__(self, dimension: int, side: int, width: int, *, seed: int = 0) -> None:
         super().__init__()
-        doublings = max(0, (side // START).bit_length() - 1)
-        if side != START << doublings:
-            raise ValueError(f"The side of a decoded image is {START} times a power of two, not {side}.")
+        doublings = doublings_to(side)
         self.width = width
         with seeded(seed):
             self.start = nn.Linear(dimension, width * START * START)
@@ -53,3 +51,11 @@ class Decoder(nn.Module):
         """[B, 3, side, side] in float32 or wider, of [B, D]: pixels normalised by mean and standard deviation."""
         maps = torch.relu(self.start(embeddings)).view(-1, self.width, START, START)
         return widened(self.layers(maps))
+
+
+def doublings_to(side: int) -> int:
+    """How often the first map is enlarged to ``side`` pixels. Raises ValueError where it never has that side."""
+    doublings = max(0, (side // START).bit_length() - 1)
+    if side != START << doublings:
+        raise ValueError(f"The side of a decoded image is {START} times a power of two, not {side}.")
+    return doublings

@@ -191,51 +191,69 @@ _W_MSE_SMALL = replace(_SIMCLR_SMALL, scale=(0.2, 1.0), grey=0.1)
 
 PRESETS: dict[str, LookPreset] = {
     "simclr": LookPreset(
-        "Chen et al. 2020, appendices A and B.9, https://arxiv.org/abs/2002.05709", (_SIMCLR,), (_SIMCLR_SMALL,)
+        "Chen et al. 2020, appendices A and B.9, https://arxiv.org/abs/2002.05709; github.com/google-research/simclr, "
+        "run.py: color_jitter_strength 1, use_blur",
+        (_SIMCLR,),
+        (_SIMCLR_SMALL,),
     ),
     "moco-v1": LookPreset(
-        "He et al. 2020, section 3.3, https://arxiv.org/abs/1911.05722; github.com/facebookresearch/moco",
+        "He et al. 2020, section 3.3, https://arxiv.org/abs/1911.05722; github.com/facebookresearch/moco, main_moco.py",
         (_MOCO_V1,),
         _for_small((_MOCO_V1,)),
     ),
     "moco-v2": LookPreset(
-        "Chen, Fan, Girshick and He 2020, https://arxiv.org/abs/2003.04297; github.com/facebookresearch/moco",
+        "Chen, Fan, Girshick and He 2020, https://arxiv.org/abs/2003.04297; github.com/facebookresearch/moco, "
+        "main_moco.py --aug-plus",
         (_MOCO_V2,),
         _for_small((_MOCO_V2,)),
     ),
     "byol": LookPreset(
-        "Grill et al. 2020, appendix B, https://arxiv.org/abs/2006.07733", _BYOL_PAIR, _for_small(_BYOL_PAIR)
+        "Grill et al. 2020, appendix B, https://arxiv.org/abs/2006.07733; "
+        "github.com/google-deepmind/deepmind-research, byol/utils/augmentations.py",
+        _BYOL_PAIR,
+        _for_small(_BYOL_PAIR),
     ),
     "simsiam": LookPreset(
-        "Chen and He 2021, section 3 and appendix D, https://arxiv.org/abs/2011.10566",
+        "Chen and He 2021, section 3 and appendix D, https://arxiv.org/abs/2011.10566; "
+        "github.com/facebookresearch/simsiam, main_simsiam.py",
         (_MOCO_V2,),
         _for_small((_MOCO_V2,)),
     ),
     "swav-multi-crop": LookPreset(
-        "Caron et al. 2020, section 3.2, https://arxiv.org/abs/2006.09882; github.com/facebookresearch/swav",
+        "Caron et al. 2020, section 3.2, https://arxiv.org/abs/2006.09882; github.com/facebookresearch/swav, "
+        "src/multicropdataset.py and scripts/swav_800ep_pretrain.sh",
         _SWAV_CROPS,
         _SWAV_SMALL,
     ),
     "dino-multi-crop": LookPreset(
-        "Caron et al. 2021, section 3, https://arxiv.org/abs/2104.14294; github.com/facebookresearch/dino",
+        "Caron et al. 2021, section 3, https://arxiv.org/abs/2104.14294; github.com/facebookresearch/dino, "
+        "main_dino.py",
         _DINO_CROPS,
         _for_small(_DINO_CROPS),
     ),
     "barlow": LookPreset(
-        "Zbontar et al. 2021, section 2.2, https://arxiv.org/abs/2103.03230; github.com/facebookresearch/barlowtwins",
+        "Zbontar et al. 2021, section 2.2, https://arxiv.org/abs/2103.03230; github.com/facebookresearch/barlowtwins, "
+        "main.py",
         _BYOL_PAIR,
         _for_small(_BYOL_PAIR),
     ),
-    # The two branches are alike in the paper.
+    # The two branches are alike in the paper, as they are in lightly and solo-learn; the authors' released code
+    # (github.com/facebookresearch/vicreg, augmentations.py) has BYOL's pair in their place: looks = byol.
     "vicreg": LookPreset(
         "Bardes, Ponce and LeCun 2022, appendix C, https://arxiv.org/abs/2105.04906", (_VICREG,), _for_small((_VICREG,))
     ),
-    # Large: as SimCLR. W-MSE 4 has views=4.
+    # Large: as SimCLR, which is what the authors' command for ImageNet-100 has. W-MSE 4 has views=4.
     "w-mse": LookPreset(
-        "Ermolov et al. 2021, section 4, https://arxiv.org/abs/2007.06346", (_SIMCLR,), (_W_MSE_SMALL,)
+        "Ermolov et al. 2021, section 4, https://arxiv.org/abs/2007.06346; github.com/htdt/self-supervised, README and "
+        "datasets/imagenet.py (large), cfg.py (small)",
+        (_SIMCLR,),
+        (_W_MSE_SMALL,),
     ),
     "deepcluster": LookPreset(
-        "DeepCluster-v2 in Caron et al. 2020, appendix, https://arxiv.org/abs/2006.09882", _SWAV_CROPS, _SWAV_SMALL
+        "DeepCluster-v2 in Caron et al. 2020, appendix, https://arxiv.org/abs/2006.09882; "
+        "github.com/facebookresearch/swav, scripts/deepclusterv2_800ep_pretrain.sh",
+        _SWAV_CROPS,
+        _SWAV_SMALL,
     ),
     # What is to be rebuilt is the view itself: a crop and a flip, no change of colour.
     "autoencoder": LookPreset(

@@ -7,6 +7,7 @@ He, Fan, Wu, Xie and Girshick, "Momentum Contrast for Unsupervised Visual Repres
 import torch
 from torch import Tensor, nn
 
+from retrieval.functional.diagnostics import SAMPLE, dimension_std
 from retrieval.models.seeding import seeded
 
 
@@ -48,3 +49,13 @@ class Queue(nn.Module):
         places = (self.pointer + torch.arange(len(keys), device=self.rows.device)) % size
         self.rows.index_copy_(0, places, keys)
         self.pointer.add_(len(keys)).remainder_(size)
+
+
+@torch.no_grad()
+def spread_of(rows: Tensor) -> Tensor:
+    """Mean standard deviation of the dimensions of [K, D] rows, of ``SAMPLE`` of them or so, times the root of D.
+
+    About 1 for unit rows that are spread evenly, 0 for one point many times; 1 for fewer than two rows.
+    """
+    some = rows[:: max(1, len(rows) // SAMPLE)].float()
+    return dimension_std(some).mean().to(rows.dtype) * rows.shape[1] ** 0.5 if len(some) > 1 else rows.new_ones(())

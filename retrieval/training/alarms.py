@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from retrieval.methods.method import RAW_NORM
+from retrieval.methods.method import QUEUE_SPREAD, RAW_NORM, TEACHER_UNCERTAINTY, TEACHER_VARIETY
 
 WINDOW = 20
 """Steps in a row that a sign has to last."""
@@ -38,6 +38,16 @@ normalised loss a gradient stands upright on its embedding, so lengths drift upw
 are no drift, and a few more are the end of fp16 (65504)."""
 
 
+UNIFORM = 1 - NEAR
+"""Entropy of a teacher's answers, as a share of the most that it can be, above which the teacher says nothing of any
+image: it stands at that most as a loss stands at its constant. Answers that tell two halves of the classes apart have a
+share of 1 - ln 2 / ln K: 0.91 of 2,048 classes."""
+
+SAME = 0.05
+"""Entropy of a teacher's mean answer, as a share of the most that it can be, below which all images get one answer: of
+256 views 94 % are then in one class. Classes that are used evenly give 1, and a tenth of them still 0.6 or so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one step shows; with several batches a step, the mean over them.
@@ -53,6 +63,7 @@ class Reading:
         rank_share: effective rank (not centred) of the latest embeddings, as a share of the most it could be: the least
             of their number, D, and the number of their classes where all are labelled. None in steps in which it is not
             measured.
+        settled: the learning rate has risen to its peak: before that a loss may well stand where it began.
     """
 
     step: int
@@ -61,6 +72,7 @@ class Reading:
     constants: Mapping[str, float] = field(default_factory=dict)
     chance: Mapping[str, float] = field(default_factory=dict)
     rank_share: float | None = None
+    settled: bool = True
 
 
 Rule = Callable[[Sequence[Reading], Reading], bool]
@@ -90,7 +102,28 @@ def _stands_at(values: Callable[[Reading], Mapping[str, float]]) -> Rule:
         wanted = values(reading).get(name, 0.0)
         return wanted != 0 and abs(reading.logs.get(name, math.inf) - wanted) <= NEAR * abs(wanted)
 
-    return lambda recent, _: any(all(near(reading, name) for reading in recent) for name in values(recent[-1]))
+    def stands(recent: Sequence[Reading], _: Reading) -> bool:
+        return _settled(recent) and any(all(near(reading, name) for reading in recent) for name in values(recent[-1]))
+
+    return stands
+
+
+def _settled(recent: Sequence[Reading]) -> bool:
+    """Whether the warm-up was over in all readings: random weights tell no two images apart, and while the rate rises
+    from 0 a healthy run stays there as long as a stuck one."""
+    return all(reading.settled for reading in recent)
+
+
+def _uniform_teacher(recent: Sequence[Reading], _: Reading) -> bool:
+    return _settled(recent) and all(reading.logs.get(TEACHER_UNCERTAINTY, 0.0) > UNIFORM for reading in recent)
+
+
+def _same_answer(recent: Sequence[Reading], _: Reading) -> bool:
+    return _settled(recent) and all(reading.logs.get(TEACHER_VARIETY, 1.0) < SAME for reading in recent)
+
+
+def _dead_queue(recent: Sequence[Reading], _: Reading) -> bool:
+    return all(reading.logs.get(QUEUE_SPREAD, 1.0) < COLLAPSED for reading in recent)
 
 
 def _one_point(recent: Sequence[Reading], _: Reading) -> bool:
@@ -133,6 +166,25 @@ ALARMS: tuple[Alarm, ...] = (
         "The embeddings lie in a small part of their dimensions: much that could be told apart is not. Use a lower "
         "learning rate or less weight decay, larger batches, or a smaller dimension.",
         _few_dimensions,
+    ),
+    Alarm(
+        "uniform teacher",
+        "The teacher's answers, which the run learns to give, are the same for all classes: they say nothing of any "
+        "image. Sharpen them with a lower teacher_temperature (DINO) or epsilon (SwAV), or use a lower learning rate.",
+        _uniform_teacher,
+    ),
+    Alarm(
+        "one-hot teacher",
+        "The teacher gives all images the same single answer, so that there is nothing left to learn. Spread the "
+        "answers: a higher teacher_temperature or a lower centre_momentum (DINO), more iterations (SwAV), fewer "
+        "clusters (DeepCluster), or a lower learning rate.",
+        _same_answer,
+    ),
+    Alarm(
+        "dead queue",
+        "The queue of earlier images holds one point many times: nothing is left to tell a query apart from. Use a "
+        "lower learning rate, a higher momentum of the twin (MoCo), or no queue (SwAV).",
+        _dead_queue,
     ),
     Alarm(
         "exploding norm",

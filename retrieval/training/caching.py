@@ -36,6 +36,15 @@ def refuse_mixing(module: nn.Module) -> None:
             )
 
 
+def refuse_uncacheable(method: Method) -> None:
+    """Raise BadValue if a method does not embed a batch piece by piece."""
+    if type(method).embed is Method.embed:
+        raise BadValue(
+            f"{type(method).__name__} takes a batch as a whole, so that there is no gradient caching.",
+            "Leave chunk out, and use a smaller batch_size, or accumulate.",
+        )
+
+
 def cached_backward(
     method: Method,
     batch: Batch,

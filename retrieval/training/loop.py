@@ -25,12 +25,12 @@ from retrieval.methods.method import Method, StepOutput
 from retrieval.training import checkpoint, devices
 from retrieval.training.alarms import Watch
 from retrieval.training.averaging import Average
-from retrieval.training.caching import cached_backward, refuse_mixing
+from retrieval.training.caching import cached_backward, refuse_mixing, refuse_uncacheable
 from retrieval.training.config import LoopConfig
 from retrieval.training.hooks import Progress, TrainHooks, Validated
 from retrieval.training.log import RunLog
 from retrieval.training.meter import Meter, Shown, shown
-from retrieval.training.optim import make_optimiser, set_rates
+from retrieval.training.optim import make_optimiser, set_rates, warmup_steps
 from retrieval.training.place import Fitted, Place
 from retrieval.training.policies import apply_policies
 from retrieval.training.randomness import random_states, random_states_kept, seed_everything, set_random_states
@@ -100,6 +100,8 @@ class _Run:
     # The course of a run
 
     def go(self, resume: bool) -> Fitted:
+        if self.config.chunk is not None:
+            refuse_uncacheable(self.method)
         stored = self._open(resume)
         self._prepare(stored)
         try:
@@ -214,7 +216,8 @@ class _Run:
     # What is seen of it
 
     def _note(self, group: list[Shown]) -> None:
-        for alarm in self.watch.read(self.meter.read(self.place.step, group)):
+        settled = self.place.step > warmup_steps(self.total, self.config)
+        for alarm in self.watch.read(self.meter.read(self.place.step, group, settled)):
             self.log.write(
                 {"kind": "alarm", "step": self.place.step, "epoch": self.place.epoch + 1, "name": alarm.name}
             )

@@ -61,8 +61,9 @@ class Meter:
         self.started = self.reported = time.monotonic()
         self.examples = 0
 
-    def read(self, step: int, group: Sequence[Shown]) -> Reading:
-        """The reading of a step (from 1) from its batches; the latest ``SAMPLE`` embeddings are kept."""
+    def read(self, step: int, group: Sequence[Shown], settled: bool = True) -> Reading:
+        """The reading of a step (from 1) from its batches; the latest ``SAMPLE`` embeddings are kept. ``settled``: see
+        ``Reading``."""
         logs = _means([one.logs for one in group])
         for name, value in logs.items():
             total = self.sums.setdefault(name, [0.0, 0])
@@ -81,6 +82,7 @@ class Meter:
             constants=_means([one.constants for one in group]),
             chance=_means([one.chance for one in group]),
             rank_share=self.rank_share() if step % RANK_EVERY == 0 else None,
+            settled=settled,
         )
 
     def rank_share(self) -> float | None:

@@ -60,6 +60,11 @@ def make_optimiser(method: Method, config: LoopConfig) -> Optimizer:
     return torch.optim.AdamW(groups, lr=config.learning_rate)
 
 
+def warmup_steps(total: int, config: LoopConfig) -> int:
+    """Steps of ``total`` in which the rate rises to its peak."""
+    return round(config.warmup_share * total)
+
+
 def rate_at(step: int, total: int, config: LoopConfig, begins: int = 0) -> float:
     """The factor on the learning rate in a step (from 0) of ``total``: linear warm-up, then half a cosine to 0.
 
@@ -69,7 +74,7 @@ def rate_at(step: int, total: int, config: LoopConfig, begins: int = 0) -> float
     >>> [round(rate_at(s, 8, LoopConfig(warmup_share=0.25)), 3) for s in range(8)]
     [0.5, 1.0, 1.0, 0.933, 0.75, 0.5, 0.25, 0.067]
     """
-    warmup = round(config.warmup_share * total)
+    warmup = warmup_steps(total, config)
     rising = min(1.0, (step - begins + 1) / warmup) if warmup else 1.0
     if config.schedule == "constant":
         return rising

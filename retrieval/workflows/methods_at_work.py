@@ -1,5 +1,7 @@
 """A method of the table, built for an encoder, and what it has beside the encoder, kept for later stages."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,25 @@ def build_method(recipe: ViewRecipe, encoder: Encoder, examples: int, **more: An
         return recipe.spec.make(encoder, **recipe.options, **given, seed=recipe.loop.seed)
     except ValueError as error:
         raise cannot_be(recipe, error) from error
+
+
+def fitted_to(recipe: ViewRecipe, examples: int, say: Callable[[str], None]) -> ViewRecipe:
+    """The recipe with what so few images need otherwise, which is said. Never another one for the same images."""
+    options = {**recipe.spec.options, **recipe.options}
+    changed, lines = recipe.spec.make.fitted_options(options, examples)
+    for line in lines:
+        say(line)
+    return replace(recipe, options={**recipe.options, **changed})
+
+
+def require_enough(recipe: ViewRecipe, examples: int) -> None:
+    """Raises BadValue where so few images make no batch that the method can learn from."""
+    least = recipe.spec.least_batch(recipe.options)
+    if examples < least:
+        raise BadValue(
+            f"{recipe.method} learns from batches of {least} images or more, and there are {examples}.",
+            "Give more images, or take another method.",
+        )
 
 
 def cannot_be(recipe: ViewRecipe, error: ValueError) -> BadValue:

@@ -7,8 +7,8 @@ from typing import Any
 from retrieval.core.text import shown
 from retrieval.evaluation.comparison import Comparison
 from retrieval.evaluation.report import Report, write_report
-from retrieval.training.alarms import ALARMS
 from retrieval.training.loop import Fitted
+from retrieval.workflows.alarm_notes import alarm_notes
 from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.run_report import training_charts
@@ -76,11 +76,7 @@ def _facts(said: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _notes(said: Mapping[str, Any], comparison: Comparison | None) -> list[str]:
-    advice = {alarm.name: alarm.advice for alarm in ALARMS}
-    notes = [
-        f"Alarm in step {alarm['step']}: {alarm['name']}. {advice.get(alarm['name'], '')}".strip()
-        for alarm in said["metrics"]["alarms"]
-    ]
+    notes = alarm_notes(said["metrics"]["alarms"])
     if comparison is not None:
         notes.append(
             "The labels were used neither for training nor for choosing, only for this comparison. The images "

@@ -17,6 +17,7 @@ from retrieval.datasets.leaks import leaks
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.training.loop import Fitted
+from retrieval.workflows.alarm_notes import alarms_of
 from retrieval.workflows.embedding_sets import (
     EmbeddedSet,
     Embeds,
@@ -202,6 +203,7 @@ def proof_metrics(
             {
                 "part": what, "stopped": one.stopped, "epochs": one.epochs, "steps": one.steps,
                 "start_value": one.start_value, "best_value": one.best_value, "best_epoch": one.best_epoch,
+                "alarms": alarms_of(one),
             }
             for what, one in fitted
         ],

@@ -15,6 +15,7 @@ from retrieval.evaluation.svg import Chart, Series
 from retrieval.images.jobs import MakeView
 from retrieval.images.pool import DecodePool
 from retrieval.training.loop import Fitted
+from retrieval.workflows.alarm_notes import alarm_notes, alarms_of
 from retrieval.workflows.proof import Proof
 from retrieval.workflows.recipes import Recipe, ViewRecipe
 from retrieval.workflows.run_folder import RunFolder
@@ -54,7 +55,7 @@ def write_run_report(
         title=f"{recipe.name} on {shown(said['dataset'])}",
         subtitle=recipe.summary,
         facts=_facts(said, proof) | dict(facts),
-        notes=_notes(said),
+        notes=[note for title, one in fitted for note in alarm_notes(alarms_of(one), title)] + _notes(said),
         comparison=proof.comparison,
         class_names=[shown(name) for name in labelled.classes],
         charts=[chart for title, one in fitted for chart in training_charts(title, one)],

@@ -28,10 +28,11 @@ from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.models.looks import Look
 from retrieval.training.loop import Fitted
+from retrieval.workflows.alarm_notes import alarms_of
 from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, load_vectors, runtime_of, save_vectors
 from retrieval.workflows.fit_part import fit_part, in_precision
 from retrieval.workflows.label_free import LabelFree, TwoLooks, label_free, sampled
-from retrieval.workflows.methods_at_work import build_method, cannot_be, learned_beside
+from retrieval.workflows.methods_at_work import build_method, cannot_be, fitted_to, learned_beside, require_enough
 from retrieval.workflows.prepared_pictures import prepared_pictures
 from retrieval.workflows.pretrain_report import write_pretrain_report
 from retrieval.workflows.pretrain_request import PretrainReport
@@ -91,6 +92,7 @@ class ViewRun:
         """
         # Before anything costly: a value that the method refuses, a view that the encoder cannot take.
         looks = self._looks(encoder, card)
+        require_enough(self.recipe, len(pictures))
         build_method(self.recipe, encoder, len(pictures), **self.handed)
         prepared = self._prepared(pictures, card)
         self._remember(card, prepared)
@@ -156,7 +158,7 @@ class ViewRun:
 
     def _fit(self, encoder: Encoder, card: ModelCard, prepared: Prepared, looks: tuple[Look, ...]) -> Fitted:
         """Train the encoder, in place."""
-        recipe, spec = self.recipe, card.preprocessing
+        recipe, spec = fitted_to(self.recipe, len(prepared), self.hooks.say), card.preprocessing
         size = min(recipe.batch_size, len(prepared))
         if size < recipe.batch_size:
             self.hooks.say(f"There are only {count(size, 'image')}: they are one batch.")
@@ -237,9 +239,7 @@ class ViewRun:
             "kind": WITHOUT_LABELS,
             "label_free": {"before": before.free.to_dict(), "after": after.free.to_dict()},
             "labelled": None if comparison is None else _with_labels(comparison, after.embedded.labelled),
-            "alarms": [
-                {"name": line["name"], "step": line["step"]} for line in fitted.history if line["kind"] == "alarm"
-            ],
+            "alarms": alarms_of(fitted),
             "training": {"stopped": fitted.stopped, "epochs": fitted.epochs, "steps": fitted.steps},
             "start": {"name": start.name, "fingerprint": start.fingerprint},
             "result": {"name": result.name, "fingerprint": result.fingerprint},

@@ -7,6 +7,8 @@ a quiet machine.
 import sys
 
 from tests.benchmarks import (
+    adaptation,
+    collapse,
     fine_tuning,
     indexing,
     losses_quality,
@@ -14,6 +16,9 @@ from tests.benchmarks import (
     memory,
     precision,
     search,
+    simclr_v2,
+    ssl_peers,
+    ssl_table,
     throughput,
     views,
 )
@@ -31,6 +36,12 @@ BENCHMARKS = {
     "losses_speed": losses_speed.run,
     "losses_quality": losses_quality.run,
     "fine_tuning": fine_tuning.run,
+    "collapse": collapse.run,
+    "ssl_table": ssl_table.run,
+    "ssl_peers": ssl_peers.run,
+    "ssl_peers_speed": ssl_peers.run_speed,
+    "simclr_v2": simclr_v2.run,
+    "adaptation": adaptation.run,
 }
 
 

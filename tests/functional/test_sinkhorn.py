@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieval.functional import sinkhorn as module
 from retrieval.functional.sinkhorn import sinkhorn
 
 
@@ -81,3 +82,20 @@ def test_what_cannot_be_is_refused():
     for wrong in ({"epsilon": 0.0}, {"iterations": 0}):
         with pytest.raises(ValueError, match="Sinkhorn needs"):
             sinkhorn(torch.zeros(2, 2), **wrong)
+
+
+@pytest.mark.parametrize("iterations", [1, 3, 50])
+def test_products_and_logarithms_give_the_same_codes(iterations, monkeypatch):
+    """In float32, at the widest span that the products are trusted with."""
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.rand(40, 12, generator=generator)
+    scores[0, 0], scores[1, 1] = 0.0, 3.0
+    by_products = sinkhorn(scores, epsilon=3 / module.SPAN, iterations=iterations)
+    monkeypatch.setattr(module, "SPAN", -1.0)
+    in_logarithms = sinkhorn(scores, epsilon=3 / 60, iterations=iterations)
+    assert not torch.equal(by_products, in_logarithms)
+    torch.testing.assert_close(by_products, in_logarithms, rtol=1e-4, atol=1e-7)
+
+
+def test_no_rows_have_no_codes():
+    assert sinkhorn(torch.empty(0, 4)).shape == (0, 4)

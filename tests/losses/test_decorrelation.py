@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from retrieval.losses.barlow_twins import EPSILON, barlow_twins, cross_correlation
-from retrieval.losses.off_diagonal import off_diagonal
+from retrieval.losses.off_diagonal import off_diagonal, squared_off_diagonal
 from retrieval.losses.vicreg import COLLAPSED, covariance_term, invariance_term, variance_term, vicreg
 
 
@@ -104,3 +104,22 @@ def test_views_that_do_not_fit_are_refused(views):
     for loss in (barlow_twins, vicreg):
         with pytest.raises(ValueError, match="do not fit"):
             loss(views[0], views[1][:5])
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, 6), (3, 6), (4, 6), (3, 40), (16, 7), (5, 1), (0, 6)])
+@pytest.mark.parametrize("same", [True, False])
+def test_the_sum_beside_the_diagonal_is_the_same_by_rows_and_by_dimensions(count, width, same):
+    """Value and gradient, by the definition, for few rows and for many."""
+    generator = torch.Generator().manual_seed(count)
+    first, other = (torch.randn(count, width, generator=generator, dtype=torch.float64) + 1 for _ in range(2))
+    found, expected = [], []
+    for by_definition, into in ((False, found), (True, expected)):
+        a = first.clone().requires_grad_()
+        b = a if same else other.clone().requires_grad_()
+        if by_definition:
+            product = a.T @ b
+            value = product.square().sum() - product.diagonal().square().sum()
+        else:
+            value = squared_off_diagonal(a, b)
+        into += [value, *torch.autograd.grad(value, [a] if same else [a, b])]
+    torch.testing.assert_close(found, expected)

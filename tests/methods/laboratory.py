@@ -1,15 +1,21 @@
 """Runs of a tiny network that are made to collapse on purpose, beside their healthy twins."""
 
 import math
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from retrieval.functional.batch import Batch
 from retrieval.functional.diagnostics import dimension_std, effective_rank
+from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.methods.table import METHODS
 from retrieval.models.encoder import Encoder
-from tests.methods.views import FEATURES, SMALL, TinyConv, TinyViews
+from retrieval.training.loop import fit
+from tests.methods.views import EXAMPLES, FEATURES, SMALL, TinyConv, TinyViews, config, nearest
 
 
 class Ended(NamedTuple):
@@ -30,11 +36,7 @@ def ended(
     name: str, *, epochs: int, rate: float, seed: int = 0, noise: float = 0.3, adam: bool = False, **options: Any
 ) -> Ended:
     """Train a method on the tiny source: steps of gradient descent with momentum, or of AdamW."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        # Batch-norm at the end, as in a real backbone: a tiny network's embeddings are otherwise mostly their mean.
-        encoder = Encoder(TinyConv(batch_norm=False), nn.BatchNorm1d(FEATURES), FEATURES)
-    method = METHODS[name].make(encoder, **{**SMALL[name], **options}, seed=seed)
+    method = made(name, seed, **options)
     source = TinyViews(noise=noise)
     method.train()
     method.begin(epochs * source.steps(0), source.steps(0))
@@ -54,6 +56,46 @@ def ended(
     method.eval()
     last = {key: sum(float(one[key]) for one in logs) / len(logs) for key in logs[0]}
     return Ended(last, *_projected(method, source.pictures))
+
+
+STEPS = 120
+"""Of the one epoch of ``rung``."""
+
+
+class _LongEpochs(TinyViews):
+    """``STEPS`` batches an epoch, of several passes over the pictures."""
+
+    def steps(self, epoch: int) -> int:
+        return STEPS
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        one_pass = TinyViews()
+        passes = STEPS // one_pass.steps(0)
+        batches = (batch for n in range(passes) for batch in one_pass.batches(passes * epoch + n, 0))
+        yield from islice(batches, start, None)
+
+
+def rung(name: str, folder: Path, *, rate: float, decay: float = 0.0, **options: Any) -> list[tuple[str, int]]:
+    """The alarms, with their steps, of the first epoch of a run through the real loop."""
+    return rings(made(name, **options), folder, rate=rate, decay=decay)
+
+
+def rings(method: SelfSupervised, folder: Path, *, rate: float, decay: float = 0.0) -> list[tuple[str, int]]:
+    """``rung`` for a method that is there already."""
+    values = config(epochs=1, learning_rate=rate, weight_decay=decay, log_every=STEPS)
+    history = fit(method, _LongEpochs(), values, folder=folder).history
+    return [(line["name"], line["step"]) for line in history if line["kind"] == "alarm"]
+
+
+def made(name: str, seed: int = 0, **options: Any) -> SelfSupervised:
+    """A method of the table on a tiny network."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        # Batch-norm at the end, as in a real backbone: a tiny network's embeddings are otherwise mostly their mean.
+        encoder = Encoder(TinyConv(batch_norm=False), nn.BatchNorm1d(FEATURES), FEATURES)
+    handed = {"examples": EXAMPLES, "nearest": nearest}
+    given = {key: value for key, value in handed.items() if METHODS[name].needs(key)}
+    return METHODS[name].make(encoder, **{**SMALL[name], **options}, **given, seed=seed)
 
 
 @torch.no_grad()

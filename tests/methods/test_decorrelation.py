@@ -54,7 +54,10 @@ def test_the_terms_are_weighted() -> None:
     torch.testing.assert_close(
         step.loss.detach(), 2 * logs["invariance"] + 3 * logs["variance"] + 5 * logs["covariance"]
     )
-    assert tiny_method("vicreg", invariance=0.0, variance=0.0, covariance=0.0).training_step(batch).loss == 0
+    alone = tiny_method("vicreg", invariance=0.0, variance=0.0, covariance=1.0).training_step(batch)
+    torch.testing.assert_close(alone.loss.detach(), alone.logs["covariance"])
+    with pytest.raises(ValueError, match="nothing is learned"):
+        tiny_method("vicreg", invariance=0.0, variance=0.0, covariance=0.0)
 
 
 def test_an_unknown_scaling_is_refused() -> None:

@@ -68,7 +68,7 @@ def test_what_cannot_be_rescued_fails_with_advice() -> None:
 def test_values_that_cannot_be() -> None:
     with pytest.raises(BadValue, match="too small for 64"):
         WMSE(tiny_encoder(), slice_size=127)
-    with pytest.raises(BadValue, match="two views"):
+    with pytest.raises(ValueError, match="views is at least 2"):
         WMSE(tiny_encoder(), views=1)
     with pytest.raises(BadValue, match="slices of 128 images, and a batch has 16"):
         WMSE(tiny_encoder(), hidden=8).training_step(batch())

@@ -14,6 +14,7 @@ from retrieval.methods.method import Method, StepOutput
 from retrieval.training.caching import cached_backward, refuse_mixing
 from retrieval.training.loop import fit
 from retrieval.training.policies import apply_policies
+from tests.methods.views import TinyViews, tiny_method
 from tests.training.tiny import Pull, TinySource, config, tiny_encoder
 
 
@@ -163,3 +164,10 @@ def test_a_cached_run_is_an_uncached_run(tmp_path: Path) -> None:
     fit(pieces, TinySource(), config(chunk=5), folder=tmp_path / "pieces")
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(pieces.state_dict()[name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_a_method_that_takes_batches_whole_is_refused_before_anything(tmp_path: Path) -> None:
+    """Also where nothing in its encoder mixes the examples of a batch."""
+    with pytest.raises(BadValue, match="SimCLR takes a batch as a whole"):
+        fit(tiny_method("simclr"), TinyViews(), config(chunk=4), folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from retrieval.core.errors import BadValue, NoSuchPath
+from retrieval.methods.ranges import RANGES
 from retrieval.methods.table import METHODS
+from retrieval.workflows.methods_at_work import fitted_to, require_enough
 from retrieval.workflows.recipes import (
     DISTIL_RECIPES,
     FINETUNE_RECIPES,
@@ -166,3 +168,102 @@ def test_a_python_file_defines_a_recipe(tmp_path: Path) -> None:
         load_pretrain_recipe(name=str(path))
     with pytest.raises(NoSuchPath):
         load_pretrain_recipe(name=str(tmp_path / "none.toml"))
+
+
+IMPOSSIBLE: dict[str, list[str]] = {
+    "simclr": ["temperature=0", "temperature=-1", "layers=0", "hidden=0", "dimension=-3"],
+    "barlow_twins": ["redundancy=-0.1", "hidden=0", "dimension=0"],
+    "vicreg": ["invariance=-1", "variance=-1", "covariance=-1", "scaling=ours", "hidden=0", "dimension=0"],
+    "w_mse": [
+        "views=1", "hidden=0", "dimension=0", "slice_size=127", "iterations=0", "shrinkage=1",
+        "shrinkage=-0.1",
+    ],
+    "moco": [
+        "temperature=0", "queue=0", "momentum=1.5", "momentum=-1", "splits=0", "layers=0", "hidden=0", "dimension=0",
+    ],
+    "autoencoder": ["side=0", "side=12", "width=0"],
+    "byol": ["momentum=2", "hidden=0", "dimension=0"],
+    "simsiam": ["hidden=0", "dimension=0", "bottleneck=0"],
+    "swav": [
+        "temperature=0", "epsilon=0", "epsilon=-1", "iterations=0", "prototypes=1", "freeze_epochs=-1", "queue=-1",
+        "queue_epoch=-1", "hidden=0", "dimension=0",
+    ],
+    "deepcluster": ["temperature=0", "clusters=1", "heads=0", "iterations=0", "hidden=0", "dimension=0"],
+    "dino": [
+        "temperature=0", "teacher_temperature=0", "warmup_temperature=0", "warmup_epochs=-1", "centre_momentum=1.1",
+        "momentum=-0.1", "freeze_epochs=-1", "prototypes=1", "layers=0", "hidden=0", "bottleneck=0",
+    ],
+    "fine_tuning": [],
+    "distillation": ["alpha=1.1", "alpha=-0.1", "temperature=0"],
+    "feature_distillation": ["cosine=-1", "similarity=-1", "layers=0", "hidden=0"],
+}  # fmt: skip
+"""Of each method: values of the right type that no run can have."""
+
+
+@pytest.mark.parametrize(("method", "setting"), [(m, one) for m, some in IMPOSSIBLE.items() for one in some])
+def test_an_option_that_cannot_be_is_refused_with_the_recipe(method: str, setting: str) -> None:
+    """In one line, before an image is read."""
+    with pytest.raises(BadValue) as caught:
+        EVERYTHING[method].with_values(parse_settings([f"{method}.{setting}"]))
+    assert "\n" not in caught.value.message
+    assert setting.partition("=")[0].split("_")[0] in caught.value.message
+
+
+def test_every_option_has_its_impossible_value() -> None:
+    for name, spec in METHODS.items():
+        numbers = {option for option, default in spec.options.items() if not isinstance(default, bool)}
+        assert {one.partition("=")[0] for one in IMPOSSIBLE[name]} == numbers
+        assert {one for one in numbers if not isinstance(spec.options[one], str)} <= RANGES.keys()
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("vicreg", {"invariance": 0.0, "variance": 0.0, "covariance": 0.0}),
+        ("feature_distillation", {"cosine": 0.0, "similarity": 0.0}),
+    ],
+)
+def test_weights_that_teach_nothing_are_refused(method: str, settings: dict[str, float]) -> None:
+    values = {f"{method}.{name}": value for name, value in settings.items()}
+    with pytest.raises(BadValue, match="nothing is learned"):
+        EVERYTHING[method].with_values(values)
+
+
+@every
+def test_pieces_of_a_batch_are_refused_with_the_reason(name: str) -> None:
+    with pytest.raises(BadValue, match="batch-norm"):
+        EVERYTHING[name].with_values({"chunk": "16"})
+
+
+def test_batches_and_views_that_are_too_few_are_refused() -> None:
+    with pytest.raises(BadValue, match="batch_size is at least 128"):
+        load_pretrain_recipe("w_mse", settings={"batch_size": "64"})
+    with pytest.raises(BadValue, match="views is at least 2"):
+        load_pretrain_recipe("simclr", settings={"views": "1"})
+    with pytest.raises(BadValue, match="views is at least 4"):
+        load_pretrain_recipe(name="w_mse_4", settings={"views": "2"})
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "examples", "queue"),
+    [
+        ("moco", {}, 50_000, 4096),
+        ("moco", {}, 2000, 500),
+        ("moco", {"moco.queue": 3}, 2, 1),
+        ("swav", {"swav.queue": 3840}, 1000, 250),
+        ("swav", {}, 1000, 0),
+    ],
+)
+def test_a_queue_is_far_shorter_than_an_epoch(method: str, settings: dict[str, int], examples: int, queue: int) -> None:
+    recipe, said = load_pretrain_recipe(method, settings=settings), []
+    before = recipe.keys()[f"{method}.queue"]
+    fitted = fitted_to(recipe, examples, said.append)
+    assert fitted.keys() == {**recipe.keys(), f"{method}.queue": queue}
+    assert len(said) == (before != queue)
+    assert all(f"{queue:,}" in line for line in said)
+
+
+def test_fewer_images_than_a_batch_needs_are_refused() -> None:
+    require_enough(load_pretrain_recipe("w_mse"), 128)
+    with pytest.raises(BadValue, match="128 images or more, and there are 127"):
+        require_enough(load_pretrain_recipe("w_mse"), 127)

@@ -66,11 +66,27 @@ class ViewRecipe:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} is {least} or more, not {value}.")
+        self._require_method()
         require_one_device(self.loop)
         if self.loop.average is not None and self.spec.needs("classes"):
             raise ValueError("average is none: a classifier is not averaged, and would not fit the averaged encoder.")
         # A value that no look can have is said here, and not after the images were prepared.
-        self.views_at(_USUAL_SIZE)
+        full = sum(look.count for look in self.views_at(_USUAL_SIZE) if look.size == _USUAL_SIZE)
+        wanted = self.spec.views_with(self.options)
+        if full < wanted:
+            raise ValueError(f"views is at least {wanted}: {self.method} learns from so many, not from {full}.")
+
+    def _require_method(self) -> None:
+        """Raises ValueError or BadValue where the method cannot be so, or cannot be trained so."""
+        self.spec.check(self.options)
+        least = self.spec.least_batch(self.options)
+        if self.batch_size < least:
+            raise ValueError(f"batch_size is at least {least} for {self.method}, not {self.batch_size}.")
+        if self.loop.chunk is not None:
+            raise ValueError(
+                "chunk is none: batch-norm and momentum twins see a batch as a whole, and would see each piece alone; "
+                "use a smaller batch_size, or accumulate"
+            )
 
     @property
     def spec(self) -> MethodSpec:
@@ -116,7 +132,8 @@ class ViewRecipe:
             loop_config = replace(self.loop, **loop)
             return replace(self, **own, options={**self.options, **options}, look=look, loop=loop_config)
         except ValueError as error:
-            raise BadValue(f"This recipe cannot be: {error}") from error
+            keys = f"`retrieval recipes {self.name}` shows its keys."
+            raise BadValue(f"This recipe cannot be: {error}", keys) from error
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, from which ``from_dict`` makes the same recipe."""

@@ -70,7 +70,8 @@ _PRETRAIN = (
     _recipe("vicreg", _SGD),
     _recipe("w_mse", _ADAM),
     _recipe("w_mse", _ADAM, "w_mse_4", "W-MSE with four views of every image", views=4),
-    # A queue of a few thousand images, and a twin of thousands of steps, as in lightly's runs.
+    # A queue of a few thousand images, and a twin of thousands of steps, as in lightly's runs, which have the
+    # temperature 0.1 and both ways beside; here they are version 2's.
     _recipe("moco", _SGD, queue=4096, momentum=0.99),
     # As many prototypes and clusters as are for thousands of images, not for ImageNet's million.
     _recipe("swav", _ADAM, prototypes=512),
