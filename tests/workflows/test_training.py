@@ -517,3 +517,20 @@ def test_a_split_that_does_not_exist_is_refused_before_anything_is_made(
     with pytest.raises(BadValue, match="no split"):
         train(replace(request(dataset, tmp_path / "run", tiny_model), split="nope"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_alarm_of_a_run_stands_in_its_metrics_and_on_its_page(
+    dataset: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from retrieval.training.loop import fit
+
+    def with_alarm(*arguments: object, **options: object) -> object:
+        fitted = fit(*arguments, **options)  # type: ignore[arg-type]
+        alarm = {"name": "loss = margin", "step": 3, "kind": "alarm", "epoch": 1}
+        return replace(fitted, history=[*fitted.history, alarm])
+
+    monkeypatch.setattr("retrieval.workflows.fit_part.fit", with_alarm)
+    report = train(request(dataset, tmp_path / "run", tiny_model, **ONE_RATE))
+    assert [part["alarms"] for part in report.metrics["training"]] == [[{"name": "loss = margin", "step": 3}]]
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "alarm in step 3: loss = margin. The loss stands at the value" in page
