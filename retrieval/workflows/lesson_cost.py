@@ -248,7 +248,8 @@ def _timed(work: Callable[[], object], times: int) -> float:
     """The fewest seconds of ``work`` in several tries, after one that does not count: what else the machine is doing
     for a moment is no property of the work."""
     work()
-    found, started = [], monotonic()
+    found: list[float] = []
+    started = monotonic()
     while len(found) < times and (not found or monotonic() - started < _PATIENCE):
         start = monotonic()
         work()

@@ -9,6 +9,9 @@ from retrieval.core.errors import BadValue, RetrievalError
 from retrieval.core.settings import Settings
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.gate import evidence_against
+from retrieval.workflows.jobs.job import Job
+from retrieval.workflows.jobs.requests import RunRequest, request_from
+from retrieval.workflows.layout import Layout
 from retrieval.workflows.query_changes import FILE as QUERIES
 from retrieval.workflows.run_folder import RunFolder
 
@@ -112,6 +115,20 @@ class Lesson:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
         return asdict(self)
+
+
+def run_of(folder: Path, job: Job) -> Path | None:
+    """The folder of the run that a job makes; None for a job that makes none.
+
+    Args:
+        folder: the gallery's.
+        job: one of its jobs.
+    """
+    try:
+        request = request_from(job.kind, job.request)
+    except BadValue:
+        return None
+    return Path(request.folder(job.id, str(Layout(folder).runs))) if isinstance(request, RunRequest) else None
 
 
 def read_lesson(folder: Path, run: Path, settings: Settings | None = None) -> Lesson:
