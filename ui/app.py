@@ -22,6 +22,7 @@ from ui.icons import FAVICON
 from ui.pages import PAGES
 from ui.pictures import picture_routes
 from ui.ports import Pictures, Searches
+from ui.run_reports import report_routes
 from ui.security import LOOPBACK_HOSTS, BasicAuth, BodyLimit, KnownHosts, SameOrigin, SecureHeaders
 from ui.server import Place, serve
 from ui.shell.door import Door
@@ -74,6 +75,8 @@ def create_app(
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps))
     app.state.hosts = hosts
     _add_own_routes(app, views, addresses)
+    if gallery is not None and site.jobs is not None:
+        app.include_router(report_routes(gallery, site.jobs))
     _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown) for code, words in LANGUAGES.items()}))
     app.mount("/", Door(apps, site, shown))
     _guard(app, auth, limit)

@@ -2,5 +2,9 @@
 
 from ui.search_page import SearchPage
 from ui.shell.page import Page
+from ui.teach.page import TeachPage
 
-PAGES: tuple[Page, ...] = (Page(lambda words: words.shell.search, "", SearchPage, needs_gallery=False),)
+PAGES: tuple[Page, ...] = (
+    Page(lambda words: words.shell.search, "", SearchPage, needs_gallery=False),
+    Page(lambda words: words.shell.teach, "teach", TeachPage),
+)

@@ -19,8 +19,9 @@ _CONTENT_POLICY = (
     "default-src 'self' blob: data: 'unsafe-inline' 'unsafe-eval'; object-src 'none'; base-uri 'self'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
+_POLICY = "Content-Security-Policy"
 _HEADERS = {
-    "Content-Security-Policy": _CONTENT_POLICY,
+    _POLICY: _CONTENT_POLICY,
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -40,7 +41,9 @@ class SecureHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
-                    headers[name] = value
+                    # A document that is shown in a sandbox brings its own policy, a stricter one.
+                    if name != _POLICY or not headers.get(name, "").startswith("sandbox;"):
+                        headers[name] = value
             await send(message)
 
         await self.app(scope, receive, with_headers)

@@ -33,6 +33,15 @@ class Images:
         with self._session.read() as connection:
             return _records(connection, ids)
 
+    def by_content(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Ids by SHA-256 digest; contents that are not known are left out."""
+        found: dict[bytes, int] = {}
+        with self._session.read() as connection:
+            for some in chunks(list(digests)):
+                query = select(images.c.digest, images.c.id).where(images.c.digest.in_(some))
+                found.update({bytes(row.digest): int(row.id) for row in connection.execute(query)})
+        return found
+
     def labels(self) -> list[tuple[str, int]]:
         """(label, number of images that carry it), most frequent first."""
         query = (

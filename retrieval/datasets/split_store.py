@@ -101,18 +101,27 @@ class SplitStore:
             GalleryDamaged: the file is damaged, or written by a newer version.
             OSError: it cannot be read or written.
         """
-        everything = self._read()
-        if kind == "auto":
-            kind = next(iter(everything), None) or natural_kind(labelled)
-        if kind not in KINDS:
-            raise BadValue(f"There is no split {kind!r}.", f"Use one of: {', '.join(KINDS)}, auto.")
-        stored = everything.get(kind) or _Stored(seed)
+        everything, kind, stored = self._asked(labelled, kind, seed)
         before = json.dumps(_packed(stored))
         split = _extended(labelled, kind, stored)
         if kind not in everything or json.dumps(_packed(stored)) != before:
             everything[kind] = stored
             self._write(everything)
         return split
+
+    def preview(self, labelled: Labelled, kind: str = "auto", seed: int = 0) -> Split:
+        """What ``split`` would give, without keeping anything. Raises as it does."""
+        _, kind, stored = self._asked(labelled, kind, seed)
+        return _extended(labelled, kind, stored)
+
+    def _asked(self, labelled: Labelled, kind: str, seed: int) -> tuple[dict[str, _Stored], str, _Stored]:
+        """All that is stored, the kind that is meant, and what is stored of it."""
+        everything = self._read()
+        if kind == "auto":
+            kind = next(iter(everything), None) or natural_kind(labelled)
+        if kind not in KINDS:
+            raise BadValue(f"There is no split {kind!r}.", f"Use one of: {', '.join(KINDS)}, auto.")
+        return everything, kind, everything.get(kind) or _Stored(seed)
 
     @property
     def exists(self) -> bool:

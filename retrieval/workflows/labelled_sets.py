@@ -1,7 +1,7 @@
 """The datasets that commands take, with labels or without: a folder, a CSV, or the gallery itself."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -174,13 +174,23 @@ def embedded_gallery(
     found = gallery_set(gallery, on_disk=on_disk, note=note)
     vectors, there = stored_vectors(gallery, space, found.ids)
     images = [found.labelled.images[i] for i in there.tolist()]
-    phashes = gallery.catalog.images.phashes([int(i) for i in found.ids[there]])
+    return EmbeddedSet(Labelled(grouped(gallery, images, found.ids[there]), found.labelled.source), vectors, [])
+
+
+def grouped(gallery: Gallery, images: Sequence[LabelledImage], ids: Ids) -> list[LabelledImage]:
+    """Images of a gallery with their groups of near-duplicates, by the perceptual hashes that the catalog holds.
+
+    Args:
+        gallery: opened.
+        images: [n] of it.
+        ids: [n] their ids in it.
+    """
+    phashes = gallery.catalog.images.phashes([int(i) for i in ids])
     groups = near_duplicate_groups(
-        np.array([phashes[int(i)] for i in found.ids[there]], np.int64), [image.digest for image in images]
+        np.array([phashes[int(i)] for i in ids], np.int64), [image.digest for image in images]
     )
     sizes = np.bincount(groups, minlength=len(groups))
-    images = [
+    return [
         replace(image, group=int(group) if sizes[group] > 1 else None)
         for image, group in zip(images, groups, strict=True)
     ]
-    return EmbeddedSet(Labelled(images, found.labelled.source), vectors, [])

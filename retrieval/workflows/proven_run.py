@@ -28,6 +28,8 @@ from retrieval.workflows.embedding_sets import (
 )
 from retrieval.workflows.evaluating import split_store
 from retrieval.workflows.proof import Proof, prove
+from retrieval.workflows.query_changes import FILE as QUERIES
+from retrieval.workflows.query_changes import query_changes
 from retrieval.workflows.recipes import Recipe, ViewRecipe
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.run_report import small_pictures, write_run_report
@@ -137,6 +139,7 @@ class ProvenRun:
         proof = prove(labelled, data.vectors, after, split)
         metrics = proof_metrics(labelled, split, proof, fitted, start, result) | dict(more or {})
         self.run.write("metrics.json", metrics)
+        self.run.write(QUERIES, query_changes(labelled, proof.comparison))
         if proof.calibration is not None:
             self.run.write("calibration.json", proof.calibration.to_dict())
         parts = {part: len(getattr(split, part)) for part in ("train", "val", "test")}

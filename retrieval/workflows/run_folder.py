@@ -36,6 +36,7 @@ class RunFolder:
     ``metrics.json``        before and after with intervals, the comparison, the split's leaks
     ``calibration.json``    from score to probability, and the threshold for "nothing like this"
     ``report.html``         the same for people
+    ``queries.json``        what the queries that changed most found before and after
     ``method.safetensors``  without labels: what the method has learned beside the encoder
     ``log.jsonl``           a line every few steps
     ``last.ckpt``           to go on from

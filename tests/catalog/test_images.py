@@ -136,6 +136,18 @@ def test_a_content_is_known_by_its_digest(gallery: "tuple[World, dict[int, set[t
 # --- query plans: time per file must not grow with the gallery -------------------------------------------------
 
 
+def test_images_are_found_by_content_and_unknown_contents_are_left_out(
+    gallery: "tuple[World, dict[int, set[tuple[bytes, str]]]]",
+) -> None:
+    images = gallery[0].catalog.images
+    contents = [digest_of(b"%d" % n) for n in range(13)]
+    found = images.by_content([*contents, digest_of(b"nobody's")])
+    assert found.keys() == set(contents)
+    assert {digest: images.records([n])[n].digest for digest, n in found.items()} == {
+        digest: digest.hex() for digest in contents
+    }
+
+
 def test_look_ups_for_a_file_use_an_index(world: World, tmp_path: Path) -> None:
     """Every statement of an index run's steady work is explained; none may walk through a whole table that grows."""
     from sqlalchemy import event

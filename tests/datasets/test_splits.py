@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.core.errors import BadValue, GalleryDamaged
-from retrieval.core.labelled import Labelled, Split
+from retrieval.core.labelled import Labelled, LabelledImage, Split
 from retrieval.datasets import splits
 from retrieval.datasets.checks import describe_split, require_measurable, require_usable
 from retrieval.datasets.leaks import sides_of
@@ -329,6 +329,19 @@ def test_new_images_join_and_known_ones_never_change_sides(
     assert parts_of(store.split(some, kind)) == parts_of(first)
     again = SplitStore(path).split(full.subset(np.random.default_rng(seed).permutation(len(full))), kind)
     assert sum(map(len, parts_of(again))) == sum(map(len, parts_of(second)))
+
+
+def test_a_preview_is_what_the_split_then_gives_and_keeps_nothing(tmp_path: Path) -> None:
+    store = SplitStore(tmp_path / "split.json")
+    data = Labelled([LabelledImage(b"/%d" % n, str(n % 5)) for n in range(40)], "here")
+    seen = store.preview(data, "grouped", 3)
+    assert not store.exists
+    assert not (tmp_path / "split.json").exists()
+    assert parts_of(store.split(data, "grouped", 3)) == parts_of(seen)
+    kept = (tmp_path / "split.json").read_bytes()
+    more = Labelled([*data.images, LabelledImage(b"/new", "0")], "here")
+    assert sum(map(len, parts_of(store.preview(more)))) == 41
+    assert (tmp_path / "split.json").read_bytes() == kept
 
 
 def test_moved_and_resaved_files_keep_their_side(tmp_path: Path) -> None:

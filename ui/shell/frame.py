@@ -92,7 +92,7 @@ def _head(words: Words, title: str) -> str:
     return (
         f'<title>{escape(title)}</title><meta name="color-scheme" content="light dark">'
         '<link rel="icon" href="favicon.ico" type="image/svg+xml">'
-        f"<style>{_file('shell.css')}{_file('page.css')}"
+        f"<style>{_file('shell.css')}{_file('page.css')}{_file('teach.css')}"
         f":root {{ --r-no-preview: {json.dumps(said.no_preview, ensure_ascii=False)}; }}</style>"
         f"<script>window.retrievalWords = {_inert(texts)};</script>"
         f"<script>{_file('shell.js')}</script><script>{_file('page.js')}</script>"

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, search, shell, writing
+from ui.words import errors, search, shell, teach, writing
 from ui.words.errors import ErrorWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
+from ui.words.teach import TeachWords
 from ui.words.writing import WritingWords
 
 
@@ -23,6 +24,7 @@ class Words:
     writing: WritingWords
     shell: ShellWords
     search: SearchWords
+    teach: TeachWords
     errors: ErrorWords
 
 
@@ -32,6 +34,7 @@ ENGLISH = Words(
     writing=writing.ENGLISH,
     shell=shell.ENGLISH,
     search=search.ENGLISH,
+    teach=teach.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -41,6 +44,7 @@ CHINESE = Words(
     writing=writing.CHINESE,
     shell=shell.CHINESE,
     search=search.CHINESE,
+    teach=teach.CHINESE,
     errors=errors.CHINESE,
 )
 
