@@ -25,6 +25,7 @@ from ui.ports import Pictures, Searches
 from ui.security import LOOPBACK_HOSTS, BasicAuth, BodyLimit, KnownHosts, SameOrigin, SecureHeaders
 from ui.server import Place, serve
 from ui.shell.door import Door
+from ui.shell.jobs_routes import jobs_routes, looking_after
 from ui.shell.page import Page
 from ui.shell.site import Site
 from ui.theme import page_theme
@@ -71,23 +72,29 @@ def create_app(
     site = Site(title, searcher, addresses, limit, gallery, None if gallery is None else Jobs(gallery))
     shown = [page for page in pages if gallery is not None or not page.needs_gallery]
     apps: dict[str, FastAPI] = {}
-    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps))
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps, site.jobs))
     app.state.hosts = hosts
     _add_own_routes(app, views, addresses)
+    if site.jobs is not None:
+        app.include_router(jobs_routes(site.jobs))
     _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown) for code, words in LANGUAGES.items()}))
     app.mount("/", Door(apps, site, shown))
     _guard(app, auth, limit)
     return app
 
 
-def _together(apps: dict[str, FastAPI]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Starts and ends the applications of all languages: a server does that for the outermost one only."""
+def _together(apps: dict[str, FastAPI], jobs: Jobs | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Starts and ends the applications of all languages, which a server does for the outermost one only.
+
+    Meanwhile somebody looks after the jobs.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for app in apps.values():
                 await stack.enter_async_context(app.router.lifespan_context(app))
+            await stack.enter_async_context(looking_after(jobs))
             yield
 
     return lifespan
