@@ -174,6 +174,7 @@ def pieces(words: Words) -> dict[str, str]:
         "refused": render_error(Refused("7", "8", about_file=True), words),
         "error": render_error(GalleryBusy("7", "8"), words),
         "state": render_state(SITE, words),
+        "read only": render_state(replace(SITE, may_write=False), words),
         **{f"job {name}": render_jobs(jobs_site(job), words) for name, job in JOBS.items()},
         "frame": framed(document, SITE, words, PAGES, "").replace("English", "").replace("简体中文", ""),
         "lonely": lonely(SITE, words, PAGES).replace("English", "").replace("简体中文", ""),

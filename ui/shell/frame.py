@@ -55,14 +55,22 @@ def render_state(site: Site, words: Words) -> str:
     try:
         summary = site.searcher.summary()
     except RetrievalError:
-        return f'<p class="state" role="status"><strong>{escape(said.unknown)}</strong></p>'
+        return f'<p class="state" role="status"><strong>{escape(said.unknown)}</strong>{_read_only(site, words)}</p>'
     if not summary.images:
-        return f'<p class="state" role="status"><strong>{escape(said.empty)}</strong></p>'
+        return f'<p class="state" role="status"><strong>{escape(said.empty)}</strong>{_read_only(site, words)}</p>'
     return (
         f'<p class="state" role="status"><strong>{escape(said.images.of(summary.images))}</strong>'
         f'<span title="{escape(said.encoder)}">{escape(summary.model, 60)}</span>'
-        f'<span title="{escape(said.index)}">{escape(summary.index, 40)}</span></p>{_untrained(summary, words)}'
+        f'<span title="{escape(said.index)}">{escape(summary.index, 40)}</span>'
+        f"{_read_only(site, words)}</p>{_untrained(summary, words)}"
     )
+
+
+def _read_only(site: Site, words: Words) -> str:
+    if site.may_write:
+        return ""
+    said = words.shell
+    return f'<span class="state-read-only" title="{escape(said.read_only_why)}">{escape(said.read_only)}</span>'
 
 
 def _untrained(summary: Summary, words: Words) -> str:
