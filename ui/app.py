@@ -21,7 +21,7 @@ from ui.addresses import Addresses
 from ui.api.app import PREFIX, SEARCH_PATH, create_api
 from ui.icons import FAVICON
 from ui.mcp import PATH as MCP_PATH
-from ui.mcp import need_mcp
+from ui.mcp import keep_files_with_uploads, need_mcp
 from ui.pages import PAGES
 from ui.pictures import picture_routes
 from ui.ports import Pictures, Searches
@@ -84,6 +84,8 @@ def create_app(
         need_mcp()
     limit = load_settings().max_upload_bytes if max_upload_bytes is None else max_upload_bytes
     _prepare_gradio()
+    if mcp:
+        keep_files_with_uploads(get_upload_folder())
     addresses = Addresses()
     jobs = None if gallery is None else Jobs(gallery, may_write=not read_only)
     if hide_paths:
