@@ -1,6 +1,8 @@
 """The gallery's state and its labels over HTTP."""
 
 from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
@@ -65,7 +67,8 @@ def gallery_routes(gallery: Path, searcher: Searches, giving: Giving, may_write:
     def history(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[OperationOut]:
         from retrieval.workflows.labels import history as operations
 
-        return [OperationOut.model_validate(one, from_attributes=True) for one in operations(gallery)[:limit]]
+        newest = operations(gallery)[:limit]
+        return [OperationOut.model_validate({**asdict(one), "at": one.at.replace(tzinfo=UTC)}) for one in newest]
 
     @routes.post("/labels/undo", tags=["labels"], summary="Take back an operation", dependencies=writes)
     def undo(asked: Annotated[UndoAsked, Body(default_factory=UndoAsked)]) -> LabelsChanged:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 ImageId = Annotated[int, Field(ge=1, le=2**63 - 1, description="The image's number in the gallery.")]
 Folder = Annotated[
@@ -12,6 +12,9 @@ Folder = Annotated[
         min_length=1, max_length=4096, pattern=r"^(/|[A-Za-z]:[\\/])[^\x00]*$", description="Absolute, on the server."
     ),
 ]
+Taken = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str)]
+"""Cameras know no time zone, without which a moment is none to JSON Schema: it is given as text."""
+
 Label = Annotated[str, Field(min_length=1, max_length=200, description="As people read it; not blank.")]
 
 
@@ -49,7 +52,7 @@ class NeighbourOut(BaseModel):
     height: int = Field(description="Pixels.")
     format: str = Field(description="E.g. `JPEG`.")
     bytes: int = Field(description="Size of the file.")
-    captured: datetime | None = Field(description="When it was taken, as the camera wrote it, without a time zone.")
+    captured: Taken | None = Field(description="When it was taken, as the camera wrote it, without a time zone.")
     offline: bool = Field(description="No file of it can be reached just now.")
 
 
@@ -84,7 +87,7 @@ class ImageOut(BaseModel):
     height: int = Field(description="Pixels.")
     format: str = Field(description="E.g. `JPEG`.")
     bytes: int = Field(description="Size of the file.")
-    captured: datetime | None = Field(description="When it was taken, as the camera wrote it, without a time zone.")
+    captured: Taken | None = Field(description="When it was taken, as the camera wrote it, without a time zone.")
     labels: list[str] = Field(description="In alphabetical order.")
     files: list[FileOut] = Field(description="Wherever this content lies.")
 
