@@ -18,7 +18,10 @@ from gradio.utils import get_upload_folder
 from retrieval.core.settings import load_settings
 from retrieval.workflows.jobs import Jobs
 from ui.addresses import Addresses
+from ui.api.app import PREFIX, SEARCH_PATH, create_api
 from ui.icons import FAVICON
+from ui.mcp import PATH as MCP_PATH
+from ui.mcp import keep_files_with_uploads, need_mcp
 from ui.pages import PAGES
 from ui.pictures import picture_routes
 from ui.ports import Pictures, Searches
@@ -26,10 +29,12 @@ from ui.run_reports import report_routes
 from ui.security import LOOPBACK_HOSTS, BasicAuth, BodyLimit, KnownHosts, SameOrigin, SecureHeaders
 from ui.server import Place, serve
 from ui.shell.door import Door
+from ui.shell.jobs_routes import jobs_routes, looking_after
 from ui.shell.page import Page
 from ui.shell.site import Site
 from ui.theme import page_theme
 from ui.uploads import OnlyUploads
+from ui.without_paths import WithoutPaths
 from ui.words import LANGUAGES, Words
 
 __all__ = ["Place", "create_app", "serve"]
@@ -37,7 +42,7 @@ __all__ = ["Place", "create_app", "serve"]
 # What an upload needs beyond the file itself, and what any other request may send.
 _FORM_BYTES = 64 * 1024
 _REQUEST_BYTES = 1024 * 1024
-_UPLOAD_PATHS = ("/gradio_api/upload", "/gradio_api/upload/")
+_UPLOAD_PATHS = ("/gradio_api/upload", "/gradio_api/upload/", SEARCH_PATH)
 # An upload is kept as long as its page may want to search with it again.
 _UPLOADS_LOOKED_AT, _UPLOADS_KEPT = 1800, 6 * 3600
 
@@ -47,11 +52,14 @@ def create_app(
     views: Pictures,
     *,
     gallery: Path | None = None,
-    auth: tuple[str, str] | None = None,
+    auth: Sequence[tuple[str, str]] = (),
     title: str = "Retrieval",
     hosts: Collection[str] | None = LOOPBACK_HOSTS,
     max_upload_bytes: int | None = None,
     pages: Sequence[Page] = PAGES,
+    read_only: bool = False,
+    hide_paths: bool = False,
+    mcp: bool = False,
 ) -> FastAPI:
     """The whole application.
 
@@ -59,44 +67,64 @@ def create_app(
         searcher: the gallery to search in; the caller closes it.
         views: its pictures; the caller closes it.
         gallery: its folder; without it only the pages that search are there.
-        auth: user name and password, asked for before anything is answered; None lets everybody in.
+        auth: (user name, password) of those who are let in, asked for before anything is answered; none lets everybody
+            in.
         title: of the page.
         hosts: names under which browsers may ask, without port; None allows all. ``serve`` sets this by the address
             it binds to.
         max_upload_bytes: larger uploads are refused; from the settings by default.
         pages: the navigation.
+        read_only: nothing can be changed, and no job started or stopped.
+        hide_paths: nobody is told where files lie on this machine.
+        mcp: offer the search as a tool, too.
+
+    Raises:
+        BadValue: ``mcp`` is wanted, and what it needs is not installed.
     """
+    if mcp:
+        need_mcp()
     limit = load_settings().max_upload_bytes if max_upload_bytes is None else max_upload_bytes
     _prepare_gradio()
+    if mcp:
+        keep_files_with_uploads(get_upload_folder())
     addresses = Addresses()
-    site = Site(title, searcher, addresses, limit, gallery, None if gallery is None else Jobs(gallery))
+    jobs = None if gallery is None else Jobs(gallery, may_write=not read_only)
+    if hide_paths:
+        searcher = WithoutPaths(searcher)
+    site = Site(title, searcher, addresses, limit, gallery, jobs, not read_only, not hide_paths)
     shown = [page for page in pages if gallery is not None or not page.needs_gallery]
     apps: dict[str, FastAPI] = {}
-    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps))
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps, site.jobs))
     app.state.hosts = hosts
     _add_own_routes(app, views, addresses)
     if gallery is not None and site.jobs is not None:
+        app.include_router(jobs_routes(site.jobs))
         app.include_router(report_routes(gallery, site.jobs))
-    _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown) for code, words in LANGUAGES.items()}))
+    _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown, mcp) for code, words in LANGUAGES.items()}))
+    app.mount(PREFIX, create_api(site, with_auth=bool(auth)))
     app.mount("/", Door(apps, site, shown))
     _guard(app, auth, limit)
     return app
 
 
-def _together(apps: dict[str, FastAPI]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Starts and ends the applications of all languages: a server does that for the outermost one only."""
+def _together(apps: dict[str, FastAPI], jobs: Jobs | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Starts and ends the applications of all languages, which a server does for the outermost one only.
+
+    Meanwhile somebody looks after the jobs.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for app in apps.values():
                 await stack.enter_async_context(app.router.lifespan_context(app))
+            await stack.enter_async_context(looking_after(jobs))
             yield
 
     return lifespan
 
 
-def _mounted(site: Site, words: Words, pages: Sequence[Page]) -> FastAPI:
+def _mounted(site: Site, words: Words, pages: Sequence[Page], mcp: bool) -> FastAPI:
     """All pages in one language: one Gradio application, so that they share its scripts and its queue."""
     blocks = _built(site, words, pages)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -114,7 +142,7 @@ def _mounted(site: Site, words: Words, pages: Sequence[Page]) -> FastAPI:
             show_error=False,
             enable_monitoring=False,
             ssr_mode=False,
-            mcp_server=False,
+            mcp_server=mcp,
             app_kwargs={"openapi_url": None},
         )
     # Gradio checks that a named file was uploaded only once it believes itself launched, which mounting does not do:
@@ -153,15 +181,24 @@ def _within_a_loop(build: Callable[[], None]) -> None:
         build()
 
 
-def _guard(app: FastAPI, auth: tuple[str, str] | None, limit: int) -> None:
+def _guard(app: FastAPI, auth: Sequence[tuple[str, str]], limit: int) -> None:
     # The last one added is the first one asked: a foreign host learns nothing, not even that a password is wanted.
     app.add_middleware(OnlyUploads, folder=Path(get_upload_folder()), upload_paths=_UPLOAD_PATHS)
-    app.add_middleware(BodyLimit, limit=lambda path: limit + _FORM_BYTES if path in _UPLOAD_PATHS else _REQUEST_BYTES)
+    app.add_middleware(BodyLimit, limit=lambda path: _most_bytes(path, limit))
     app.add_middleware(SameOrigin)
-    if auth is not None:
-        app.add_middleware(BasicAuth, user=auth[0], password=auth[1], open_paths=("/healthz",))
+    if auth:
+        app.add_middleware(BasicAuth, pairs=auth, open_paths=("/healthz",))
     app.add_middleware(KnownHosts, hosts=lambda: app.state.hosts)
     app.add_middleware(SecureHeaders)
+
+
+def _most_bytes(path: str, upload: int) -> int:
+    if path in _UPLOAD_PATHS:
+        return upload + _FORM_BYTES
+    if path.startswith(MCP_PATH):
+        # Tools are given files as text: four characters for three bytes.
+        return upload * 4 // 3 + _REQUEST_BYTES
+    return _REQUEST_BYTES
 
 
 def _add_own_routes(app: FastAPI, views: Pictures, addresses: Addresses) -> None:

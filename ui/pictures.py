@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from retrieval.core.errors import ImageError, NoSuchPath
+from retrieval.core.hiding import without_paths
 from retrieval.core.text import shown
 from ui.addresses import Addresses
 from ui.ports import Kind, Pictures
@@ -68,4 +69,4 @@ def _is_known(if_none_match: str, etag: str) -> bool:
 
 def _missing(status: int, message: str) -> Response:
     # A drive may come back: what is missing now must not be remembered.
-    return JSONResponse({"error": shown(message)}, status, headers={"Cache-Control": "no-store"})
+    return JSONResponse({"error": shown(without_paths(message))}, status, headers={"Cache-Control": "no-store"})

@@ -7,7 +7,7 @@ shapes instead of classes so that it can be imported, and tested with an in-memo
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from retrieval.core.types import Filters
+from retrieval.core.types import Filters, ImageRecord
 from retrieval.workflows.results import SearchResult, Summary, View
 
 Kind = Literal["thumbnail", "full"]
@@ -21,6 +21,9 @@ class Searches(Protocol):
 
     def by_id(self, image_id: int, k: int = ..., filters: Filters | None = ...) -> SearchResult:
         """The neighbours of an indexed image. Raises NoSuchPath, EmptyGallery."""
+
+    def record(self, image_id: int) -> ImageRecord:
+        """What is known of an image. Raises NoSuchPath."""
 
     def labels(self) -> Sequence[tuple[str, int]]:
         """(label, images that carry it), most frequent first."""

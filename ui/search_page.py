@@ -35,6 +35,7 @@ class SearchPage:
 
     def __init__(self, site: Site, words: Words, blocks: gr.Blocks) -> None:
         self._words = words
+        self._shows_paths = site.shows_paths
         self._answers = Answers(site.searcher, site.addresses, site.max_upload_bytes, words)
         # What a program is told does not depend on whose browser is open.
         self._for_programs = Answers(site.searcher, site.addresses, site.max_upload_bytes, ENGLISH)
@@ -71,7 +72,9 @@ class SearchPage:
             self.k = gr.Slider(1, MOST, value=12, step=1, label=said.how_many, buttons=[])
             self.keep = gr.Dropdown([], value=[], multiselect=True, label=said.only_labels)
             self.drop = gr.Dropdown([], value=[], multiselect=True, label=said.without_labels)
-            self.under = gr.Textbox("", label=said.in_folder, placeholder=said.folder_example, max_lines=1)
+            self.under = gr.Textbox(
+                "", label=said.in_folder, placeholder=said.folder_example, max_lines=1, visible=self._shows_paths
+            )
             self.min_score = gr.Slider(
                 0, 1, value=0, step=0.05, label=said.min_score, info=said.min_score_info, buttons=[]
             )
@@ -150,6 +153,9 @@ class SearchPage:
             api_name="search",
             api_description="The nearest neighbours of an image file in the gallery, best first.",
             api_visibility="public",
+            # Called at once. A queued one the tool server would call over HTTP, without a password, at whatever address
+            # the first request gave as this server's own.
+            queue=False,
         )
 
     def _search_for_program(

@@ -90,13 +90,13 @@ class BasicAuth:
     """HTTP Basic authentication for everything but the open paths.
 
     Args:
-        user, password: the one pair that is let in.
+        pairs: user names with their passwords.
         open_paths: answered without; they must tell nothing.
     """
 
-    def __init__(self, app: ASGIApp, user: str, password: str, open_paths: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, pairs: Collection[tuple[str, str]], open_paths: Collection[str] = ()) -> None:
         self.app = app
-        self._expected = f"{user}:{password}".encode()
+        self._expected = [f"{user}:{password}".encode() for user, password in pairs]
         self._open = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,8 +114,9 @@ class BasicAuth:
             pair = base64.b64decode(given.strip(), validate=True)
         except (binascii.Error, ValueError):
             return False
-        # Both are compared whole and in constant time: how long it takes tells nothing about the password.
-        return hmac.compare_digest(pair, self._expected) and scheme.lower() == "basic"
+        # All are compared, whole and in constant time: how long it takes tells nothing about a password.
+        found = [hmac.compare_digest(pair, expected) for expected in self._expected]
+        return any(found) and scheme.lower() == "basic"
 
 
 class BodyLimit:

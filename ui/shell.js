@@ -112,6 +112,80 @@
     }
   }
 
+  // -- the jobs ------------------------------------------------------------------------------------------------------
+
+  const OFTEN = 2000;
+  const RARELY = 30000;
+  let looking = 0;
+  let nextLook = 0;
+
+  async function refreshJobs() {
+    const mine = (looking += 1);
+    clearTimeout(nextLook);
+    if (document.visibilityState === "visible") {
+      try {
+        const answer = await fetch(new URL("shell/jobs", document.baseURI), { headers: { Accept: "text/html" } });
+        if (mine !== looking) return;
+        if (answer.ok) showJobs(await answer.text());
+      } catch {
+        // The server is gone for a moment: what was said stays.
+      }
+    }
+    if (mine === looking) lookAgain();
+  }
+
+  function lookAgain() {
+    clearTimeout(nextLook);
+    nextLook = setTimeout(refreshJobs, document.querySelector(".jobs-now[data-busy]") ? OFTEN : RARELY);
+  }
+
+  function showJobs(html) {
+    const jobs = document.getElementById("jobs");
+    const before = jobs.querySelector(".jobs-now");
+    const now = document.createRange().createContextualFragment(html).querySelector(".jobs-now");
+    if (!now) return;
+    if (before && before.dataset.key === now.dataset.key) {
+      // Only numbers are new: whoever has a button of it focused keeps it.
+      for (const slot of now.querySelectorAll("[data-slot]")) showSlot(before, slot);
+      return;
+    }
+    const held = jobs.contains(document.activeElement);
+    jobs.replaceChildren(now);
+    if (held) (jobs.querySelector("a, button") ?? document.getElementById("page"))?.focus();
+    const known = before?.dataset.said.split("|") ?? [];
+    const news = now.dataset.said.split("|").filter((line) => line && !known.includes(line));
+    if (news.length) document.getElementById("jobs-said").textContent = news.join(" ");
+    if (before?.dataset.busy) document.dispatchEvent(new CustomEvent("retrieval:changed"));
+  }
+
+  function showSlot(before, slot) {
+    const old = before.querySelector(`[data-slot="${slot.dataset.slot}"]`);
+    if (!old) return;
+    if (slot.localName !== "progress") {
+      if (old.textContent !== slot.textContent) old.textContent = slot.textContent;
+    } else if (slot.hasAttribute("value")) {
+      old.max = slot.max;
+      old.value = slot.value;
+    } else {
+      old.removeAttribute("value");
+    }
+  }
+
+  async function cancelJob(button) {
+    button.disabled = true;
+    try {
+      await fetch(new URL(`shell/jobs/${button.dataset.jobCancel}/cancel`, document.baseURI), { method: "POST" });
+    } catch {
+      button.disabled = false;
+    }
+    refreshJobs();
+  }
+
+  function closeJob(button) {
+    document.cookie = `job=${button.dataset.jobSeen}; path=${home()}; max-age=31536000; SameSite=Lax`;
+    refreshJobs();
+  }
+
   // -- start --------------------------------------------------------------------------------------------------------
 
   function start() {
@@ -126,9 +200,18 @@
       colours.choose(colours.wanted === "dark" ? "light" : "dark");
     });
     document.addEventListener("retrieval:changed", refreshState);
+    document.addEventListener("retrieval:jobs", refreshJobs);
     document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") refreshState();
+      if (document.visibilityState !== "visible") return;
+      refreshState();
+      refreshJobs();
     });
+    document.getElementById("jobs")?.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button?.dataset.jobCancel) cancelJob(button);
+      else if (button?.dataset.jobSeen) closeJob(button);
+    });
+    if (document.querySelector(".jobs-now")) lookAgain();
     document.addEventListener("click", (event) => {
       if (event.target.closest?.('[data-action="reload"]')) location.reload();
     });

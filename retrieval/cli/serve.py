@@ -1,5 +1,7 @@
 """``retrieval serve`` and ``retrieval demo``: they open the page."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,19 +26,47 @@ HostOption = Annotated[str, typer.Option("--host", help="Address to listen on; 0
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")]
 
 
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """Who is served, and what; see ``create_app``."""
+
+    auth: tuple[tuple[str, str], ...] = ()
+    read_only: bool = False
+    hide_paths: bool = False
+    mcp: bool = False
+
+
 def serve(
     gallery: GalleryOption = None,
     host: HostOption = "127.0.0.1",
     port: PortOption = 7860,
     auth: Annotated[
-        str | None,
-        typer.Option("--auth", envvar="RETRIEVAL_AUTH", metavar="USER:PASSWORD", help="Ask for this on every request."),
+        list[str] | None,
+        typer.Option(
+            "--auth",
+            metavar="USER:PASSWORD",
+            help="Ask for this on every request; may be given several times. RETRIEVAL_AUTH gives one, too.",
+        ),
     ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Let nobody change the gallery, or start and stop jobs.")
+    ] = False,
+    hide_paths: Annotated[
+        bool, typer.Option("--hide-paths", help="Show file names only, not where files lie on this machine.")
+    ] = False,
+    mcp: Annotated[bool, typer.Option("--mcp", help="Offer the search to assistants as a tool (MCP).")] = False,
 ) -> None:
     """Open the page: upload a photo, see its nearest neighbours."""
     from ui.server import Place
 
-    credentials, folder = _credentials(auth), gallery_folder(gallery)
+    folder = gallery_folder(gallery)
+    # Not typer's own: it would take a password with a space in it for two pairs.
+    pairs = auth or list(filter(None, [os.environ.get("RETRIEVAL_AUTH")]))
+    offer = _Offer(tuple(map(_credentials, pairs)), read_only, hide_paths, mcp)
+    if mcp:
+        from ui.mcp import need_mcp
+
+        need_mcp()
     # Before anything is loaded, which takes seconds: a place that is taken is known at once.
     with Place(host, port) as place:
         from retrieval.workflows.gallery import Gallery
@@ -51,7 +81,7 @@ def serve(
                 "Check the spelling of --gallery, or make it with `retrieval index FOLDER` and the same --gallery.",
             ) from error
         with opened:
-            _serve(opened, place, credentials)
+            _serve(opened, place, offer)
 
 
 def _own_gallery() -> Path:
@@ -113,7 +143,7 @@ def _demo(folder: Path, named: bool, place: "Place | None") -> None:
         if not trained:
             note("An untrained encoder gives a lesson little to build on: with a pretrained one it does.")
         if place is not None:
-            _serve(opened, place, None)
+            _serve(opened, place, _Offer())
 
 
 def _lesson(folder: Path, fingerprint: str) -> None:
@@ -145,34 +175,41 @@ def _say_untrained() -> None:
     )
 
 
-def _credentials(auth: str | None) -> tuple[str, str] | None:
-    if auth is None:
-        return None
+def _credentials(auth: str) -> tuple[str, str]:
     user, colon, password = auth.partition(":")
     if not user or not colon or not password:
         raise BadValue("--auth needs a user and a password.", "Write it as USER:PASSWORD.")
     return user, password
 
 
-def _serve(gallery: "Gallery", place: "Place", auth: tuple[str, str] | None) -> None:
+def _serve(gallery: "Gallery", place: "Place", offer: _Offer) -> None:
     from retrieval.workflows.jobs import Jobs
     from retrieval.workflows.searching import Searcher
     from retrieval.workflows.views import Views
 
-    if not place.is_local and auth is None:
-        warn(f"Everybody who can reach {place.host} can see the pictures; --auth USER:PASSWORD asks for a password.")
+    if not place.is_local and not offer.auth:
+        may = "see the pictures" if offer.read_only else "see the pictures and change the gallery"
+        warn(f"Everybody who can reach {place.host} can {may}; --auth USER:PASSWORD asks for a password.")
     note("Opening the page …")
     from ui.app import create_app
     from ui.app import serve as run
 
     views = Views(gallery)
     # Those that were queued when an earlier server went down.
-    jobs = Jobs(gallery.folder)
+    jobs = Jobs(gallery.folder, may_write=not offer.read_only)
     jobs.advance(wait=False)
     try:
         with Searcher(gallery, warn, workers=2) as searcher:
             searcher.warm()
-            app = create_app(searcher, views, gallery=gallery.folder, auth=auth)
+            app = create_app(
+                searcher,
+                views,
+                gallery=gallery.folder,
+                auth=offer.auth,
+                read_only=offer.read_only,
+                hide_paths=offer.hide_paths,
+                mcp=offer.mcp,
+            )
             run(app, place, lambda address: results.print(f"The page is at {address}  (Ctrl-C ends it)"))
     finally:
         views.close()

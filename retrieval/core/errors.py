@@ -19,6 +19,7 @@ error                   exit  when
 ``BadValue``              14  a setting or an option has a value that cannot be used
 ``TrainingFailed``        15  a training run cannot go on: its loss is not a number any more
 ``NotProven``             16  the gate refuses: the new model is not proven better, or not whole
+``ReadOnly``              17  whoever asks may look, and change nothing
 ``Interrupted``          130  Ctrl-C
 ======================  ====  ==========================================================
 """
@@ -224,3 +225,9 @@ class NotProven(RetrievalError):
     """The gate refuses: the new model is not proven better, or not whole."""
 
     exit_code = 16
+
+
+class ReadOnly(RetrievalError):
+    """Whoever asks may look at the gallery, and change nothing."""
+
+    exit_code = 17

@@ -157,7 +157,7 @@ def import_folders(folder: Path, under: Sequence[Path] = (), settings: Settings 
 
 def set_label(
     folder: Path,
-    images: Sequence[str],
+    images: Sequence[str | int],
     label: str,
     *,
     remove: bool = False,
@@ -168,7 +168,7 @@ def set_label(
 
     Args:
         folder: the gallery's.
-        images: paths of indexed files, or image ids in digits.
+        images: paths of indexed files, or image ids in digits; a number is always an id.
         label: not empty.
         remove: take it away, whoever gave it; the folder's name does not bring it back.
         only: take all other labels away.
@@ -193,19 +193,19 @@ def set_label(
         return _report(change)
 
 
-def _named(catalog: Catalog, images: Sequence[str]) -> list[int]:
-    paths = {name: os.path.abspath(os.fsencode(name)) for name in images}
+def _named(catalog: Catalog, images: Sequence[str | int]) -> list[int]:
+    paths = {name: os.path.abspath(os.fsencode(name)) for name in images if isinstance(name, str)}
     by_path = image_ids(catalog, list(paths.values()))
-    numbers = [int(name) for name in images if name.isdecimal() and len(name) < 19]
-    known = catalog.images.records(numbers)
+    numbers = {name: int(name) for name in images if isinstance(name, int) or (name.isdecimal() and len(name) < 19)}
+    known = catalog.images.records(list(numbers.values()))
     ids = []
     for name in images:
-        found = by_path.get(paths[name])
-        if found is None and name.isdecimal() and len(name) < 19 and int(name) in known:
-            found = int(name)
+        found = by_path.get(paths[name]) if name in paths else None
+        if found is None and numbers.get(name) in known:
+            found = numbers[name]
         if found is None:
             raise NoSuchPath(
-                f"The gallery has no image {shown(name)}.",
+                f"The gallery has no image {shown(str(name))}.",
                 "Give the path of a file that was indexed, or an id as searches show it.",
             )
         ids.append(found)

@@ -34,7 +34,7 @@ def run(quick: bool = False) -> None:
     """Print the table."""
     rows = []
     for size in (1_000, 100_000) if quick else SIZES:
-        rows.append(_measure(_filled(size), size))
+        rows.append(_measure(filled(size), size))
     header = ["vectors", "index", "p50", "p95", "decode", "encode", "index", "catalog", "recall@10", "open"]
     show(
         f"Search from image bytes to records, {DIMENSION} dimensions, k = 10 (milliseconds; parts are medians)",
@@ -61,7 +61,7 @@ class Mixture:
         return high / np.linalg.norm(high, axis=1, keepdims=True)
 
 
-def _filled(size: int) -> Path:
+def filled(size: int) -> Path:
     """A gallery of ``size`` synthetic images, kept in the cache."""
     folder = CACHE / f"search-{size}"
     if (folder / "ready").exists():

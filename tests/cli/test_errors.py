@@ -118,7 +118,7 @@ def test_the_user_s_own_gallery_is_served_while_it_is_empty(
     monkeypatch.delenv("RETRIEVAL_GALLERY")
     monkeypatch.setattr("platformdirs.user_data_dir", lambda *_, **__: str(tmp_path / "data"))
     served: list[Path] = []
-    monkeypatch.setattr("retrieval.cli.serve._serve", lambda gallery, place, auth: served.append(gallery.folder))
+    monkeypatch.setattr("retrieval.cli.serve._serve", lambda gallery, place, offer: served.append(gallery.folder))
     assert retrieval("serve", "--port", "0").code == 0
     assert served == [tmp_path / "data" / "gallery"]
     assert served[0].is_dir()
@@ -353,6 +353,7 @@ def test_a_bad_value_is_14(
         ("backup", tmp_path / "file", *at(gallery)),
         ("serve", "--auth", "nobody", *at(tmp_path / "none")),
         ("serve", "--auth", ":", *at(tmp_path / "none")),
+        ("serve", "--auth", "anna:secret", "--auth", "ben", *at(tmp_path / "none")),
         ("model", "create", "--backbone", "test_resnet", "--untrained", "--std", "0", "--out", tmp_path / "m"),
     ):
         done = retrieval(*words)

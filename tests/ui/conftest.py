@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -211,7 +211,7 @@ def staged(contexts: Callable[..., Any]) -> Iterator[Callable[..., Visit]]:
 
     with ExitStack() as stack:
 
-        def open_page(searcher: SearcherTwin, auth: tuple[str, str] | None = None, **arguments: Any) -> Visit:
+        def open_page(searcher: SearcherTwin, auth: Sequence[tuple[str, str]] = (), **arguments: Any) -> Visit:
             address = stack.enter_context(running(create_app(searcher, ViewsTwin(), auth=auth)))
             visit = Visit(contexts(**arguments), address)
             stack.callback(visit.page.close)

@@ -310,9 +310,9 @@ def test_an_unexpected_error_is_no_red_box(staged: Callable[..., Visit]) -> None
 
 
 def test_a_password_is_asked_for_and_opens_the_page_with_its_pictures(staged: Callable[..., Visit]) -> None:
-    outside = staged(SearcherTwin(), ("anna", "secret"))
+    outside = staged(SearcherTwin(), [("anna", "secret")])
     assert outside.context.request.get(outside.address).status == 401
-    inside = staged(SearcherTwin(), ("anna", "secret"), http_credentials={"username": "anna", "password": "secret"})
+    inside = staged(SearcherTwin(), [("anna", "secret")], http_credentials={"username": "anna", "password": "secret"})
     inside.open().page.locator("button.sample").first.click()
     expect(inside.cards).to_have_count(3)
     image = inside.cards.first.locator("img")

@@ -23,7 +23,13 @@ ROUTES = (
 
 @pytest.fixture(scope="module")
 def locked() -> Iterator[TestClient]:
-    app = create_app(SearcherTwin(), ViewsTwin(), auth=("anna", "pä:ss"), hosts={"testserver"}, max_upload_bytes=50_000)
+    app = create_app(
+        SearcherTwin(),
+        ViewsTwin(),
+        auth=[("anna", "pä:ss"), ("ben", "x")],
+        hosts={"testserver"},
+        max_upload_bytes=50_000,
+    )
     with TestClient(app) as client:
         yield client
 
@@ -93,7 +99,7 @@ def test_other_sites_cannot_change_anything(headers: dict[str, str], status: int
 
 def test_websockets_are_guarded_too() -> None:
     guards: list[Any] = [
-        KnownHosts(_fine, lambda: LOOPBACK_HOSTS), SameOrigin(_fine), BasicAuth(_fine, "anna", "secret")
+        KnownHosts(_fine, lambda: LOOPBACK_HOSTS), SameOrigin(_fine), BasicAuth(_fine, [("anna", "secret")])
     ]  # fmt: skip
     for guard in guards:
         sent = _ask(guard, [], {"host": "evil", "origin": "http://elsewhere"}, kind="websocket")

@@ -3,15 +3,18 @@
 import asyncio
 import re
 import string
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import gradio as gr
 import pytest
 
 from retrieval.core.errors import BadValue, GalleryBusy, ImageError, Reason, RetrievalError
+from retrieval.workflows.jobs import Failure, Job, JobProgress, Jobs, State
 from tests.conftest import REPOSITORY
 from tests.core.test_errors import tree as error_tree
 from tests.ui.tree import Tree
@@ -21,6 +24,7 @@ from ui.addresses import Addresses
 from ui.notices import Refused, render_error, told
 from ui.pages import PAGES
 from ui.shell.frame import framed, lonely, render_state
+from ui.shell.jobs_strip import render_jobs
 from ui.shell.page import Page
 from ui.shell.site import Site
 from ui.words import CHINESE, ENGLISH, LANGUAGES, Words
@@ -130,6 +134,27 @@ def words() -> Words:
     return pseudo()
 
 
+FAILED = Failure("gallery_busy", "7", "8")
+BAR = JobProgress("Training", 3, 9, seconds_left=70.0, epoch=1, epochs=2)
+JOBS = {
+    "runs": Job(1, "train", {}, State.RUNNING, BAR),
+    "counts": Job(1, "index", {}, State.RUNNING, replace(BAR, part="Indexing", epoch=None)),
+    "begins": Job(1, "index", {}, State.RUNNING),
+    "waits": Job(1, "odd", {}, State.QUEUED),
+    "stops": Job(1, "index", {}, State.RUNNING, replace(BAR, part="7"), cancelling=True),
+    "done": Job(1, "check", {}, State.DONE, ended=time.time()),
+    "failed": Job(1, "switch", {}, State.FAILED, error=FAILED),
+    "bug": Job(1, "switch", {}, State.FAILED, error=replace(FAILED, kind="unexpected")),
+    "cancelled": Job(1, "switch", {}, State.CANCELLED),
+    "lost": Job(1, "switch", {}, State.LOST),
+    "broken": Job(1, "", {}, State.BROKEN, error=FAILED),
+}
+
+
+def jobs_site(job: Job) -> Site:
+    return replace(SITE, jobs=cast("Jobs", SimpleNamespace(list=lambda: [job])))
+
+
 def pieces(words: Words) -> dict[str, str]:
     sure = replace(NUMERAL, probability=0.93)
     bare = replace(NUMERAL, labels=(), paths=(), captured=None, offline=True)
@@ -149,6 +174,8 @@ def pieces(words: Words) -> dict[str, str]:
         "refused": render_error(Refused("7", "8", about_file=True), words),
         "error": render_error(GalleryBusy("7", "8"), words),
         "state": render_state(SITE, words),
+        "read only": render_state(replace(SITE, may_write=False), words),
+        **{f"job {name}": render_jobs(jobs_site(job), words) for name, job in JOBS.items()},
         "frame": framed(document, SITE, words, PAGES, "").replace("English", "").replace("简体中文", ""),
         "lonely": lonely(SITE, words, PAGES).replace("English", "").replace("简体中文", ""),
     }

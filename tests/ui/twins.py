@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from retrieval.core.errors import ImageError, NoSuchPath, Reason
-from retrieval.core.types import Filters
+from retrieval.core.types import FileRecord, Filters, ImageRecord
 from retrieval.workflows.results import Neighbour, SearchResult, Summary, Timings, View
 from tests.ui.drawing import picture
 from ui.ports import Kind
@@ -57,6 +57,12 @@ class SearcherTwin:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    def record(self, image_id: int) -> ImageRecord:
+        if image_id > 50:
+            raise NoSuchPath(f"The gallery has no image {image_id}.", "Ids stand in the results of a search.")
+        file = FileRecord("/photos/fruit/caf\udce9 1.jpg", "present", False)
+        return ImageRecord(image_id, "ab" * 32, 640, 480, "JPEG", 1000, None, (file,), ("apple", "caf\udce9"))
 
     def labels(self) -> list[tuple[str, int]]:
         return list(self.known)

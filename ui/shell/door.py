@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.shell.frame import framed, lonely, render_state
+from ui.shell.jobs_strip import SEEN_COOKIE, render_jobs
 from ui.shell.page import Page
 from ui.shell.site import Site
 from ui.words import Words, language_of
@@ -17,6 +18,7 @@ COOKIE = "language"
 """Remembers what was chosen with the switch; holds the code of a language and nothing else."""
 
 STATE_PATH = "/shell/state"
+JOBS_PATH = "/shell/jobs"
 _FOREVER = "private, max-age=31536000, immutable"
 _ABOUT_LANGUAGE = {"Cache-Control": "private, no-cache", "Vary": "Accept-Language, Cookie"}
 
@@ -39,7 +41,8 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        words = _language(Headers(scope=scope))
+        cookies = _cookies(Headers(scope=scope))
+        words = _language(Headers(scope=scope), cookies)
         app = self._apps[words.code]
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             await app(scope, receive, send)
@@ -48,15 +51,19 @@ class Door:
         if scope["path"] == STATE_PATH:
             state = await run_in_threadpool(render_state, self._site, words)
             await HTMLResponse(state, headers=_ABOUT_LANGUAGE)(scope, receive, send)
+        elif scope["path"] == JOBS_PATH:
+            addresses = {page.address for page in self._pages}
+            jobs = await run_in_threadpool(render_jobs, self._site, words, _seen(cookies), addresses)
+            await HTMLResponse(jobs, headers=_ABOUT_LANGUAGE)(scope, receive, send)
         elif path in {page.address for page in self._pages}:
-            await self._framed(app, words, path, scope, receive, send)
+            await self._framed(app, words, path, _seen(cookies), scope, receive, send)
         elif "text/html" in Headers(scope=scope).get("accept", "") and "/" not in path:
             await self._lonely(app, words, scope, receive, send)
         else:
             await app(scope, receive, _kept(send) if path.startswith("assets/") else send)
 
     async def _framed(
-        self, app: ASGIApp, words: Words, address: str, scope: Scope, receive: Receive, send: Send
+        self, app: ASGIApp, words: Words, address: str, seen: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
         answer = _Whole()
         await app(scope, receive, answer.take)
@@ -64,7 +71,7 @@ class Door:
             await answer.send(send)
             return
         document = answer.body.decode()
-        html = await run_in_threadpool(framed, document, self._site, words, self._pages, address)
+        html = await run_in_threadpool(framed, document, self._site, words, self._pages, address, seen)
         headers = {**_ABOUT_LANGUAGE, "Content-Language": words.code}
         await HTMLResponse(html, headers=headers)(scope, receive, send)
 
@@ -106,13 +113,20 @@ class _Whole:
             await send(message)
 
 
-def _language(headers: Headers) -> Words:
+def _cookies(headers: Headers) -> SimpleCookie:
     try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
+        return SimpleCookie(headers.get("cookie", ""))
     except CookieError:
-        cookies = SimpleCookie()
+        return SimpleCookie()
+
+
+def _language(headers: Headers, cookies: SimpleCookie) -> Words:
     chosen = cookies[COOKIE].value if COOKIE in cookies else None
     return language_of(chosen, headers.get("accept-language", ""))
+
+
+def _seen(cookies: SimpleCookie) -> str:
+    return cookies[SEEN_COOKIE].value if SEEN_COOKIE in cookies else ""
 
 
 def _kept(send: Send) -> Send:

@@ -14,6 +14,7 @@ from retrieval.workflows.results import Summary
 from ui.icons import LOGO, MOON, SUN
 from ui.markup import escape
 from ui.notices import render_notice
+from ui.shell.jobs_strip import render_jobs
 from ui.shell.page import Page
 from ui.shell.site import Site
 from ui.words import LANGUAGES, Words
@@ -22,7 +23,7 @@ _BODY = re.compile(r"<body\b[^>]*>")
 _LANG = re.compile(r"(<html\s+)lang=\"en\"")
 
 
-def framed(document: str, site: Site, words: Words, pages: Sequence[Page], address: str) -> str:
+def framed(document: str, site: Site, words: Words, pages: Sequence[Page], address: str, seen: str = "") -> str:
     """Gradio's document with our frame in it.
 
     Args:
@@ -31,12 +32,13 @@ def framed(document: str, site: Site, words: Words, pages: Sequence[Page], addre
         words: the reader's language.
         pages: those of the navigation.
         address: of the page that the document is.
+        seen: see ``render_jobs``.
     """
     document = _LANG.sub(lambda found: f'{found[1]}lang="{words.code}"', document, count=1)
     name = next((page.name(words) for page in pages if page.address == address), words.shell.no_page_title)
     title = site.title if not address else f"{name} · {site.title}"
     document = document.replace("</head>", _head(words, title) + "</head>", 1)
-    frame = f"{_script_of_colours()}{_header(site, words, pages, address, name)}"
+    frame = f"{_script_of_colours()}{_header(site, words, pages, address, name, seen)}"
     return _BODY.sub(lambda found: found[0] + frame, document, count=1)
 
 
@@ -53,14 +55,22 @@ def render_state(site: Site, words: Words) -> str:
     try:
         summary = site.searcher.summary()
     except RetrievalError:
-        return f'<p class="state" role="status"><strong>{escape(said.unknown)}</strong></p>'
+        return f'<p class="state" role="status"><strong>{escape(said.unknown)}</strong>{_read_only(site, words)}</p>'
     if not summary.images:
-        return f'<p class="state" role="status"><strong>{escape(said.empty)}</strong></p>'
+        return f'<p class="state" role="status"><strong>{escape(said.empty)}</strong>{_read_only(site, words)}</p>'
     return (
         f'<p class="state" role="status"><strong>{escape(said.images.of(summary.images))}</strong>'
         f'<span title="{escape(said.encoder)}">{escape(summary.model, 60)}</span>'
-        f'<span title="{escape(said.index)}">{escape(summary.index, 40)}</span></p>{_untrained(summary, words)}'
+        f'<span title="{escape(said.index)}">{escape(summary.index, 40)}</span>'
+        f"{_read_only(site, words)}</p>{_untrained(summary, words)}"
     )
+
+
+def _read_only(site: Site, words: Words) -> str:
+    if site.may_write:
+        return ""
+    said = words.shell
+    return f'<span class="state-read-only" title="{escape(said.read_only_why)}">{escape(said.read_only)}</span>'
 
 
 def _untrained(summary: Summary, words: Words) -> str:
@@ -104,7 +114,7 @@ def _script_of_colours() -> str:
     return "<script>window.retrievalColours.apply();</script>"
 
 
-def _header(site: Site, words: Words, pages: Sequence[Page], address: str, name: str) -> str:
+def _header(site: Site, words: Words, pages: Sequence[Page], address: str, name: str, seen: str) -> str:
     said = words.shell
     links = "".join(
         f'<a href="./{page.address}"{_CURRENT if page.address == address else ""}>{escape(page.name(words))}</a>'
@@ -117,7 +127,9 @@ def _header(site: Site, words: Words, pages: Sequence[Page], address: str, name:
         f"<span>{escape(site.title)}</span></a>"
         f'<nav class="shell-pages" aria-label="{escape(said.pages)}">{links}</nav>'
         f'<div class="shell-tools">{_languages(words)}{_colours(words)}</div></div>'
-        f'<div id="state">{render_state(site, words)}</div></header>'
+        f'<div id="state">{render_state(site, words)}</div>'
+        f'<div id="jobs">{render_jobs(site, words, seen, {page.address for page in pages})}</div>'
+        '<p id="jobs-said" class="shell-heard" role="status" aria-live="polite"></p></header>'
         f'<div id="page" tabindex="-1"><h1 class="shell-title">{escape(name)}</h1></div>'
     )
 

@@ -19,6 +19,8 @@ class Site:
         max_upload_bytes: larger uploads are refused.
         gallery: its folder, for workflows; None where only searching is offered.
         jobs: its jobs; there wherever the folder is.
+        may_write: visitors may change the gallery, and start and stop jobs.
+        shows_paths: visitors may see where files lie on this machine.
     """
 
     title: str
@@ -27,3 +29,5 @@ class Site:
     max_upload_bytes: int
     gallery: Path | None = None
     jobs: Jobs | None = None
+    may_write: bool = True
+    shows_paths: bool = True

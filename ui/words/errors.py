@@ -79,6 +79,7 @@ CHINESE = ErrorWords(
         "bad_value": Told("有一个设置或选项的值无法使用。"),
         "training_failed": Told("训练无法继续。", "请降低学习率，或换一个配方。"),
         "not_proven": Told("未通过检验：没有证明新模型更好，或它不完整。", "请加入更多标签后再训练。"),
+        "read_only": Told("这里只能查看，不能更改。", "请联系这个图库的主人。"),
         "interrupted": Told("已停止；完成的部分都保留着。", "可以从停下的地方继续。"),
     },
 )

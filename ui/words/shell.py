@@ -29,6 +29,8 @@ class ShellWords:
     images: Counted
     empty: str
     unknown: str
+    read_only: str
+    read_only_why: str
     encoder: str
     index: str
     untrained_title: str
@@ -53,6 +55,8 @@ ENGLISH = ShellWords(
     images=Counted("{n} image", "{n} images"),
     empty="Empty gallery",
     unknown="The gallery cannot be read",
+    read_only="To look at only",
+    read_only_why="Here nothing can be changed.",
     encoder="Model (encoder)",
     index="Kind of index",
     untrained_title="This gallery uses an UNTRAINED encoder: neighbours mean little.",
@@ -78,6 +82,8 @@ CHINESE = ShellWords(
     images=Counted("{n} 张图片", "{n} 张图片"),
     empty="空图库",
     unknown="图库无法读取",
+    read_only="只供查看",
+    read_only_why="这里不能做任何更改。",
     encoder="模型（编码器）",
     index="索引类型",
     untrained_title="此图库使用未经训练的编码器：近邻没有多少意义。",

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, search, shell, teach, writing
+from ui.words import errors, jobs, search, shell, teach, writing
 from ui.words.errors import ErrorWords
+from ui.words.jobs import JobWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
 from ui.words.teach import TeachWords
@@ -25,6 +26,7 @@ class Words:
     shell: ShellWords
     search: SearchWords
     teach: TeachWords
+    jobs: JobWords
     errors: ErrorWords
 
 
@@ -35,6 +37,7 @@ ENGLISH = Words(
     shell=shell.ENGLISH,
     search=search.ENGLISH,
     teach=teach.ENGLISH,
+    jobs=jobs.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -45,6 +48,7 @@ CHINESE = Words(
     shell=shell.CHINESE,
     search=search.CHINESE,
     teach=teach.CHINESE,
+    jobs=jobs.CHINESE,
     errors=errors.CHINESE,
 )
 

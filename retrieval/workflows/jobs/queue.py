@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from retrieval.core.errors import BadValue, GalleryBusy, NoSuchPath, RetrievalError, disk_full_is_said
+from retrieval.core.errors import BadValue, GalleryBusy, NoSuchPath, ReadOnly, RetrievalError, disk_full_is_said
 from retrieval.core.files import sync_folder
 from retrieval.workflows.jobs import process
 from retrieval.workflows.jobs.folder import JobFolder, folders_in
@@ -30,9 +30,11 @@ class Jobs:
 
     Args:
         gallery: the gallery's folder; it need not exist yet.
+        may_write: whether jobs may be started and stopped; otherwise they are only looked at.
     """
 
-    def __init__(self, gallery: Path) -> None:
+    def __init__(self, gallery: Path, *, may_write: bool = True) -> None:
+        self._may_write = may_write
         self._gallery = gallery
         self._layout = Layout(gallery)
 
@@ -95,7 +97,9 @@ class Jobs:
         Raises:
             BadValue: the request cannot be.
             DiskFull: no space is left.
+            ReadOnly: jobs are only looked at.
         """
+        self._refuse_to_write()
         request = with_absolute_paths(request_from(request.kind, request.to_dict()))
         finish_restore(self._gallery)
         with disk_full_is_said(str(self._layout.jobs), "ask once more"):
@@ -115,7 +119,9 @@ class Jobs:
 
         Raises:
             NoSuchPath: there is no such job.
+            ReadOnly: jobs are only looked at.
         """
+        self._refuse_to_write()
         folder = self.folder(job_id)
         if folder.job().state is State.QUEUED:
             with self._alone():
@@ -135,7 +141,9 @@ class Jobs:
         Raises:
             NoSuchPath: there is no such job.
             BadValue: it is not over yet, has ended well, or cannot be read.
+            ReadOnly: jobs are only looked at.
         """
+        self._refuse_to_write()
         folder = self.folder(job_id)
         job = folder.job()
         if job.state not in (State.FAILED, State.CANCELLED, State.LOST):
@@ -151,10 +159,14 @@ class Jobs:
         Args:
             wait: for another process that is doing just that.
         """
-        if not self._layout.jobs.is_dir():
+        if not self._may_write or not self._layout.jobs.is_dir():
             return
         with suppress(GalleryBusy, OSError), self._alone(_PATIENCE if wait else 0):
             self._advance()
+
+    def _refuse_to_write(self) -> None:
+        if not self._may_write:
+            raise ReadOnly("Here one may look, and start or stop nothing.", "Ask whoever owns the gallery.")
 
     # -- within the lock ------------------------------------------------------------------------------------------
 

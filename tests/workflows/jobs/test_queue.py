@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from retrieval.core.errors import BadValue
+from retrieval.core.errors import BadValue, ReadOnly
 from retrieval.workflows.jobs import Job, Jobs, State, process, queue
 from retrieval.workflows.jobs.requests import IndexJob
 from retrieval.workflows.layout import Layout
@@ -307,3 +307,17 @@ def test_two_that_ask_at_once_get_two_numbers(jobs: Jobs, tmp_path: Path) -> Non
     assert Layout(tmp_path / "gallery").jobs.is_dir()
     for job in found:
         jobs.cancel(job.id, at_once=True)
+
+
+def test_who_may_only_look_starts_and_stops_nothing(jobs: Jobs, tmp_path: Path) -> None:
+    looks = Jobs(tmp_path / "gallery", may_write=False)
+    ask(jobs, "stubborn")
+    ask(jobs, "quick")
+    for attempt in (lambda: looks.submit(IndexJob()), lambda: looks.cancel(1), lambda: looks.resume(1)):
+        with pytest.raises(ReadOnly):
+            attempt()
+    os.kill(pid(jobs, 1), signal.SIGKILL)
+    until(lambda: looks.get(1).state is State.LOST)
+    # The queue stands still, and is left so.
+    assert [job.state for job in looks.list()] == [State.QUEUED, State.LOST]
+    assert written(jobs, 2) == "queued"
