@@ -86,7 +86,8 @@ def complete_folder(typed: str, most: int = NAMES) -> Completion:
 
 def _folders_in(parent: str, start: str) -> tuple[list[str], bool]:
     """(names of the folders that begin so, whether there may be more)."""
-    found, wanted = [], start.casefold()
+    wanted = start.casefold()
+    found: list[str] = []
     try:
         with os.scandir(parent) as entries:
             for seen, entry in enumerate(entries):
