@@ -1,5 +1,6 @@
 """``retrieval serve`` and ``retrieval demo``: they open the page."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,10 @@ def serve(
         str | None,
         typer.Option("--auth", envvar="RETRIEVAL_AUTH", metavar="USER:PASSWORD", help="Ask for this on every request."),
     ] = None,
+    watch: Annotated[
+        bool | None,
+        typer.Option("--watch/--no-watch", help="Look for changes in the folders while it runs; kept in the gallery."),
+    ] = None,
 ) -> None:
     """Open the page: upload a photo, see its nearest neighbours."""
     from ui.server import Place
@@ -51,6 +56,10 @@ def serve(
                 "Check the spelling of --gallery, or make it with `retrieval index FOLDER` and the same --gallery.",
             ) from error
         with opened:
+            if watch is not None:
+                from retrieval.workflows.watching import set_watch, watch_of
+
+                set_watch(folder, replace(watch_of(folder), on=watch))
             _serve(opened, place, credentials)
 
 
@@ -158,6 +167,7 @@ def _serve(gallery: "Gallery", place: "Place", auth: tuple[str, str] | None) -> 
     from retrieval.workflows.jobs import Jobs
     from retrieval.workflows.searching import Searcher
     from retrieval.workflows.views import Views
+    from retrieval.workflows.watching import Watcher
 
     if not place.is_local and auth is None:
         warn(f"Everybody who can reach {place.host} can see the pictures; --auth USER:PASSWORD asks for a password.")
@@ -170,7 +180,7 @@ def _serve(gallery: "Gallery", place: "Place", auth: tuple[str, str] | None) -> 
     jobs = Jobs(gallery.folder)
     jobs.advance(wait=False)
     try:
-        with Searcher(gallery, warn, workers=2) as searcher:
+        with Searcher(gallery, warn, workers=2) as searcher, Watcher(gallery.folder, jobs):
             searcher.warm()
             app = create_app(searcher, views, gallery=gallery.folder, auth=auth)
             run(app, place, lambda address: results.print(f"The page is at {address}  (Ctrl-C ends it)"))

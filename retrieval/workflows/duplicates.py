@@ -6,6 +6,7 @@ the thresholds of ``datasets.grouping``. Where a file cannot be reached now, onl
 """
 
 import csv
+import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -18,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.core.files import write_atomically
 from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.settings import Settings, available_cores, load_settings
 from retrieval.core.text import shown
@@ -281,6 +283,19 @@ def _files(records: Iterable[ImageRecord]) -> tuple[Copy, ...]:
         if file.state == "present"
     ]
     return tuple(sorted(copies, key=lambda copy: (-copy.width * copy.height, -copy.bytes, copy.path)))
+
+
+def keep_groups(found: Duplicates, path: Path) -> None:
+    """Write the groups to a file, all of it or nothing. Raises OSError."""
+    write_atomically(path, json.dumps([[asdict(copy) for copy in group] for group in found.groups]).encode())
+
+
+def kept_groups(path: Path) -> list[tuple[Copy, ...]]:
+    """What ``keep_groups`` wrote; nothing where there is no such file, or it cannot be read."""
+    try:
+        return [tuple(Copy(**copy) for copy in group) for group in json.loads(path.read_text("utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def write_csv(groups: Sequence[Sequence[Copy]], file: IO[str]) -> None:

@@ -5,19 +5,29 @@ Nothing here reads a file's content on its own, lists a file's name, or changes 
 
 import os
 import shutil
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
+from retrieval.catalog import Catalog
 from retrieval.core.errors import BadValue
 from retrieval.core.settings import Settings
-from retrieval.workflows.indexing import Hooks, estimate_index
+from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.indexing import Estimate, Hooks, estimate_index
+from retrieval.workflows.layout import Layout
+from retrieval.workflows.planning import Planner, Spool
+from retrieval.workflows.scopes import scopes_for
 
 NAMES = 24
 """So many folders are named at once."""
 
 LOOK_SECONDS = 20.0
 """A look at a folder ends after so long, whatever there is left to see."""
+
+_BYTES_A_FILE = 2 * 1280 + 16 + 900
+"""In a gallery, with an encoder of 1280 dimensions, as the usual one has; see ``indexing``."""
 
 _ENTRIES = 5_000
 """So many entries of a folder are looked at; more are not needed to go on typing."""
@@ -48,7 +58,7 @@ class FolderLook:
         to_read: of these, how many are new or changed.
         skipped: files that are no images.
         bytes_to_read: size of the files to read.
-        seconds: that it would take; None where nothing must be read.
+        seconds: that it would take; None where nothing must be read, or where it cannot be known yet.
         disk: bytes that the gallery would take in addition.
         free: bytes that are free where the gallery lies.
         whole: everything was looked at; otherwise the numbers are the least there can be.
@@ -127,24 +137,24 @@ def look_at_folder(
     gallery: Path,
     typed: str,
     *,
-    model: str | None = None,
     workers: int | None = None,
     seconds: float = LOOK_SECONDS,
     settings: Settings | None = None,
 ) -> FolderLook:
     """What indexing a folder would do and cost; see ``estimate_index``. Nothing is changed.
 
+    Where the gallery has no encoder yet, none is fetched for a look: then the time is not known.
+
     Args:
         gallery: the gallery's folder.
         typed: an absolute path.
-        model: for a gallery that has no encoder yet.
         workers: decoding processes.
         seconds: to look around at most; measuring the speed of this machine comes on top.
         settings: from the environment by default.
 
     Raises:
         BadValue: it is no folder, or holds the gallery.
-        ModelUnavailable, …: see ``index_paths``.
+        GalleryDamaged, …: see ``estimate_index``.
     """
     path = typed_folder(typed)
     _refuse_the_gallery(gallery, path)
@@ -157,7 +167,10 @@ def look_at_folder(
         return cut
 
     hooks = replace(Hooks(), stop=late)
-    found = estimate_index(gallery, [path], model=model, workers=workers, settings=settings, hooks=hooks)
+    if _has_encoder(gallery, settings):
+        found = estimate_index(gallery, [path], workers=workers, settings=settings, hooks=hooks)
+    else:
+        found = _scanned(path, late)
     plan = found.plan
     return FolderLook(
         path=str(path),
@@ -170,6 +183,26 @@ def look_at_folder(
         free=_free(gallery),
         whole=not cut,
     )
+
+
+def _has_encoder(gallery: Path, settings: Settings | None) -> bool:
+    if not Layout(gallery).catalog.exists():
+        return False
+    with Gallery(gallery, settings) as opened:
+        return opened.catalog.spaces.live() is not None
+
+
+def _scanned(path: Path, stop: Callable[[], bool]) -> Estimate:
+    """The files of a folder of which nothing is known yet."""
+    with tempfile.TemporaryDirectory(prefix="retrieval-") as scratch, Spool() as spool:
+        catalog = Catalog(Path(scratch) / "catalog.sqlite3")
+        try:
+            planner = Planner(catalog, spool, lambda _: None, stop=stop, dry=())
+            for scope in scopes_for(catalog, (), [path], record=False):
+                planner.scan(scope)
+        finally:
+            catalog.close()
+    return Estimate(planner.plan, 0, None, planner.plan.to_read * _BYTES_A_FILE)
 
 
 def _refuse_the_gallery(gallery: Path, path: Path) -> None:

@@ -42,7 +42,7 @@ def test_copies_are_found_and_nothing_else(gallery: Path, copies: Path) -> None:
     assert names(found) == [{"0000.png", "same.png"}, {"0001.png", "small.png"}, {"0002.png", "again.jpg"}]
     assert (found.images, found.files, found.unread, found.interrupted) == (14, 6, 0, False)
     assert contents(copies) == before[1]
-    assert {name for name in contents(gallery)} == {name for name in before[0]}
+    assert set(contents(gallery)) == set(before[0])
     # The best one comes first: most pixels, then most bytes.
     for group in found.groups:
         assert list(group) == sorted(group, key=lambda copy: (-copy.width * copy.height, -copy.bytes, copy.path))

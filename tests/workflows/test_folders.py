@@ -94,3 +94,17 @@ def test_the_gallery_itself_is_no_folder_of_pictures(gallery: Path) -> None:
     for path in (gallery, gallery / "models"):
         with pytest.raises(BadValue, match="keeps its own files"):
             look_at_folder(gallery, str(path), workers=1)
+
+
+def test_for_a_look_at_a_new_gallery_no_encoder_is_fetched(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetched(*_: object, **__: object) -> None:
+        raise AssertionError("an encoder was made")
+
+    monkeypatch.setattr("retrieval.workflows.indexing.ensure_space", fetched)
+    (folder / "notes.txt").write_text("no picture")
+    look = look_at_folder(tmp_path / "none", str(folder))
+    assert (look.found, look.to_read, look.skipped, look.seconds, look.whole) == (6, 6, 1, None, True)
+    assert 0 < look.disk < 100_000
+    assert not (tmp_path / "none").exists()
