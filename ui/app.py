@@ -19,6 +19,7 @@ from retrieval.core.settings import load_settings
 from retrieval.workflows.jobs import Jobs
 from ui.addresses import Addresses
 from ui.icons import FAVICON
+from ui.library.routes import library_routes
 from ui.pages import PAGES
 from ui.pictures import picture_routes
 from ui.ports import Pictures, Searches
@@ -74,6 +75,8 @@ def create_app(
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps))
     app.state.hosts = hosts
     _add_own_routes(app, views, addresses)
+    if site.jobs is not None:
+        app.include_router(library_routes(site.jobs))
     _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown) for code, words in LANGUAGES.items()}))
     app.mount("/", Door(apps, site, shown))
     _guard(app, auth, limit)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, search, shell, writing
+from ui.words import errors, library, search, shell, writing
 from ui.words.errors import ErrorWords
+from ui.words.library import LibraryWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
 from ui.words.writing import WritingWords
@@ -23,6 +24,7 @@ class Words:
     writing: WritingWords
     shell: ShellWords
     search: SearchWords
+    library: LibraryWords
     errors: ErrorWords
 
 
@@ -32,6 +34,7 @@ ENGLISH = Words(
     writing=writing.ENGLISH,
     shell=shell.ENGLISH,
     search=search.ENGLISH,
+    library=library.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -41,6 +44,7 @@ CHINESE = Words(
     writing=writing.CHINESE,
     shell=shell.CHINESE,
     search=search.CHINESE,
+    library=library.CHINESE,
     errors=errors.CHINESE,
 )
 
