@@ -13,7 +13,7 @@ from ui.addresses import Addresses
 from ui.library import account_cards, care_cards, folder_cards, work_cards
 from ui.words import Words
 
-LOOK = FolderLook("/1", 9, 5, 2, 1000, 100.0, 10_000, 5_000, False)
+LOOK = FolderLook("/1", 9, 5, 2, 1000, 100.0, 10_000, 900, False)
 ROOT = RootStatus(3, "/1/2", True, "", True, 5, 1, 2, 1e9)
 ROOTS = [ROOT, replace(ROOT, online=False, scanned=None), replace(ROOT, whole=False)]
 REPORT = dict.fromkeys((*account_cards.PARTS, *account_cards.BESIDE, "found"), 7)
