@@ -66,20 +66,30 @@ class Answers:
         addresses: of pictures.
         max_upload_bytes: larger uploads are refused before they are read.
         words: the reader's language.
+        leads_on: an empty gallery leads to the page where a folder can be added.
     """
 
-    def __init__(self, searcher: Searches, addresses: Addresses, max_upload_bytes: int, words: Words) -> None:
+    def __init__(
+        self,
+        searcher: Searches,
+        addresses: Addresses,
+        max_upload_bytes: int,
+        words: Words,
+        *,
+        leads_on: bool = False,
+    ) -> None:
         self._searcher = searcher
         self._addresses = addresses
         self._max_upload_bytes = max_upload_bytes
         self._words = words
+        self._leads_on = leads_on
 
     def front(self) -> Front:
         """Everything but results, as it is now: another process may have indexed."""
         try:
             summary = self._searcher.summary()
             if not summary.images:
-                return Front(cards.render_empty_gallery(self._words), [], 0)
+                return Front(cards.render_empty_gallery(self._words, leads_on=self._leads_on), [], 0)
             samples = cards.render_samples(self._searcher.samples(SAMPLES), self._addresses, self._words)
             choices = [(f"{shown(label, 60)} ({n:,})", shown(label)) for label, n in self._searcher.labels()]
             return Front(samples, choices, summary.images)
@@ -120,7 +130,7 @@ class Answers:
 
     def _said(self, error: Exception) -> str:
         if isinstance(error, EmptyGallery):
-            return cards.render_empty_gallery(self._words)
+            return cards.render_empty_gallery(self._words, leads_on=self._leads_on)
         return render_error(error, self._words)
 
     def _by_file(self, file: str, options: Options, filters: Filters) -> SearchResult:

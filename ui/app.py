@@ -20,6 +20,7 @@ from retrieval.workflows.jobs import Jobs
 from ui.addresses import Addresses
 from ui.api.app import PREFIX, SEARCH_PATH, create_api
 from ui.icons import FAVICON
+from ui.library.routes import library_routes
 from ui.mcp import PATH as MCP_PATH
 from ui.mcp import keep_files_with_uploads, need_mcp
 from ui.pages import PAGES
@@ -99,6 +100,7 @@ def create_app(
     _add_own_routes(app, views, addresses)
     if gallery is not None and site.jobs is not None:
         app.include_router(jobs_routes(site.jobs))
+        app.include_router(library_routes(site.jobs))
         app.include_router(report_routes(gallery, site.jobs))
     _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown, mcp) for code, words in LANGUAGES.items()}))
     app.mount(PREFIX, create_api(site, with_auth=bool(auth)))

@@ -40,9 +40,20 @@ def render_samples_skeleton(number: int) -> str:
     return f'<section class="samples" aria-hidden="true"><ul class="sample-grid">{tiles}</ul></section>'
 
 
-def render_empty_gallery(words: Words) -> str:
-    """What stands in the place of samples and results while nothing is indexed."""
+def render_empty_gallery(words: Words, *, leads_on: bool = False) -> str:
+    """What stands in the place of samples and results while nothing is indexed.
+
+    Args:
+        words: the reader's language.
+        leads_on: there is a page where a folder can be added; otherwise it says what to run in a terminal.
+    """
     said = words.search
+    if leads_on:
+        return (
+            f'<section class="panel" role="status">{STACK}<h2>{escape(said.empty_title)}</h2>'
+            f'<p><a class="lead" href="./library">{escape(words.library.empty_action)}</a></p>'
+            f"<p>{escape(said.empty_while)}</p></section>"
+        )
     return (
         f'<section class="panel" role="status">{STACK}<h2>{escape(said.empty_title)}</h2>'
         f"<p>{escape(said.empty_how)}</p>"

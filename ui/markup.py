@@ -50,3 +50,18 @@ def milliseconds(seconds: float, words: Words) -> str:
     return words.writing.milliseconds.format(
         n=f"{seconds * 1000:.0f}" if seconds >= 0.0095 else f"{seconds * 1000:.1f}"
     )
+
+
+def duration(seconds: float, words: Words) -> str:
+    """A length of time that nobody counts exactly, e.g. ``"40 s"``, ``"12 min"``, ``"2.5 h"``."""
+    writing = words.writing
+    if seconds < 90:
+        return writing.seconds.format(n=max(1, round(seconds)))
+    if seconds < 5400:
+        return writing.minutes.format(n=round(seconds / 60))
+    return writing.hours.format(n=f"{seconds / 3600:.1f}")
+
+
+def clock(at: float, words: Words) -> str:
+    """Seconds since the epoch as a ``moment`` of this machine's time."""
+    return moment(datetime.fromtimestamp(at), words)

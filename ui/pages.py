@@ -1,10 +1,12 @@
 """The pages, in the order of the navigation. A page joins by its line here."""
 
+from ui.library.page import LibraryPage
 from ui.search_page import SearchPage
 from ui.shell.page import Page
 from ui.teach.page import TeachPage
 
 PAGES: tuple[Page, ...] = (
     Page(lambda words: words.shell.search, "", SearchPage, needs_gallery=False),
+    Page(lambda words: words.shell.library, "library", LibraryPage),
     Page(lambda words: words.shell.teach, "teach", TeachPage),
 )

@@ -36,7 +36,8 @@ class SearchPage:
     def __init__(self, site: Site, words: Words, blocks: gr.Blocks) -> None:
         self._words = words
         self._shows_paths = site.shows_paths
-        self._answers = Answers(site.searcher, site.addresses, site.max_upload_bytes, words)
+        leads_on = site.gallery is not None
+        self._answers = Answers(site.searcher, site.addresses, site.max_upload_bytes, words, leads_on=leads_on)
         # What a program is told does not depend on whose browser is open.
         self._for_programs = Answers(site.searcher, site.addresses, site.max_upload_bytes, ENGLISH)
         self._lay_out()

@@ -106,14 +106,36 @@ class Files:
                 membership.refresh(connection, touched, None)
         return marked
 
-    def failures(self) -> list[FailedFile]:
-        """Every failed file, by path."""
+    def failure_counts(self) -> dict[str, int]:
+        """How many files failed for each reason, the most frequent first."""
+        number = func.count()
+        query = (
+            select(files.c.reason, number)
+            .where(files.c.state == "failed", _NOT_PRESENT)
+            .group_by(files.c.reason)
+            .order_by(number.desc(), files.c.reason)
+        )
+        with self._session.read() as connection:
+            return {str(reason): int(count) for reason, count in connection.execute(query)}
+
+    def failures(self, *, first: int = 0, most: int | None = None, reason: str | None = None) -> list[FailedFile]:
+        """The failed files, by path.
+
+        Args:
+            first: so many are passed over.
+            most: so many are given; None gives all.
+            reason: only those that failed for it.
+        """
         query = (
             select(files, roots.c.path)
             .join(roots)
             .where(files.c.state == "failed", _NOT_PRESENT)
             .order_by(roots.c.path, files.c.relpath)
+            .offset(first)
+            .limit(most)
         )
+        if reason is not None:
+            query = query.where(files.c.reason == reason)
         with self._session.read() as connection:
             return [
                 FailedFile(

@@ -68,6 +68,18 @@ class Images:
                 found.update({int(row.id): int(row.phash) for row in connection.execute(query)})
         return found
 
+    def in_several_places(self) -> Ids:
+        """[n] ids, ascending, of the images that more than one present file holds."""
+        query = (
+            select(files.c.image_id)
+            .where(files.c.state == "present")
+            .group_by(files.c.image_id)
+            .having(func.count() > 1)
+            .order_by(files.c.image_id)
+        )
+        with self._session.read() as connection:
+            return np.fromiter(connection.execute(query).scalars(), np.int64)
+
     def all_phashes(self, *, present: bool) -> tuple[Ids, NDArray[np.uint64]]:
         """([n] ids ascending, [n] perceptual hashes) of the images that a present file holds, or that none does."""
         held = exists().where(files.c.image_id == images.c.id, files.c.state == "present")

@@ -7,6 +7,7 @@ import typer
 from retrieval import __version__
 from retrieval.cli import (
     diagnose,
+    duplicates,
     evaluate,
     gallery,
     index,
@@ -39,6 +40,7 @@ app.command("status")(gallery.status)
 app.command("failures")(gallery.failures)
 app.command("roots")(gallery.roots)
 app.command("prune")(gallery.prune)
+app.command("duplicates")(duplicates.duplicates)
 app.command("backup")(gallery.backup)
 app.command("restore")(gallery.restore)
 app.command("models")(models.models)

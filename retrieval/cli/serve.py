@@ -1,7 +1,8 @@
 """``retrieval serve`` and ``retrieval demo``: they open the page."""
 
 import os
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +56,13 @@ def serve(
         bool, typer.Option("--hide-paths", help="Show file names only, not where files lie on this machine.")
     ] = False,
     mcp: Annotated[bool, typer.Option("--mcp", help="Offer the search to assistants as a tool (MCP).")] = False,
+    watch: Annotated[
+        bool | None,
+        typer.Option(
+            "--watch/--no-watch",
+            help="Look for changes in the folders while it runs; kept in the gallery, and idle with --read-only.",
+        ),
+    ] = None,
 ) -> None:
     """Open the page: upload a photo, see its nearest neighbours."""
     from ui.server import Place
@@ -81,6 +89,10 @@ def serve(
                 "Check the spelling of --gallery, or make it with `retrieval index FOLDER` and the same --gallery.",
             ) from error
         with opened:
+            if watch is not None and not read_only:
+                from retrieval.workflows.watching import set_watch, watch_of
+
+                set_watch(folder, replace(watch_of(folder), on=watch))
             _serve(opened, place, offer)
 
 
@@ -186,6 +198,7 @@ def _serve(gallery: "Gallery", place: "Place", offer: _Offer) -> None:
     from retrieval.workflows.jobs import Jobs
     from retrieval.workflows.searching import Searcher
     from retrieval.workflows.views import Views
+    from retrieval.workflows.watching import Watcher
 
     if not place.is_local and not offer.auth:
         may = "see the pictures" if offer.read_only else "see the pictures and change the gallery"
@@ -199,7 +212,8 @@ def _serve(gallery: "Gallery", place: "Place", offer: _Offer) -> None:
     jobs = Jobs(gallery.folder, may_write=not offer.read_only)
     jobs.advance(wait=False)
     try:
-        with Searcher(gallery, warn, workers=2) as searcher:
+        watching = nullcontext() if offer.read_only else Watcher(gallery.folder, jobs)
+        with Searcher(gallery, warn, workers=2) as searcher, watching:
             searcher.warm()
             app = create_app(
                 searcher,

@@ -100,6 +100,33 @@ def connected(*keys: Sequence[object | None]) -> Ids:
     return sets.representatives()
 
 
+def connected_pairs(pairs: Ids) -> Ids:
+    """What is joined by pairs of numbers.
+
+    Args:
+        pairs: [P, 2] int64.
+
+    Returns:
+        [n] the smallest number in the group of each of the n different numbers in ``pairs``, these in ascending order.
+    """
+    numbers, places = np.unique(pairs, return_inverse=True)
+    sets = _Sets(len(numbers))
+    sets.join(places.reshape(-1, 2).astype(np.int64), None, 0.0)
+    joined: Ids = numbers[sets.representatives()]
+    return joined
+
+
+def confirmed(left: NDArray[np.uint8], right: NDArray[np.uint8], similarity: float = SIMILARITY) -> NDArray[np.bool_]:
+    """[P] whether two thumbnails show the same picture; brightness and contrast do not count, colours do.
+
+    Args:
+        left, right: [P, T, T, 3] uint8, T = ``THUMBNAIL_SIDE``.
+        similarity: least correlation, in [0, 1].
+    """
+    blocks = [slice(start, start + _PAIRS_AT_ONCE) for start in range(0, len(left), _PAIRS_AT_ONCE)]
+    return np.concatenate([np.empty(0, bool), *(_same_picture(left[b], right[b], similarity) for b in blocks)])
+
+
 def hash_pairs(hashes: Hashes, distance: int) -> Iterator[Ids]:
     """All pairs of positions whose hashes differ in at most ``distance`` bits, in blocks [P, 2]; some come twice."""
     rows = np.arange(len(hashes), dtype=np.int64)

@@ -19,6 +19,7 @@ from retrieval.images.pool import DecodePool
 from retrieval.workflows.birth import Birth
 from retrieval.workflows.encoders import GalleryEncoder, ensure_space, refuse_other_encoder
 from retrieval.workflows.gallery import Gallery, nothing_indexed, refuse_strangers
+from retrieval.workflows.last_run import remember_run
 from retrieval.workflows.layout import Layout
 from retrieval.workflows.live_index import LiveIndex, Say
 from retrieval.workflows.planning import Plan, Planner, Spool, Todo
@@ -166,7 +167,7 @@ def index_paths(
         hooks.estimated(run.estimate(planner.plan, _files_offline(gallery.catalog)))
         run.read(spool, planner.plan.to_read)
         missing = 0 if hooks.stop() else run.mark_missing(scopes, planner)
-        return run.finish(planner.plan, missing)
+        return run.finish(planner.plan, missing, scopes)
 
 
 def estimate_index(
@@ -367,14 +368,13 @@ class Run:
         path = os.path.join(root.path, relpath)
         return any(inside(path, folder) for folder in plan.unlisted)
 
-    def finish(self, plan: Plan, missing: int) -> IndexReport:
+    def finish(self, plan: Plan, missing: int, scopes: Sequence[Scope] = ()) -> IndexReport:
         """Publish the index, seal the catalog, and account for everything."""
         stopped = self._hooks.stop()
         if not stopped:
             LiveIndex(self._gallery, self._space, self._hooks.say).publish()
-        self._catalog.seal()
         counts, seconds = self._counts, monotonic() - self._started
-        return IndexReport(
+        report = IndexReport(
             found=self._done + plan.unchanged + plan.failed,
             new=counts.new,
             changed=counts.changed,
@@ -391,6 +391,10 @@ class Run:
             space=self._space.fingerprint,
             interrupted=stopped,
         )
+        if scopes:
+            remember_run(self._catalog, scopes, report)
+        self._catalog.seal()
+        return report
 
 
 def _outcome(item: Embedded[Todo]) -> Indexed:

@@ -109,6 +109,11 @@ class Planner:
         stop: asked now and then; True ends the scan early.
         dry: the roots of the catalog, for a dry run, which changes nothing: its scopes were not recorded. None for a
             run that does what it plans.
+
+    Attributes:
+        plan: what was found so far.
+        seen: ids of the files that are there.
+        back: so many of those that are as they were had been missing.
     """
 
     def __init__(
@@ -127,6 +132,7 @@ class Planner:
         self._stop = stop
         self._random = random.Random(0)
         self.plan = Plan()
+        self.back = 0
         self.seen = Seen(catalog.files.largest_id())
 
     def scan(self, scope: Scope) -> None:
@@ -163,6 +169,7 @@ class Planner:
             self.plan.unchanged += 1
             if before.state == "missing":
                 back.append(before.id)
+        self.back += len(back)
         if back and self._dry is None:
             self._catalog.ingest.restore_present(back)
 

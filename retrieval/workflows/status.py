@@ -66,7 +66,8 @@ class IndexStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A gallery at one moment. ``problems`` is empty when catalog, vector store and index agree."""
+    """A gallery at one moment. ``problems`` is empty when catalog, vector store and index agree; ``bytes`` is what its
+    parts take on the disk, by name, and their ``total``."""
 
     gallery: str
     images: int
@@ -186,7 +187,13 @@ def _index_status(gallery: Gallery, space: EmbeddingSpace) -> IndexStatus | None
 def _sizes(gallery: Gallery) -> dict[str, int]:
     sizes = {
         name: _size_of((gallery.folder / part).rglob("*"))
-        for name, part in (("vectors", "spaces"), ("index", "index"), ("models", "models"))
+        for name, part in (
+            ("vectors", "spaces"),
+            ("index", "index"),
+            ("models", "models"),
+            ("runs", "runs"),
+            ("jobs", ".jobs"),
+        )
     }
     # The shared memory of those who have the catalog open goes with them.
     sizes["catalog"] = _size_of(p for p in gallery.folder.glob("catalog.sqlite3*") if not p.name.endswith("-shm"))

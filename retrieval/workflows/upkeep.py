@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrieval.catalog import FailedFile, Root, inside
@@ -10,6 +10,7 @@ from retrieval.core.errors import NoSuchPath
 from retrieval.core.settings import Settings
 from retrieval.core.text import shown
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.last_run import scanned
 from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.scopes import expected_files, look_at_roots, why_offline
 
@@ -19,12 +20,15 @@ class RootStatus:
     """A root and what is in it.
 
     Attributes:
+        id: the catalog's number.
         path: as ``os.fsdecode`` gives it.
         online: it can be reached; otherwise ``why`` says why not.
         whole: it was indexed as a folder, not only single files in it.
         present, missing, failed: its files by state.
+        scanned: when all of it was last looked at, in seconds since the epoch; None where that is not known.
     """
 
+    id: int
     path: str
     online: bool
     why: str
@@ -32,19 +36,21 @@ class RootStatus:
     present: int
     missing: int
     failed: int
+    scanned: float | None = None
 
 
 def list_roots(folder: Path, settings: Settings | None = None) -> list[RootStatus]:
     """Every root of a gallery, looked at just now."""
     with Gallery(folder, settings) as gallery:
-        counts = gallery.catalog.roots.counts()
-        return [_root_status(root, counts) for root in look_at_roots(gallery.catalog, remember=False)]
+        counts, looked = gallery.catalog.roots.counts(), scanned(gallery.catalog)
+        roots = look_at_roots(gallery.catalog, remember=False)
+        return [replace(_root_status(root, counts), scanned=looked.get(str(root.id))) for root in roots]
 
 
 def _root_status(root: Root, counts: Mapping[int, Mapping[str, int]]) -> RootStatus:
     why = why_offline(root, expected_files(counts, root))
     present, missing, failed = (counts.get(root.id, {}).get(state, 0) for state in ("present", "missing", "failed"))
-    return RootStatus(os.fsdecode(root.path), not why, why, root.whole, present, missing, failed)
+    return RootStatus(root.id, os.fsdecode(root.path), not why, why, root.whole, present, missing, failed)
 
 
 def left_behind(folder: Path, settings: Settings | None = None) -> list[RootStatus]:
@@ -135,6 +141,43 @@ def _gone(gallery: Gallery) -> list[tuple[int, str]]:
         for file_id, path in gallery.catalog.files.missing()
         if not os.path.lexists(os.fsencode(path)) and not any(inside(os.fsencode(path), root) for root in offline)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class FailurePage:
+    """Some of the failed files.
+
+    Attributes:
+        reasons: how many there are of each, by ``core.errors.Reason``; the most frequent first.
+        files: those of the page, by path.
+        first: place of the first of them among all that were asked for, from 0.
+        total: how many were asked for.
+    """
+
+    reasons: Mapping[str, int]
+    files: Sequence[FailedFile]
+    first: int
+    total: int
+
+
+def failure_page(
+    folder: Path, first: int = 0, most: int = 20, reason: str | None = None, settings: Settings | None = None
+) -> FailurePage:
+    """A page of the failed files; the others are counted, not read.
+
+    Args:
+        folder: the gallery's.
+        first: place of the first one; beyond the end the last page is given.
+        most: files a page, at least 1.
+        reason: only those that failed for it.
+        settings: from the environment by default.
+    """
+    with Gallery(folder, settings) as gallery:
+        reasons = gallery.catalog.files.failure_counts()
+        total = sum(reasons.values()) if reason is None else reasons.get(reason, 0)
+        start = min(max(0, first), max(0, total - 1)) // most * most
+        found = gallery.catalog.files.failures(first=start, most=most, reason=reason)
+        return FailurePage(reasons, found, start, total)
 
 
 def failures(folder: Path, settings: Settings | None = None) -> list[FailedFile]:

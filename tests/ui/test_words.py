@@ -17,6 +17,7 @@ from retrieval.core.errors import BadValue, GalleryBusy, ImageError, Reason, Ret
 from retrieval.workflows.jobs import Failure, Job, JobProgress, Jobs, State
 from tests.conftest import REPOSITORY
 from tests.core.test_errors import tree as error_tree
+from tests.ui.library_pieces import library_pieces
 from tests.ui.tree import Tree
 from tests.ui.twins import NEIGHBOUR, SUMMARY, SearcherTwin, result
 from ui import cards
@@ -166,6 +167,8 @@ def pieces(words: Words) -> dict[str, str]:
         "similar": cards.render_results(found, SITE.addresses, words, query_id=3),
         "samples": cards.render_samples([1, 2], SITE.addresses, words),
         "empty": cards.render_empty_gallery(words),
+        "first": cards.render_empty_gallery(words, leads_on=True),
+        **library_pieces(words, SITE.addresses),
         "searching": cards.render_searching(3, words),
         "filters": cards.render_no_match(none, True, None, words),
         "score": cards.render_no_match(result([], searched=3), True, 0.5, words),

@@ -57,7 +57,11 @@ def render_state(site: Site, words: Words) -> str:
     except RetrievalError:
         return f'<p class="state" role="status"><strong>{escape(said.unknown)}</strong>{_read_only(site, words)}</p>'
     if not summary.images:
-        return f'<p class="state" role="status"><strong>{escape(said.empty)}</strong>{_read_only(site, words)}</p>'
+        # On every page the way to the first folder.
+        lead = f'<a href="./library">{escape(words.library.empty_action)}</a>' if site.gallery is not None else ""
+        return (
+            f'<p class="state" role="status"><strong>{escape(said.empty)}</strong>{lead}{_read_only(site, words)}</p>'
+        )
     return (
         f'<p class="state" role="status"><strong>{escape(said.images.of(summary.images))}</strong>'
         f'<span title="{escape(said.encoder)}">{escape(summary.model, 60)}</span>'
@@ -102,10 +106,10 @@ def _head(words: Words, title: str) -> str:
     return (
         f'<title>{escape(title)}</title><meta name="color-scheme" content="light dark">'
         '<link rel="icon" href="favicon.ico" type="image/svg+xml">'
-        f"<style>{_file('shell.css')}{_file('page.css')}{_file('teach.css')}"
+        f"<style>{_all('css')}"
         f":root {{ --r-no-preview: {json.dumps(said.no_preview, ensure_ascii=False)}; }}</style>"
         f"<script>window.retrievalWords = {_inert(texts)};</script>"
-        f"<script>{_file('shell.js')}</script><script>{_file('page.js')}</script>"
+        f"<script>{_all('js')}</script>"
     )
 
 
@@ -156,5 +160,8 @@ def _inert(values: Mapping[str, object]) -> str:
 
 
 @cache
-def _file(name: str) -> str:
-    return files("ui").joinpath(name).read_text("utf-8")
+def _all(kind: str) -> str:
+    """All style sheets, or all scripts: the shell's first, since the others build on it, then one a page by name."""
+    found = [file for file in files("ui").iterdir() if file.name.endswith(f".{kind}")]
+    found.sort(key=lambda file: (file.name != f"shell.{kind}", file.name))
+    return "\n".join(file.read_text("utf-8") for file in found)

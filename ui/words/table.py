@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, jobs, search, shell, teach, writing
+from ui.words import errors, jobs, library, search, shell, teach, writing
 from ui.words.errors import ErrorWords
 from ui.words.jobs import JobWords
+from ui.words.library import LibraryWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
 from ui.words.teach import TeachWords
@@ -27,6 +28,7 @@ class Words:
     search: SearchWords
     teach: TeachWords
     jobs: JobWords
+    library: LibraryWords
     errors: ErrorWords
 
 
@@ -38,6 +40,7 @@ ENGLISH = Words(
     search=search.ENGLISH,
     teach=teach.ENGLISH,
     jobs=jobs.ENGLISH,
+    library=library.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -49,6 +52,7 @@ CHINESE = Words(
     search=search.CHINESE,
     teach=teach.CHINESE,
     jobs=jobs.CHINESE,
+    library=library.CHINESE,
     errors=errors.CHINESE,
 )
 

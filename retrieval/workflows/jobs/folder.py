@@ -31,6 +31,7 @@ class JobFolder:
     ``cancel``          it shall stop
     ``alive.lock``      locked by its process as long as that lives, however it ends
     ``output.txt``      what its process printed
+    ``duplicates.json`` groups of near-duplicates
     ``page.html``       the page of a diagnosis or a study
     ==================  =====================================================================================
     """
@@ -46,6 +47,11 @@ class JobFolder:
     def page(self) -> Path:
         """The page that some jobs leave."""
         return self.path / "page.html"
+
+    @property
+    def duplicates(self) -> Path:
+        """The groups that a search for duplicates leaves."""
+        return self.path / "duplicates.json"
 
     @property
     def output(self) -> Path:

@@ -72,7 +72,7 @@ class RunRequest(JobRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class IndexJob(JobRequest):
-    """See ``index_paths``; no paths means all folders that are known."""
+    """See ``index_paths``; no paths means all folders that are known. A ``quiet`` one was started by no person."""
 
     PATHS: ClassVar[tuple[str, ...]] = ("paths",)
     GOES_ON: ClassVar[bool] = True
@@ -80,6 +80,7 @@ class IndexJob(JobRequest):
     paths: tuple[str, ...] = ()
     model: str | None = None
     workers: int | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +212,13 @@ class CalibrateJob(JobRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DuplicatesJob(JobRequest):
+    """See ``find_duplicates``. Leaves ``duplicates.json`` in the job's folder: the groups."""
+
+    workers: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackupJob(JobRequest):
     """See ``backup``."""
 
@@ -239,6 +247,7 @@ KINDS: Mapping[str, type[JobRequest]] = {
     "probe": ProbeJob,
     "auto-labels": AutoLabelsJob,
     "calibrate": CalibrateJob,
+    "duplicates": DuplicatesJob,
     "backup": BackupJob,
     "check": CheckJob,
 }

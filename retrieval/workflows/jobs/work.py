@@ -15,6 +15,7 @@ from retrieval.workflows.jobs.requests import (
     CheckJob,
     DiagnoseJob,
     DistilJob,
+    DuplicatesJob,
     FinetuneJob,
     IndexJob,
     JobRequest,
@@ -238,6 +239,17 @@ def _backup(asked: BackupJob, place: Place) -> dict[str, Any]:
     return {"file": asked.target, "bytes": backup(place.gallery, Path(asked.target))}
 
 
+def _duplicates(asked: DuplicatesJob, place: Place) -> dict[str, Any]:
+    from retrieval.workflows.duplicates import Hooks, find_duplicates, keep_groups
+
+    report = place.report
+    hooks = Hooks(report.say, report.working, report.stop)
+    found = find_duplicates(place.gallery, workers=asked.workers, hooks=hooks)
+    if not found.interrupted:
+        keep_groups(found, place.folder.duplicates)
+    return found.summary()
+
+
 def _check(asked: CheckJob, place: Place) -> dict[str, Any]:
     from retrieval.workflows.status import status
 
@@ -264,6 +276,7 @@ _WORK: Mapping[type[JobRequest], Callable[[Any, Place], dict[str, Any]]] = {
     ProbeJob: _probe,
     AutoLabelsJob: _auto_labels,
     CalibrateJob: _calibrate,
+    DuplicatesJob: _duplicates,
     BackupJob: _backup,
     CheckJob: _check,
 }

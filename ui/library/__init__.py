@@ -1,0 +1,1 @@
+"""The library page: which folders there are, what became of every file, and looking after the gallery."""
