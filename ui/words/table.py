@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, search, shell, writing
+from ui.words import errors, labels, search, shell, writing
 from ui.words.errors import ErrorWords
+from ui.words.labels import LabelWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
 from ui.words.writing import WritingWords
@@ -23,6 +24,7 @@ class Words:
     writing: WritingWords
     shell: ShellWords
     search: SearchWords
+    labels: LabelWords
     errors: ErrorWords
 
 
@@ -32,6 +34,7 @@ ENGLISH = Words(
     writing=writing.ENGLISH,
     shell=shell.ENGLISH,
     search=search.ENGLISH,
+    labels=labels.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -41,6 +44,7 @@ CHINESE = Words(
     writing=writing.CHINESE,
     shell=shell.CHINESE,
     search=search.CHINESE,
+    labels=labels.CHINESE,
     errors=errors.CHINESE,
 )
 

@@ -1,0 +1,341 @@
+/* The Labels page: selecting, the keyboard, and telling the server what a person wants. No markup is made from data here. */
+(() => {
+  "use strict";
+  if (window.retrievalLabels) return;
+  window.retrievalLabels = true;
+
+  const view = () => document.querySelector("#labels-view .labels-page");
+  const head = () => document.querySelector("#labels-head .labels-head");
+  const all = (selector) => [...(view()?.querySelectorAll(selector) ?? [])];
+  const look = () => JSON.parse(view()?.dataset.look ?? "{}");
+  const recent = () => JSON.parse(document.getElementById("label-names")?.dataset.recent ?? "[]");
+
+  // -- asking -------------------------------------------------------------------------------------------------------
+
+  let count = 0;
+  const waiting = new Map();
+
+  function send(kind, detail, after) {
+    const stamp = `${Date.now().toString(36)}-${(count += 1)}`;
+    if (after) waiting.set(stamp, after);
+    view()?.setAttribute("aria-busy", "true");
+    document.dispatchEvent(new CustomEvent(`retrieval:${kind}`, { detail: { ...detail, stamp } }));
+  }
+
+  function goTo(change) {
+    send("look", { look: { ...look(), ...change } });
+  }
+
+  function change(action, answers, more) {
+    send("change", { do: action, answers, look: look(), ...more?.detail }, more?.after);
+  }
+
+  // -- the grid -----------------------------------------------------------------------------------------------------
+
+  let anchor = 0;
+  let wantsFocus = null;
+
+  const tiles = () => all(".tiles > .tile[data-id]");
+  const picked = () => tiles().filter((tile) => tile.getAttribute("aria-selected") === "true");
+  const idOf = (element) => Number(element.dataset.id);
+
+  function pick(tile, on) {
+    tile.setAttribute("aria-selected", String(on));
+  }
+
+  function counted() {
+    const number = picked().length;
+    const line = view()?.querySelector(".dock-count");
+    if (!line) return;
+    const { none, one, many } = line.dataset;
+    line.textContent = number === 0 ? none : number === 1 ? one : many.replace("#", number.toLocaleString());
+    line.classList.toggle("is-some", number > 0);
+  }
+
+  function pickBetween(from, to, on) {
+    const [low, high] = from < to ? [from, to] : [to, from];
+    tiles().forEach((tile, place) => place >= low && place <= high && pick(tile, on));
+  }
+
+  function moveTo(items, place, extend) {
+    const target = items[Math.max(0, Math.min(items.length - 1, place))];
+    if (!target) return;
+    items.forEach((item) => (item.tabIndex = item === target ? 0 : -1));
+    target.focus();
+    target.scrollIntoView({ block: "nearest" });
+    if (!extend) return;
+    pickBetween(anchor, items.indexOf(target), true);
+    counted();
+  }
+
+  function columns(items) {
+    const next = items.findIndex((item) => item.offsetTop > items[0].offsetTop + 4);
+    return next < 1 ? items.length : next;
+  }
+
+  function step(items, place, key) {
+    const across = columns(items);
+    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across, Home: -place };
+    if (key === "End") return items.length - 1;
+    const wanted = place + (by[key] ?? 0);
+    return wanted < 0 || wanted >= items.length ? (Math.abs(by[key]) > 1 && key !== "Home" ? place : wanted) : wanted;
+  }
+
+  // What a change is for: the selection, or else the picture that has the focus.
+  function meant() {
+    const some = picked();
+    if (some.length) return some;
+    const focused = document.activeElement?.closest?.(".tiles > .tile[data-id]");
+    return focused ? [focused] : [];
+  }
+
+  function give(label) {
+    const some = meant();
+    const field = view()?.querySelector(".dock-form input");
+    if (label.trim() && some.length === 0) return flash();
+    if (!label.trim()) return field?.focus();
+    const place = tiles().indexOf(some[0]);
+    wantsFocus = document.activeElement === field ? null : place;
+    change("label", some.map((tile) => [idOf(tile), label.trim()]), {
+      after: (done) => {
+        if (done && field) field.value = "";
+        if (done) moveAfter(place);
+      },
+    });
+  }
+
+  // After a label the next picture is where the last one was, and the keyboard goes on from there.
+  function moveAfter(place) {
+    setTimeout(() => moveTo(tiles(), Math.max(0, place)), 0);
+  }
+
+  function flash() {
+    const line = view()?.querySelector(".dock-count");
+    line?.classList.remove("is-asking");
+    void line?.offsetWidth;
+    line?.classList.add("is-asking");
+  }
+
+  function take() {
+    const some = meant();
+    if (!some.length) return flash();
+    const place = tiles().indexOf(some[0]);
+    change("take", some.map((tile) => [idOf(tile), ""]), { after: (done) => done && moveAfter(place) });
+  }
+
+  function undo(operation) {
+    change("undo", [], { detail: { operation: operation ?? 0 } });
+  }
+
+  function showRecent() {
+    const place = view()?.querySelector(".dock-recent");
+    if (!place) return;
+    place.replaceChildren(
+      ...recent().map((label, n) => {
+        const button = document.createElement("button");
+        const key = document.createElement("kbd");
+        const name = document.createElement("span");
+        button.type = "button";
+        button.className = "chip";
+        button.dataset.recent = label;
+        key.textContent = String(n + 1);
+        name.textContent = label;
+        button.append(key, name);
+        return button;
+      }),
+    );
+  }
+
+  // -- the mouse ----------------------------------------------------------------------------------------------------
+
+  function onTile(event, tile) {
+    const items = tiles();
+    const place = items.indexOf(tile);
+    if (event.shiftKey) {
+      pickBetween(anchor, place, true);
+    } else {
+      pick(tile, tile.getAttribute("aria-selected") !== "true");
+      anchor = place;
+    }
+    items.forEach((item) => (item.tabIndex = item === tile ? 0 : -1));
+    tile.focus({ preventScroll: true });
+    counted();
+  }
+
+  const ACTIONS = {
+    all: () => (tiles().forEach((tile) => pick(tile, true)), counted()),
+    none: () => (tiles().forEach((tile) => pick(tile, false)), counted()),
+    take,
+    undo: (button) => undo(Number(button?.dataset.operation ?? 0)),
+    keys: () => view()?.querySelector(".labels-keys")?.showModal(),
+  };
+
+  document.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    const inside = target?.closest("#labels-view, #labels-head");
+    if (!inside) return;
+    const tile = target.closest(".tiles > .tile[data-id]");
+    const button = target.closest("button");
+    if (tile) onTile(event, tile);
+    if (!button || button.disabled) return;
+    const { tab, page, near, show, recent: label } = button.dataset;
+    if (tab) goTo({ tab, page: 1 });
+    else if (page) goTo({ page: Number(page) });
+    else if (near) goTo({ near: Number(near), page: 1 });
+    else if (show) goTo({ tab: "pick", show: "label", label: show, page: 1, near: 0 });
+    else if (label) give(label);
+    else ACTIONS[button.dataset.do]?.(button);
+  });
+
+  document.addEventListener("mousedown", (event) => {
+    // A range would select the text between as well.
+    if (event.shiftKey && event.target.closest?.("#labels-view .tile")) event.preventDefault();
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.closest("#labels-view") || form.method === "dialog") return;
+    event.preventDefault();
+    if (form.dataset.do === "label") give(form.elements.label.value);
+    else if (form.classList.contains("labels-filters")) filter(form);
+  });
+
+  function filter(form) {
+    const chosen = form.elements.show.value;
+    const isLabel = chosen.startsWith("label:");
+    const label = isLabel ? chosen.slice(6) : "";
+    goTo({ show: isLabel ? "label" : chosen, label, under: form.elements.under.value, page: 1 });
+  }
+
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest?.("#labels-view .labels-filters");
+    if (form) filter(form);
+  });
+
+  // -- the keyboard -------------------------------------------------------------------------------------------------
+
+  const isTyping = (element) => element?.matches?.("input, textarea, select, [contenteditable]");
+
+  function onKey(event) {
+    if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || !view()) return;
+    const at = document.activeElement;
+    if (document.querySelector("dialog[open]")) return;
+    if (isTyping(at)) {
+      if (event.key === "Escape" && at.closest("#labels-view")) leaveField(at);
+      return;
+    }
+    const run = PAGE_KEYS[event.key] ?? (/^[1-9]$/.test(event.key) ? digit : null);
+    const tile = at?.closest?.(".tiles > .tile[data-id]");
+    if (tile && onTileKey(event, tile)) event.preventDefault();
+    else if (run && !(event.key === "Enter" && at?.matches("button, a")) && run(event, tile) !== false) {
+      event.preventDefault();
+    }
+  }
+
+  function leaveField(field) {
+    field.blur();
+    moveTo(tiles(), tiles().findIndex((tile) => tile.tabIndex === 0));
+  }
+
+  function onTileKey(event, tile) {
+    const items = tiles();
+    const place = items.indexOf(tile);
+    if (/^(Arrow|Home|End)/.test(event.key)) {
+      if (!event.shiftKey) anchor = step(items, place, event.key);
+      moveTo(items, step(items, place, event.key), event.shiftKey);
+      return true;
+    }
+    if (event.key !== " ") return false;
+    onTile(event, tile);
+    return true;
+  }
+
+  function digit(event) {
+    const label = recent()[Number(event.key) - 1];
+    if (!label || !tiles().length) return false;
+    give(label);
+    return true;
+  }
+
+  function toField() {
+    const field = view()?.querySelector(".dock-form input");
+    field?.focus();
+    return Boolean(field);
+  }
+
+  const PAGE_KEYS = {
+    l: toField,
+    Enter: toField,
+    u: () => undo(Number(head()?.querySelector('[data-do="undo"]')?.dataset.operation ?? 0)),
+    "?": () => ACTIONS.keys(),
+    a: () => ACTIONS.all(),
+    Escape: () => ACTIONS.none(),
+    x: () => take(),
+    s: (event, tile) => (tile ? goTo({ near: idOf(tile), page: 1 }) : false),
+    "[": () => turn(-1),
+    "]": () => turn(1),
+    ArrowDown: () => intoGrid(),
+    ArrowRight: () => intoGrid(),
+  };
+
+  function turn(by) {
+    const buttons = all(".labels-pager button");
+    const button = buttons[by < 0 ? 0 : 1];
+    if (!button || button.disabled) return false;
+    wantsFocus = 0;
+    button.click();
+    return true;
+  }
+
+  // The first arrow leads in from wherever nothing has the focus.
+  function intoGrid() {
+    if (document.activeElement !== document.body || !tiles().length) return false;
+    moveTo(tiles(), tiles().findIndex((tile) => tile.tabIndex === 0));
+    return true;
+  }
+
+  document.addEventListener("keydown", onKey);
+
+  // -- what arrives -------------------------------------------------------------------------------------------------
+
+  let shown = null;
+
+  function arrived() {
+    const now = view();
+    if (!now) return;
+    const names = document.getElementById("label-names")?.dataset.recent;
+    if (shown === `${now.dataset.stamp} ${now.dataset.look} ${names}`) return;
+    shown = `${now.dataset.stamp} ${now.dataset.look} ${names}`;
+    now.removeAttribute("aria-busy");
+    anchor = 0;
+    const field = now.querySelector(".labels-filters input");
+    if (field && document.activeElement !== field) field.value = field.getAttribute("value") ?? "";
+    showRecent();
+    counted();
+    if (wantsFocus !== null) moveTo(tiles(), wantsFocus);
+    wantsFocus = null;
+  }
+
+  function answered() {
+    const stamp = head()?.dataset.stamp;
+    const after = waiting.get(stamp);
+    if (head()) view()?.removeAttribute("aria-busy");
+    if (!after) return;
+    waiting.delete(stamp);
+    const done = head().dataset.done === "yes";
+    if (done) document.dispatchEvent(new CustomEvent("retrieval:changed"));
+    after(done);
+  }
+
+  function start() {
+    const watch = { subtree: true, childList: true, attributes: true };
+    new MutationObserver(() => {
+      arrived();
+      answered();
+    }).observe(document.body, { ...watch, attributeFilter: ["data-stamp", "data-look", "data-recent"] });
+    arrived();
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();
