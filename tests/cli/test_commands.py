@@ -30,7 +30,7 @@ PARTS = ("new", "changed", "moved", "copied", "unchanged", "failed")
 COMMANDS = ["index", "search", "status", "failures", "roots", "prune", "backup", "restore", "models", "model"]
 COMMANDS += ["pretrain", "finetune", "distil", "probe", "diagnose", "temperature"]
 COMMANDS += ["train", "evaluate", "recipes", "labels", "spaces", "switch", "rollback", "serve", "demo"]
-GROUPS = {"model": ["create"], "labels": ["list", "import", "export", "set", "undo", "auto", "resaved"]}
+GROUPS = {"model": ["create"], "labels": ["list", "import", "export", "set", "undo", "auto", "check", "resaved"]}
 NEIGHBOUR = ["rank", "id", "score", "probability", "labels", "paths", "width", "height"]
 
 
