@@ -73,6 +73,9 @@ def create_app(
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps))
     app.state.hosts = hosts
     _add_own_routes(app, views, addresses)
+    for page in shown:
+        if page.routes is not None:
+            app.include_router(page.routes(site))
     _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown) for code, words in LANGUAGES.items()}))
     app.mount("/", Door(apps, site, shown))
     _guard(app, auth, limit)

@@ -35,8 +35,11 @@
   let anchor = 0;
   let wantsFocus = null;
 
-  const tiles = () => all(".tiles > .tile[data-id]");
-  const picked = () => tiles().filter((tile) => tile.getAttribute("aria-selected") === "true");
+  // In a group only its own pictures count; those of groups that are done are gone.
+  let group = null;
+  const tiles = () => all(".tiles > .tile[data-id]").filter((tile) => !tile.closest(".is-done"));
+  const picked = () =>
+    tiles().filter((tile) => tile.getAttribute("aria-selected") === "true" && (!group || group.contains(tile)));
   const idOf = (element) => Number(element.dataset.id);
 
   function pick(tile, on) {
@@ -74,7 +77,8 @@
   }
 
   function step(items, place, key) {
-    const across = columns(items);
+    const own = group ? items.filter((item) => group.contains(item)) : items;
+    const across = columns(own);
     const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across, Home: -place };
     if (key === "End") return items.length - 1;
     const wanted = place + (by[key] ?? 0);
@@ -89,17 +93,55 @@
     return focused ? [focused] : [];
   }
 
+  function fieldOf() {
+    return (group ?? view())?.querySelector(group ? ".group-form input" : ".dock-form input");
+  }
+
+  // Puts away what was answered; the last one comes back with an undo.
+  const putAway = [];
+
+  function finish(element, operation) {
+    const items = tiles();
+    const place = items.findIndex((tile) => element.contains(tile));
+    element.classList.add("is-done");
+    putAway.push({ element, operation });
+    group = null;
+    moveTo(tiles(), Math.max(0, place));
+    enter(document.activeElement);
+  }
+
+  function bringBack() {
+    const last = putAway.pop();
+    if (last?.elements) {
+      last.elements.forEach((one) => one.classList.remove("is-done"));
+      return moveTo(questions(), questions().indexOf(last.elements[0]));
+    }
+    if (!last?.element.isConnected) return;
+    last.element.classList.remove("is-done");
+    last.element.scrollIntoView({ block: "nearest" });
+    moveTo(tiles(), tiles().findIndex((tile) => last.element.contains(tile)));
+    enter(document.activeElement);
+  }
+
+  function enter(element) {
+    group = element?.closest?.(".group") ?? null;
+  }
+
+  document.addEventListener("focusin", (event) => enter(event.target));
+
   function give(label) {
     const some = meant();
-    const field = view()?.querySelector(".dock-form input");
+    const field = fieldOf();
+    const whole = group;
     if (label.trim() && some.length === 0) return flash();
     if (!label.trim()) return field?.focus();
     const place = tiles().indexOf(some[0]);
-    wantsFocus = document.activeElement === field ? null : place;
+    wantsFocus = whole || document.activeElement === field ? null : place;
     change("label", some.map((tile) => [idOf(tile), label.trim()]), {
       after: (done) => {
         if (done && field) field.value = "";
-        if (done) moveAfter(place);
+        if (done && whole) finish(whole);
+        else if (done) moveAfter(place);
       },
     });
   }
@@ -124,7 +166,7 @@
   }
 
   function undo(operation) {
-    change("undo", [], { detail: { operation: operation ?? 0 } });
+    change("undo", [], { detail: { operation: operation ?? 0 }, after: (done) => done && bringBack() });
   }
 
   function showRecent() {
@@ -146,6 +188,46 @@
     );
   }
 
+  // -- suggestions --------------------------------------------------------------------------------------------------
+
+  const questions = () => all(".question:not(.is-done)");
+  const valueOf = (question) => question.querySelector("input").value.trim();
+
+  function putQuestionsAway(some) {
+    const items = questions();
+    const place = items.indexOf(some[0]);
+    some.forEach((one) => one.classList.add("is-done"));
+    moveTo(questions(), Math.max(0, Math.min(place, questions().length - 1)));
+    // The last one was answered: the next ones are worth fetching.
+    if (!questions().length) goTo({ page: (look().page ?? 1) + 1 });
+  }
+
+  function answer(some, label) {
+    const answers = some.map((one) => [idOf(one), label ?? valueOf(one)]);
+    if (answers.some(([, text]) => !text)) return some[0].querySelector("input").focus();
+    some.forEach((one) => one.classList.add("is-waiting"));
+    change("label", answers, {
+      after: (done) => {
+        some.forEach((one) => one.classList.remove("is-waiting"));
+        if (!done) return;
+        putAway.push({ elements: some });
+        putQuestionsAway(some);
+      },
+    });
+  }
+
+  function onQuestionKey(event, question) {
+    const items = questions();
+    const place = items.indexOf(question);
+    if (/^(Arrow|Home|End)/.test(event.key)) moveTo(items, step(items, place, event.key));
+    else if (event.key === "Enter") answer([question]);
+    else if (event.key === "c" || event.key === "l") question.querySelector("input").select();
+    else if (event.key === "x") putQuestionsAway([question]);
+    else if (/^[1-9]$/.test(event.key) && recent()[event.key - 1]) answer([question], recent()[event.key - 1]);
+    else return false;
+    return true;
+  }
+
   // -- the mouse ----------------------------------------------------------------------------------------------------
 
   function onTile(event, tile) {
@@ -162,11 +244,20 @@
     counted();
   }
 
+  function afterAll(done) {
+    if (done) putAway.push({ elements: [] });
+    head().scrollIntoView({ block: "nearest" });
+  }
+
   const ACTIONS = {
     all: () => (tiles().forEach((tile) => pick(tile, true)), counted()),
     none: () => (tiles().forEach((tile) => pick(tile, false)), counted()),
     take,
     undo: (button) => undo(Number(button?.dataset.operation ?? 0)),
+    skip: (button) => putQuestionsAway([button.closest(".question")]),
+    "accept-all": () => questions().length && answer(questions()),
+    folders: () => change("folders", []),
+    auto: () => change("auto", [], { after: afterAll }),
     keys: () => view()?.querySelector(".labels-keys")?.showModal(),
   };
 
@@ -178,8 +269,14 @@
     const button = target.closest("button");
     if (tile) onTile(event, tile);
     if (!button || button.disabled) return;
-    const { tab, page, near, show, recent: label } = button.dataset;
-    if (tab) goTo({ tab, page: 1 });
+    const { tab, page, near, show, recent: label, again, other } = button.dataset;
+    const question = target.closest(".question");
+    if (question && other) return answer([question], other);
+    if (label && document.activeElement?.closest(".question")) {
+      return answer([document.activeElement.closest(".question")], label);
+    }
+    if (again) goTo({ page: Number(again) });
+    else if (tab) goTo({ tab, page: 1 });
     else if (page) goTo({ page: Number(page) });
     else if (near) goTo({ near: Number(near), page: 1 });
     else if (show) goTo({ tab: "pick", show: "label", label: show, page: 1, near: 0 });
@@ -190,13 +287,17 @@
   document.addEventListener("mousedown", (event) => {
     // A range would select the text between as well.
     if (event.shiftKey && event.target.closest?.("#labels-view .tile")) event.preventDefault();
+    // Which group is meant is where the focus is.
+    if (event.target.closest?.("#labels-view [data-recent]")) event.preventDefault();
   });
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.closest("#labels-view") || form.method === "dialog") return;
     event.preventDefault();
-    if (form.dataset.do === "label") give(form.elements.label.value);
+    enter(form);
+    if (form.dataset.do === "answer") answer([form.closest(".question")]);
+    else if (form.dataset.do === "label") give(form.elements.label.value);
     else if (form.classList.contains("labels-filters")) filter(form);
   });
 
@@ -226,7 +327,9 @@
     }
     const run = PAGE_KEYS[event.key] ?? (/^[1-9]$/.test(event.key) ? digit : null);
     const tile = at?.closest?.(".tiles > .tile[data-id]");
-    if (tile && onTileKey(event, tile)) event.preventDefault();
+    const question = at?.matches?.(".question") ? at : null;
+    if (question && onQuestionKey(event, question)) event.preventDefault();
+    else if (tile && onTileKey(event, tile)) event.preventDefault();
     else if (run && !(event.key === "Enter" && at?.matches("button, a")) && run(event, tile) !== false) {
       event.preventDefault();
     }
@@ -234,6 +337,8 @@
 
   function leaveField(field) {
     field.blur();
+    const question = field.closest(".question");
+    if (question) return moveTo(questions(), questions().indexOf(question));
     moveTo(tiles(), tiles().findIndex((tile) => tile.tabIndex === 0));
   }
 
@@ -258,7 +363,7 @@
   }
 
   function toField() {
-    const field = view()?.querySelector(".dock-form input");
+    const field = fieldOf();
     field?.focus();
     return Boolean(field);
   }
@@ -268,9 +373,10 @@
     Enter: toField,
     u: () => undo(Number(head()?.querySelector('[data-do="undo"]')?.dataset.operation ?? 0)),
     "?": () => ACTIONS.keys(),
-    a: () => ACTIONS.all(),
-    Escape: () => ACTIONS.none(),
-    x: () => take(),
+    A: () => (questions().length ? ACTIONS["accept-all"]() : false),
+    a: () => (group ? false : ACTIONS.all()),
+    Escape: () => (group ? false : ACTIONS.none()),
+    x: () => (group ? false : take()),
     s: (event, tile) => (tile ? goTo({ near: idOf(tile), page: 1 }) : false),
     "[": () => turn(-1),
     "]": () => turn(1),
@@ -289,7 +395,9 @@
 
   // The first arrow leads in from wherever nothing has the focus.
   function intoGrid() {
-    if (document.activeElement !== document.body || !tiles().length) return false;
+    if (document.activeElement !== document.body) return false;
+    if (questions().length) return moveTo(questions(), 0);
+    if (!tiles().length) return false;
     moveTo(tiles(), tiles().findIndex((tile) => tile.tabIndex === 0));
     return true;
   }
@@ -299,18 +407,24 @@
   // -- what arrives -------------------------------------------------------------------------------------------------
 
   let shown = null;
+  let named = null;
 
   function arrived() {
     const now = view();
     if (!now) return;
     const names = document.getElementById("label-names")?.dataset.recent;
-    if (shown === `${now.dataset.stamp} ${now.dataset.look} ${names}`) return;
-    shown = `${now.dataset.stamp} ${now.dataset.look} ${names}`;
+    const what = `${now.dataset.stamp} ${now.dataset.look}`;
+    if (what !== shown || names !== named) showRecent();
+    named = names;
+    if (what === shown) return;
+    shown = what;
     now.removeAttribute("aria-busy");
     anchor = 0;
+    group = null;
+    if (now.dataset.tab !== "pick") putAway.length = 0;
+    all(".question input").forEach((one) => (one.value = one.getAttribute("value") ?? ""));
     const field = now.querySelector(".labels-filters input");
     if (field && document.activeElement !== field) field.value = field.getAttribute("value") ?? "";
-    showRecent();
     counted();
     if (wantsFocus !== null) moveTo(tiles(), wantsFocus);
     wantsFocus = null;
@@ -324,6 +438,8 @@
     waiting.delete(stamp);
     const done = head().dataset.done === "yes";
     if (done) document.dispatchEvent(new CustomEvent("retrieval:changed"));
+    // What went wrong is said at the top.
+    else head().scrollIntoView({ block: "nearest" });
     after(done);
   }
 

@@ -1,10 +1,11 @@
 """The pages, in the order of the navigation. A page joins by its line here."""
 
+from ui.labels.export import export_routes
 from ui.labels.page import LabelsPage
 from ui.search_page import SearchPage
 from ui.shell.page import Page
 
 PAGES: tuple[Page, ...] = (
     Page(lambda words: words.shell.search, "", SearchPage, needs_gallery=False),
-    Page(lambda words: words.shell.labels, "labels", LabelsPage),
+    Page(lambda words: words.shell.labels, "labels", LabelsPage, routes=export_routes),
 )

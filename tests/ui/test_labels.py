@@ -1,5 +1,6 @@
 """The Labels page without a browser: what is read from a request, what is drawn, what is done."""
 
+import csv
 import re
 import shutil
 from collections.abc import Iterator
@@ -7,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from retrieval.core.types import Filters
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.labelling import LastChange, Progress, Tile, answer, progress, tiles
+from retrieval.workflows.labelling import LastChange, Progress, Tile, answer, progress, take_away, tiles
 from retrieval.workflows.searching import Searcher
 from tests.ui.tree import Tree
 from tests.ui.twins import SearcherTwin
 from ui.addresses import Addresses
 from ui.labels.answers import LabelAnswers
 from ui.labels.asked import MOST_IDS, Asked, Look, read_asked
+from ui.labels.export import ADDRESS, export_routes
 from ui.labels.grid import Sheet, render_grid
 from ui.labels.head import render_head, told
 from ui.shell.site import Site
@@ -176,6 +180,80 @@ def test_an_undo_that_somebody_else_overtook_does_nothing(
         1,
         1,
     ]
+
+
+def test_look_alikes_are_drawn_and_a_name_goes_to_what_is_left(
+    answers: LabelAnswers, gallery: tuple[Path, list[int]]
+) -> None:
+    folder, ids = gallery
+    look = Look("groups")
+    assert ENGLISH.labels.all_labelled in answers.view(look)
+    take_away(folder, ids)
+    html = answers.view(look, "s2")
+    Tree(html)
+    assert 'data-stamp="s2"' in html
+    assert ENGLISH.labels.groups_said.of(len(ids)).split("{")[0] in Tree(html).text
+    groups = [ids_in(part) for part in html.split('<li class="group">')[1:]]
+    assert groups
+    assert all(len(group) >= 3 for group in groups)
+    assert html.count('aria-selected="true"') == sum(map(len, groups))
+    done = answers.change(Asked(look, "label", tuple((image_id, "twin") for image_id in groups[0][1:])))
+    # What was worked out stays as it is: the script puts the group away.
+    assert done.view is None
+    assert [tile.labels for tile in tiles(folder, groups[0])] == [(), *[("twin",)] * (len(groups[0]) - 1)]
+
+
+def test_suggestions_wait_for_labels_and_are_then_drawn(answers: LabelAnswers, gallery: tuple[Path, list[int]]) -> None:
+    folder, ids = gallery
+    take_away(folder, ids)
+    assert ENGLISH.labels.too_few in answers.view(Look("ask"))
+    answer(folder, {image_id: f"{ODD}{n % 2}" for n, image_id in enumerate(ids[:-1])})
+    html = answers.view(Look("ask"))
+    assert ODD not in html
+    assert not re.search(r"[`$]|\{\{", html)
+    Tree(html)
+    assert [int(n) for n in re.findall(r'class="question"[^>]*data-id="(\d+)"', html)] == [ids[-1]]
+    marked = answers.change(Asked(Look("ask"), "auto"))
+    assert 'data-done="yes"' in marked.head
+
+
+def test_a_table_is_taken_and_its_rows_are_answered_for(
+    answers: LabelAnswers, gallery: tuple[Path, list[int]], tmp_path: Path
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(f"path,label\napple/apple 0.png,fruit\n{ODD}.png,fruit\n,fruit\n")
+    html = answers.send(str(table)).head
+    text = Tree(html).text
+    assert "1 label given, by a table with 3 rows" in text
+    assert "Line 3 names a picture that is not in the gallery:" in text
+    assert "Line 4 names no picture" in text
+    assert ODD not in html
+    table.write_text("nothing")
+    assert "no columns path and label" in Tree(answers.send(str(table)).head).text
+    # Of 1,000 bytes at most, as the site says.
+    table.write_text("path,label\n" + "x" * 2_000)
+    assert "is larger than" in Tree(answers.send(str(table)).head).text
+    assert ENGLISH.labels.no_table in answers.send(None).head
+    take_away(gallery[0], gallery[1])
+    named = answers.change(Asked(Look("files"), "folders"))
+    assert "21 labels given by folder name" in Tree(named.head).text
+
+
+def test_the_labels_can_be_saved(gallery: tuple[Path, list[int]]) -> None:
+    def client(folder: Path | None) -> TestClient:
+        app = FastAPI()
+        app.include_router(export_routes(Site("R", SearcherTwin(), ADDRESSES, 1000, folder)))
+        return TestClient(app)
+
+    answer(gallery[0], {gallery[1][0]: "caf\u00e9"})
+    saved = client(gallery[0]).get(f"/{ADDRESS}")
+    assert saved.headers["content-disposition"] == 'attachment; filename="labels.csv"'
+    assert saved.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(saved.content.decode("utf-8-sig", "surrogateescape").splitlines()))
+    assert len(rows) == 22
+    assert [row["label"] for row in rows if row["source"] == "person"] == ["caf\u00e9"]
+    assert client(None).get(f"/{ADDRESS}").status_code == 404
+    assert client(gallery[0] / "none").get(f"/{ADDRESS}").status_code == 409
 
 
 @pytest.mark.parametrize(

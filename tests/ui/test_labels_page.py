@@ -10,7 +10,7 @@ import pytest
 from playwright import sync_api as playwright
 
 from retrieval.workflows.indexing import index_paths
-from retrieval.workflows.labelling import progress
+from retrieval.workflows.labelling import Shelf, answer, progress, tile_page
 from tests.ui.conftest import Visit, running
 from tests.ui.drawing import COLOURS, picture
 
@@ -147,6 +147,69 @@ def test_a_label_or_a_picture_chooses_what_is_shown(arrive: Callable[..., Visit]
     here.page.locator("input[name=under]").fill("photos")
     here.page.keyboard.press("Enter")
     expect(here.page.locator("#labels-view .notice")).to_contain_text("is not a full path")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_group_is_named_without_its_strangers(arrive: Callable[..., Visit], gallery: Path, viewport: Any) -> None:
+    here = arrive(viewport=viewport)
+    here.page.locator(".labels-tabs button", has_text="Look-alikes").click()
+    groups = here.page.locator(".group")
+    groups.first.wait_for()
+    before = groups.count()
+    size = groups.first.locator(".tile").count()
+    groups.first.locator(".tile").nth(1).click()
+    groups.first.locator("input").fill("twin")
+    here.page.keyboard.press("Enter")
+    expect(here.page.locator(".labels-last")).to_contain_text(f"“twin” given to {size - 1} picture")
+    expect(groups.first).to_be_hidden()
+    assert progress(gallery).labels == (("twin", size - 1),)
+    here.page.keyboard.press("u")
+    expect(groups.first).to_be_visible()
+    assert progress(gallery).labelled == 0
+    assert groups.count() == before
+    assert here.overflow() == 0
+
+
+def test_suggestions_are_answered_by_keyboard(arrive: Callable[..., Visit], gallery: Path) -> None:
+    ids = [tile.id for tile in tile_page(gallery, Shelf()).tiles]
+    answer(gallery, {image_id: f"kind {n % 2}" for n, image_id in enumerate(ids[:30])})
+    here = arrive()
+    keys = here.page.keyboard
+    here.page.locator(".labels-tabs button", has_text="Suggestions").click()
+    cards = here.page.locator(".question:visible")
+    expect(cards).to_have_count(20)
+    keys.press("Tab")
+    cards.first.focus()
+    keys.press("Enter")
+    expect(cards).to_have_count(19)
+    assert progress(gallery).labelled == 31
+    keys.press("x")
+    expect(cards).to_have_count(18)
+    keys.press("c")
+    keys.type("something else")
+    keys.press("Enter")
+    expect(cards).to_have_count(17)
+    expect(here.page.locator(".labels-last")).to_contain_text("“something else” given to 1 picture")
+    keys.press("u")
+    expect(cards).to_have_count(18)
+    keys.press("Shift+A")
+    expect(here.page.locator(".labels-last")).to_contain_text("given to 18 pictures")
+    assert progress(gallery).labelled == 31 + 18
+
+
+def test_a_table_is_sent_and_saved(arrive: Callable[..., Visit], gallery: Path) -> None:
+    here = arrive()
+    here.page.locator(".labels-tabs button", has_text="Tables and folders").click()
+    expect(here.page.get_by_role("button", name="Choose a table")).to_be_visible()
+    rows = b"path,label\n00.png,cup\n01.png,cup\nnowhere.png,cup\n"
+    table = {"name": "t.csv", "mimeType": "text/csv", "buffer": rows}
+    here.page.set_input_files("#labels-table input[type=file], input[type=file]", table)
+    expect(here.page.locator(".labels-notice")).to_contain_text("2 labels given, by a table with 3 rows")
+    expect(here.page.locator(".labels-rows")).to_contain_text("nowhere.png")
+    with here.page.expect_download() as waiting:
+        here.page.get_by_role("link", name="Save as a table").click()
+    saved = waiting.value.path().read_text("utf-8-sig")
+    assert saved.count("cup,,csv") == 2
 
 
 def test_what_cannot_be_done_is_said_and_the_selection_stays(arrive: Callable[..., Visit], gallery: Path) -> None:

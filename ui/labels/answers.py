@@ -4,15 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.core.errors import EmptyGallery
+from retrieval.core.errors import BadValue, EmptyGallery
 from retrieval.core.text import shown
 from retrieval.workflows import labelling
-from retrieval.workflows.labelling import PAGE, Progress, Shelf, TilePage
-from retrieval.workflows.labels import undo
+from retrieval.workflows.automatic_labels import auto_label
+from retrieval.workflows.calibrating import LEAST
+from retrieval.workflows.label_upload import import_upload
+from retrieval.workflows.labelling import LEAST_LABELS, PAGE, Progress, Shelf, TilePage
+from retrieval.workflows.labels import import_folders, undo
+from retrieval.workflows.look_alikes import look_alikes
+from retrieval.workflows.questions import next_questions
 from ui import cards
-from ui.labels.asked import Asked, Look
+from ui.labels.asked import Asked, Look, Tab
+from ui.labels.files import render_files, render_sent
 from ui.labels.grid import Sheet, open_view, render_busy, render_grid
+from ui.labels.groups import render_groups
 from ui.labels.head import render_head, render_tabs, told
+from ui.labels.questions import render_questions
 from ui.notices import Refused, render_error, render_notice
 from ui.shell.site import Site
 from ui.words import Words
@@ -47,10 +55,18 @@ class LabelAnswers:
     def __init__(self, site: Site, words: Words) -> None:
         self._site = site
         self._words = words
+        self._views: dict[Tab, Callable[[Look, str], str]] = {
+            "pick": self._sheet,
+            "groups": self._groups,
+            "ask": self._questions,
+            "files": lambda look, stamp: render_files(look, self._words, stamp),
+        }
         self._changes: dict[str, Callable[[Asked], str]] = {
             "label": self._label,
             "take": self._take,
             "undo": self._undo,
+            "auto": self._auto,
+            "folders": self._folders,
         }
 
     @property
@@ -70,12 +86,13 @@ class LabelAnswers:
 
     def busy(self, look: Look) -> str:
         """What stands there until the answer does."""
-        return render_busy(look, self._words, self._words.labels.loading)
+        said = self._words.labels
+        return render_busy(look, self._words, {"groups": said.grouping, "ask": said.asking}.get(look.tab, said.loading))
 
     def view(self, look: Look, stamp: str = "") -> str:
         """What was asked to be looked at."""
         try:
-            return self._sheet(look, stamp)
+            return self._views[look.tab](look, stamp)
         except EmptyGallery:
             return cards.render_empty_gallery(self._words)
         except Exception as error:
@@ -99,6 +116,25 @@ class LabelAnswers:
         sheet = Sheet(look.but(page=page.number), page.tiles, page.pages, page.total, choices)
         return render_grid(sheet, self._site.addresses, self._words, stamp)
 
+    def _groups(self, look: Look, stamp: str) -> str:
+        # The page is the seed: another one gives other groups.
+        found = look_alikes(self._folder, under=self._under(look), seed=look.page)
+        ids = [image_id for group in found.groups for image_id in group]
+        known = {tile.id: tile for tile in labelling.tiles(self._folder, ids)}
+        return render_groups(found, known, look, self._site.addresses, self._words, stamp)
+
+    def _questions(self, look: Look, stamp: str) -> str:
+        try:
+            asked = next_questions(self._folder, seed=look.page)
+        except BadValue:
+            said = self._words.labels
+            text = said.too_few_text.format(least=LEAST, labels=LEAST_LABELS)
+            notice = render_notice("info", said.too_few, text)
+            return f"{open_view(look, stamp)}{render_tabs(look.tab, self._words)}{notice}</section>"
+        ids = [one.image_id for one in asked.questions]
+        known = {tile.id: tile for tile in labelling.tiles(self._folder, ids)}
+        return render_questions(asked, known, look, self._site.addresses, self._words, stamp)
+
     def _near(self, shelf: Shelf, look: Look) -> TilePage:
         found = self._site.searcher.by_id(look.near, PAGE * _NEAR_PAGES, shelf.filters())
         ids = [one.id for one in found.neighbours]
@@ -116,16 +152,29 @@ class LabelAnswers:
             raise Refused(said.relative_folder.format(folder=shown(look.under, 60)), said.relative_folder_hint)
         return str(path)
 
-    # -- changing: the only place of the page that writes ----------------------------------------------------------
+    # -- changing --------------------------------------------------------------------------------------------------
 
     def change(self, asked: Asked) -> Shown:
         """Do what was asked, and say so. A request that cannot be leaves everything as it was."""
         change = self._changes.get(asked.do)
+        head, done = self._write(asked.stamp, lambda: "" if change is None else change(asked))
+        # What was worked out is not worked out again for every answer: the script puts away what was answered.
+        view = self.view(asked.look, asked.stamp) if done and asked.look.tab == "pick" else None
+        return Shown(head, view)
+
+    def send(self, file: str | None) -> Shown:
+        """Take the labels of a table that was uploaded."""
+        words = self._words
+        head, _ = self._write("", lambda: render_sent(import_upload(self._folder, self._content(file)), words))
+        return Shown(head, None)
+
+    def _write(self, stamp: str, change: Callable[[], str]) -> tuple[str, bool]:
+        """(the head after a change, whether it was made): every change that the page makes is made here."""
         try:
-            notice = "" if change is None else change(asked)
+            notice = change()
         except Exception as error:
-            return Shown(self.head(asked.stamp, render_error(error, self._words), done=False), None)
-        return Shown(self.head(asked.stamp, notice), self.view(asked.look, asked.stamp))
+            return self.head(stamp, render_error(error, self._words), done=False), False
+        return self.head(stamp, notice), True
 
     def _label(self, asked: Asked) -> str:
         said = self._words.labels
@@ -143,6 +192,27 @@ class LabelAnswers:
         only = asked.look.label if asked.look.show == "label" else None
         labelling.take_away(self._folder, [image_id for image_id, _ in asked.answers], only)
         return ""
+
+    def _auto(self, _: Asked) -> str:
+        said = self._words.labels
+        report = auto_label(self._folder)
+        if not report.proposed:
+            return render_notice("info", said.auto_none)
+        return render_notice("info", said.auto_done.of(report.proposed), said.auto_done_text)
+
+    def _folders(self, _: Asked) -> str:
+        said, report = self._words.labels, import_folders(self._folder)
+        return render_notice("info", said.folders_done.of(report.added))
+
+    def _content(self, file: str | None) -> bytes:
+        said, limit = self._words.search, self._site.max_upload_bytes
+        if file is None:
+            raise Refused(self._words.labels.no_table, about_file=False)
+        with open(file, "rb") as table:
+            content = table.read(limit + 1)
+        if len(content) > limit:
+            raise Refused(said.upload_too_large.format(limit=limit // 10**6), said.upload_too_large_hint)
+        return content
 
     def _undo(self, asked: Asked) -> str:
         last = self._progress().last

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-Tab = Literal["pick"]
+Tab = Literal["pick", "groups", "ask", "files"]
 Show = Literal["unlabelled", "all", "automatic", "label"]
 
-_TABS: dict[object, Tab] = {"pick": "pick"}
+_TABS: dict[object, Tab] = {"pick": "pick", "groups": "groups", "ask": "ask", "files": "files"}
 _SHOWS: dict[object, Show] = {"unlabelled": "unlabelled", "all": "all", "automatic": "automatic", "label": "label"}
 
 MOST_IDS = 5_000

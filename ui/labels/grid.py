@@ -41,7 +41,7 @@ def render_grid(sheet: Sheet, addresses: Addresses, words: Words, stamp: str = "
     """The tab where pictures are picked."""
     said = words.labels
     if sheet.tiles:
-        tiles = "".join(_tile(tile, place, addresses, words) for place, tile in enumerate(sheet.tiles))
+        tiles = "".join(render_tile(tile, addresses, words, stop=n == 0) for n, tile in enumerate(sheet.tiles))
         body = (
             f'<ul class="tiles" role="listbox" aria-multiselectable="true" aria-label="{escape(said.tiles)}">'
             f"{tiles}</ul>"
@@ -124,7 +124,16 @@ def _counted(sheet: Sheet, words: Words) -> str:
     return f'<p class="labels-total" role="status">{escape(words.labels.pictures.of(sheet.total))}</p>'
 
 
-def _tile(tile: Tile, place: int, addresses: Addresses, words: Words) -> str:
+def render_tile(tile: Tile, addresses: Addresses, words: Words, *, selected: bool = False, stop: bool = False) -> str:
+    """A picture that can be selected.
+
+    Args:
+        tile: what it shows.
+        addresses: of pictures.
+        words: the reader's language.
+        selected: from the beginning.
+        stop: whether the keyboard comes in here.
+    """
     said = words.labels
     spoken = [shown(label) for label in tile.labels]
     if tile.automatic is not None:
@@ -137,7 +146,8 @@ def _tile(tile: Tile, place: int, addresses: Addresses, words: Words) -> str:
         else f'<img src="{addresses.picture(tile.id, "thumbnail")}" alt="" decoding="async" draggable="false">{missing}'
     )
     return (
-        f'<li class="tile" role="option" aria-selected="false" tabindex="{0 if place == 0 else -1}" data-id="{tile.id}"'
+        f'<li class="tile" role="option" aria-selected="{"true" if selected else "false"}"'
+        f' tabindex="{0 if stop else -1}" data-id="{tile.id}"'
         f' aria-label="{escape(name, 300)}" title="{escape(tile.name, 200)}">'
         f'<span class="thumb{" is-missing" if tile.offline else ""}">{picture}<span class="tick"></span></span>'
         f'<span class="tile-labels">{_chips(tile, words)}</span></li>'

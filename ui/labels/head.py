@@ -110,7 +110,7 @@ def _names(progress: Progress) -> str:
 def render_tabs(current: str, words: Words) -> str:
     """The parts of the page."""
     said = words.labels
-    names = {"pick": said.tab_pick}
+    names = {"pick": said.tab_pick, "groups": said.tab_groups, "ask": said.tab_ask, "files": said.tab_files}
     buttons = "".join(
         f'<button type="button" data-tab="{tab}"{_CURRENT if tab == current else ""}>{escape(name)}</button>'
         for tab, name in names.items()

@@ -1,7 +1,7 @@
 """The Labels page: its components, and which action asks which answer.
 
 What is drawn on it is ours; its script sends one of two events: to look at something, or to change something. All
-changes go through ``LabelAnswers.change``.
+changes are made in ``LabelAnswers``.
 """
 
 from collections.abc import Iterator
@@ -35,6 +35,9 @@ class LabelsPage:
         self.view = gr.HTML(
             self._answers.busy(Look()), elem_id="labels-view", js_on_load=_EVENTS, apply_default_css=False
         )
+        self.table = gr.UploadButton(
+            words.labels.send, file_types=[".csv", ".tsv", ".txt"], elem_id="labels-table", variant="primary"
+        )
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         both = [self.head, self.view]
         blocks.load(self._open, outputs=both, **quiet)
@@ -42,11 +45,18 @@ class LabelsPage:
         # One after the other: what was asked first is done first.
         self.view.submit(self._change, outputs=both, trigger_mode="multiple", concurrency_limit=1, **quiet)
 
+        self.table.upload(self._send, self.table, both, concurrency_limit=1, **quiet)
+
+    def _send(self, file: str | None) -> tuple[str, Any]:
+        return self._answers.send(file).head, gr.skip()
+
     def _open(self) -> tuple[str, str]:
         return self._answers.head(), self._answers.view(Look())
 
     def _look(self, event: gr.EventData) -> Iterator[str]:
         asked = read_asked(event._data)
+        if asked.look.tab != "pick":
+            yield self._answers.busy(asked.look)
         yield self._answers.view(asked.look, asked.stamp)
 
     def _change(self, event: gr.EventData) -> tuple[str, Any]:
