@@ -102,6 +102,9 @@ def create_app(
         app.include_router(jobs_routes(site.jobs))
         app.include_router(library_routes(site.jobs))
         app.include_router(report_routes(gallery, site.jobs))
+    for page in shown:
+        if page.routes is not None:
+            app.include_router(page.routes(site))
     _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown, mcp) for code, words in LANGUAGES.items()}))
     app.mount(PREFIX, create_api(site, with_auth=bool(auth)))
     app.mount("/", Door(apps, site, shown))

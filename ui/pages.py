@@ -1,5 +1,7 @@
 """The pages, in the order of the navigation. A page joins by its line here."""
 
+from ui.labels.export import export_routes
+from ui.labels.page import LabelsPage
 from ui.library.page import LibraryPage
 from ui.search_page import SearchPage
 from ui.shell.page import Page
@@ -8,5 +10,6 @@ from ui.teach.page import TeachPage
 PAGES: tuple[Page, ...] = (
     Page(lambda words: words.shell.search, "", SearchPage, needs_gallery=False),
     Page(lambda words: words.shell.library, "library", LibraryPage),
+    Page(lambda words: words.shell.labels, "labels", LabelsPage, routes=export_routes),
     Page(lambda words: words.shell.teach, "teach", TeachPage),
 )

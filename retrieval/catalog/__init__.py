@@ -4,11 +4,13 @@ from retrieval.catalog.catalog import Catalog
 from retrieval.catalog.coverage import Lacking, Place, Vector
 from retrieval.catalog.files import FailedFile, KnownFile
 from retrieval.catalog.ingest import Counts, Indexed
-from retrieval.catalog.labels import AUTOMATIC, CSV, FOLDER, PERSON, TRUSTED, Change, Entry, LabelEvent, Operation
+from retrieval.catalog.labels import CSV, FOLDER, TRUSTED, Change, Entry, LabelEvent, Operation
+from retrieval.catalog.membership import AUTOMATIC, PERSON
 from retrieval.catalog.roots import Root, deepest, inside
 from retrieval.catalog.runs import TrainedRun
 from retrieval.catalog.spaces import Feed
 from retrieval.catalog.switches import Switch
+from retrieval.catalog.tallies import Tally
 
 __all__ = [
     "AUTOMATIC",
@@ -30,6 +32,7 @@ __all__ = [
     "Place",
     "Root",
     "Switch",
+    "Tally",
     "TrainedRun",
     "Vector",
     "deepest",

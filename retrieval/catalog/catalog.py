@@ -16,6 +16,7 @@ from retrieval.catalog.runs import Runs, Splits
 from retrieval.catalog.session import Session, get, put
 from retrieval.catalog.spaces import Spaces
 from retrieval.catalog.switches import Switches
+from retrieval.catalog.tallies import Tallies
 
 
 class Catalog:
@@ -29,8 +30,8 @@ class Catalog:
         GalleryDamaged: it is not a database.
 
     Attributes:
-        roots, files, images, labels, spaces, coverage, calibrations, runs, splits: what can be asked, by subject;
-            every method is one transaction.
+        roots, files, images, labels, spaces, coverage, calibrations, runs, splits, tallies: what can be asked, by
+            subject; every method is one transaction.
         switches: which space is live.
         ingest: writes what indexing found.
     """
@@ -48,6 +49,7 @@ class Catalog:
         self.switches = Switches(self._session)
         self.runs = Runs(self._session)
         self.splits = Splits(self._session)
+        self.tallies = Tallies(self._session)
         self.ingest = Ingest(self._session)
 
     @property

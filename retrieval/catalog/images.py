@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select
 
 from retrieval.catalog.files import below_prefix
+from retrieval.catalog.membership import AUTOMATIC
 from retrieval.catalog.roots import SEPARATOR, inside
 from retrieval.catalog.session import Session, chunks
 from retrieval.catalog.tables import embedded, files, images, labels, roots
@@ -165,6 +166,10 @@ def _passing(connection: Connection, space_id: int, filters: Filters) -> Select[
         query = query.where(embedded.c.image_id.in_(labelled.where(labels.c.label.in_(filters.labels))))
     if filters.not_labels:
         query = query.where(embedded.c.image_id.not_in(labelled.where(labels.c.label.in_(filters.not_labels))))
+    if filters.labelled is not None:
+        trusted = labelled.where(labels.c.source != AUTOMATIC)
+        among = embedded.c.image_id.in_(trusted) if filters.labelled else embedded.c.image_id.not_in(trusted)
+        query = query.where(among)
     if filters.under:
         query = query.where(_lies_under(connection, [os.fsencode(path) for path in filters.under]))
     return query.order_by(embedded.c.image_id)

@@ -14,12 +14,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, func, insert, select, update
 
-from retrieval.catalog.membership import TAUGHT, start_operation
+from retrieval.catalog.membership import PERSON, TAUGHT, start_operation
 from retrieval.catalog.session import Session, chunks
 from retrieval.catalog.tables import files, images, labels, operations
 from retrieval.catalog.undoing import UNDO, Taking, lineages, read_undoings, taking
 
-FOLDER, CSV, PERSON, AUTOMATIC = "folder", "csv", "person", "automatic"
+FOLDER, CSV = "folder", "csv"
 TRUSTED = (PERSON, CSV, FOLDER)
 """Sources that somebody stands for, in the order in which one overrules the next."""
 

@@ -13,6 +13,10 @@ from retrieval.catalog.session import chunks, now
 from retrieval.catalog.tables import changes, embedded, files, images, labels, operations
 from retrieval.core.text import shown
 
+PERSON = "person"
+AUTOMATIC = "automatic"
+"""The source of labels that nobody has confirmed."""
+
 TAUGHT = frozenset({"set", "unset", "import", "folders", "automatic", "carry", "undo"})
 """Kinds of operations by which people teach labels; the others follow from files."""
 

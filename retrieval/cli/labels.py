@@ -178,6 +178,41 @@ def auto_labels(
         note(f"`retrieval labels undo {report.operation}` takes this back.")
 
 
+@labels.command("check")
+def check_labels(
+    number: Annotated[int, typer.Option("-n", "--count", metavar="N", min=1, help="How many of each to list.")] = 20,
+    gallery: GalleryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List labels that the nearest neighbours contradict, and images that are like nothing else; changes nothing."""
+    from retrieval.workflows.label_check import check_labels as check
+
+    found = check(gallery_folder(gallery), count=number, say=warn)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    rows = table(">image", "label", "neighbours say", ">sure", "file")
+    for doubt in found.doubts:
+        names = (escape(shown(doubt.label)), escape(shown(doubt.instead)))
+        rows.add_row(str(doubt.image_id), *names, f"{doubt.confidence:.3f}", escape(shown(doubt.path)))
+    if found.doubts:
+        results.print(rows)
+    results.print(
+        f"{count(found.doubted, 'label')} contradicted by the neighbours, of {found.labelled:,} that were looked at; "
+        f"these label each other right in {found.accuracy:.1%}."
+    )
+    lonely = table(">image", ">cosine to the tenth neighbour", "file")
+    for outlier in found.outliers:
+        lonely.add_row(str(outlier.image_id), f"{outlier.score:.3f}", escape(shown(outlier.path)))
+    if found.outliers:
+        results.print(f"\nThe loneliest of {count(found.looked_at, 'image')}:")
+        results.print(lonely)
+    if found.looked_at < found.images:
+        note(f"A sample was looked at: {found.looked_at:,} of {found.images:,} images.")
+    if found.doubts:
+        note("`retrieval labels set IMAGE LABEL --only` corrects a label.")
+
+
 @labels.command("resaved")
 def resaved_labels(
     accept: Annotated[bool, typer.Option("--accept", help="Give the labels that are offered.")] = False,

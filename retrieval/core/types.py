@@ -129,14 +129,17 @@ class Filters:
         not_labels: drop images that carry one of these.
         under: keep images that lie in one of these folders (or are that file); absolute paths.
         min_score: keep matches with at least this cosine; None keeps all.
+        labelled: True keeps images that a person, a table or a folder has labelled, False those that none of them
+            has; None keeps both.
     """
 
     labels: tuple[str, ...] = ()
     not_labels: tuple[str, ...] = ()
     under: tuple[str, ...] = ()
     min_score: float | None = None
+    labelled: bool | None = None
 
     @property
     def restricts(self) -> bool:
         """Whether any condition limits the images themselves (not only the score)."""
-        return bool(self.labels or self.not_labels or self.under)
+        return bool(self.labels or self.not_labels or self.under) or self.labelled is not None

@@ -97,7 +97,7 @@ def auto_label(
         space = gallery.live_space()
         known = labelled_space(gallery, space, gallery.catalog.labels.chosen(sources))
         opened = OpenedSpace(gallery, space, say)
-        calibration, accuracy = _measured(opened.index, known)
+        calibration, accuracy = measured(opened.index, known)
         entries = []
         unsure = 0
         for image_id, label, evidence, best in _proposals(opened.index, known, _unlabelled(gallery, known, sources)):
@@ -129,8 +129,16 @@ def _unlabelled(gallery: Gallery, known: LabelledSpace, sources: Sequence[str]) 
     return np.setdiff1d(there, np.union1d(known.ids, np.array(sorted(labelled), np.int64)))
 
 
-def _measured(index: LiveIndex, known: LabelledSpace) -> tuple[Calibration, float]:
-    """What evidence is worth, and how often the vote is right: labelled images, each without itself."""
+def measured(index: LiveIndex, known: LabelledSpace) -> tuple[Calibration, float]:
+    """What evidence is worth, and how often the vote is right.
+
+    Args:
+        index: of the space.
+        known: labelled images; each is labelled by the others. Where they are very many, a sample is.
+
+    Returns:
+        (from evidence to the chance that the vote is right, share of right votes).
+    """
     asked = np.arange(len(known.ids))
     if len(asked) > _MOST_MEASURED:
         asked = np.sort(np.random.default_rng(2).choice(asked, _MOST_MEASURED, replace=False))
@@ -138,7 +146,7 @@ def _measured(index: LiveIndex, known: LabelledSpace) -> tuple[Calibration, floa
     for start in range(0, len(asked), _BLOCK):
         some = asked[start : start + _BLOCK]
         matches = index.search(known.vectors[some], NEIGHBOURS + 1, known.ids)
-        numbers, values, _ = vote(_without(matches, known.ids[some]), known)
+        numbers, values, _ = vote(without_itself(matches, known.ids[some]), known)
         winners.append(numbers)
         evidence.append(values)
     right = np.concatenate(winners) == known.numbers[asked]
@@ -162,7 +170,7 @@ def _proposals(index: LiveIndex, known: LabelledSpace, ids: Ids) -> Iterator[tup
             yield image_id, known.classes[number], value, score
 
 
-def _without(matches: Matches, own: Ids) -> Matches:
+def without_itself(matches: Matches, own: Ids) -> Matches:
     """The matches without the query itself, or else without the last one; as many for each."""
     keep = matches.ids != own[:, None]
     keep[keep.all(axis=1), -1] = False
@@ -180,15 +188,21 @@ def vote(matches: Matches, known: LabelledSpace) -> tuple[Ids, Floats, Floats]:
     Returns:
         [Q] class numbers (of equal sums the lowest), [Q] evidence in [-1, 1], [Q] cosine of the nearest.
     """
+    best = matches.scores[:, 0]
+    shares = vote_shares(matches, known)
+    winner = shares.argmax(axis=1)
+    return winner.astype(np.int64), np.asarray(shares[np.arange(len(best)), winner] * best), np.asarray(best)
+
+
+def vote_shares(matches: Matches, known: LabelledSpace) -> Floats:
+    """[Q, C] each label's share of the votes; arguments as of ``vote``."""
     there = matches.ids != NO_ID
     best = matches.scores[:, 0]
     weights = np.where(there, np.exp((np.where(there, matches.scores, -1.0) - best[:, None]) / TEMPERATURE), 0.0)
     numbers = known.numbers[np.searchsorted(known.ids, np.where(there, matches.ids, known.ids[0]))]
     sums = np.zeros((len(best), len(known.classes)))
     np.add.at(sums, (np.arange(len(best))[:, None], numbers), weights)
-    winner = sums.argmax(axis=1)
-    share = sums[np.arange(len(best)), winner] / weights.sum(axis=1)
-    return winner.astype(np.int64), np.asarray(share * best), np.asarray(best)
+    return np.asarray(sums / weights.sum(axis=1, keepdims=True))
 
 
 def _stale(gallery: Gallery, entries: Sequence[Entry]) -> list[int]:

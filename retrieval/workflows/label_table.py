@@ -48,7 +48,25 @@ def read_labels(path: Path) -> list[LabelRow]:
         NoSuchPath: there is no such file.
         BadValue: it has no such columns, cannot be read, or has an unknown split.
     """
-    where, text = shown(str(path)), _text(path)
+    where = shown(str(path))
+    names, rows = table_rows(_content(path), where)
+    return list(_rows(where, names, rows, os.path.dirname(os.path.abspath(os.fsencode(path)))))
+
+
+def table_rows(content: bytes, where: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """A table, taken apart.
+
+    Args:
+        content: of the file.
+        where: what an error calls it.
+
+    Returns:
+        (names of the columns in lower case, [(line that the row ends on, its fields)] without that of the names).
+
+    Raises:
+        BadValue: it has no columns ``path`` and ``label``, or cannot be read.
+    """
+    text = _text(content)
     first = next((line for line in text.splitlines() if line.strip()), "")
     for delimiter in _DELIMITERS:
         names = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
@@ -59,13 +77,12 @@ def read_labels(path: Path) -> list[LabelRow]:
             f"{where} has no columns path and label; its first line is {shown(first, 80)!r}.",
             "The first line must name the columns: path,label or path,label,split",
         )
-    folder = os.path.dirname(os.path.abspath(os.fsencode(path)))
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         rows = [(reader.line_num, fields) for fields in reader if fields]
     except csv.Error as error:
         raise BadValue(f"{where} cannot be read as a table: {error}.", "Save it again as CSV.") from error
-    return list(_rows(where, names, rows[1:], folder))
+    return names, rows[1:]
 
 
 def _rows(where: str, names: list[str], rows: list[tuple[int, list[str]]], folder: bytes) -> Iterator[LabelRow]:
@@ -87,13 +104,16 @@ def _rows(where: str, names: list[str], rows: list[tuple[int, list[str]]], folde
         yield LabelRow(line, os.path.normpath(os.path.join(folder, raw)), clean_label(values["label"]), part)
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise NoSuchPath(f"{shown(str(path))} does not exist.", "Check the spelling.") from error
     except OSError as error:
         raise BadValue(f"{shown(str(path))} cannot be read: {error.strerror}.", "Give a CSV file.") from error
+
+
+def _text(content: bytes) -> str:
     # What a spreadsheet calls Unicode; bytes that are not UTF-8 survive as they do in file names.
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", "replace")

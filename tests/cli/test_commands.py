@@ -31,7 +31,7 @@ COMMANDS = ["index", "search", "status", "failures", "roots", "prune", "backup",
 COMMANDS += ["jobs", "duplicates"]
 COMMANDS += ["pretrain", "finetune", "distil", "probe", "diagnose", "temperature"]
 COMMANDS += ["train", "evaluate", "recipes", "labels", "spaces", "switch", "rollback", "serve", "demo"]
-GROUPS = {"model": ["create"], "labels": ["list", "import", "export", "set", "undo", "auto", "resaved"]}
+GROUPS = {"model": ["create"], "labels": ["list", "import", "export", "set", "undo", "auto", "check", "resaved"]}
 NEIGHBOUR = ["rank", "id", "score", "probability", "labels", "paths", "width", "height"]
 
 

@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-_VOID = {"img", "br", "meta", "link", "base", "rect", "circle", "path"}
+_VOID = {"img", "br", "meta", "link", "base", "input", "rect", "circle", "path"}
 
 
 class Tree(HTMLParser):

@@ -37,7 +37,7 @@ def framed(document: str, site: Site, words: Words, pages: Sequence[Page], addre
     document = _LANG.sub(lambda found: f'{found[1]}lang="{words.code}"', document, count=1)
     name = next((page.name(words) for page in pages if page.address == address), words.shell.no_page_title)
     title = site.title if not address else f"{name} · {site.title}"
-    document = document.replace("</head>", _head(words, title) + "</head>", 1)
+    document = document.replace("</head>", _head(words, title, address) + "</head>", 1)
     frame = f"{_script_of_colours()}{_header(site, words, pages, address, name, seen)}"
     return _BODY.sub(lambda found: found[0] + frame, document, count=1)
 
@@ -86,8 +86,11 @@ def _untrained(summary: Summary, words: Words) -> str:
 _VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 
 
-def _head(words: Words, title: str) -> str:
-    """Style and script stand in the document itself: nothing flashes unstyled, and no address needs to be found."""
+def _head(words: Words, title: str, address: str) -> str:
+    """Style and script stand in the document itself: nothing flashes unstyled, and no address needs to be found.
+
+    A page has its own beside the common ones, in files that are called as its address is.
+    """
     said = words.search
     texts: dict[str, object] = {
         "title": title,
@@ -106,10 +109,11 @@ def _head(words: Words, title: str) -> str:
     return (
         f'<title>{escape(title)}</title><meta name="color-scheme" content="light dark">'
         '<link rel="icon" href="favicon.ico" type="image/svg+xml">'
-        f"<style>{_all('css')}"
+        f"<style>{_file('shell.css')}{_file('page.css')}{_own(address, 'css')}"
         f":root {{ --r-no-preview: {json.dumps(said.no_preview, ensure_ascii=False)}; }}</style>"
         f"<script>window.retrievalWords = {_inert(texts)};</script>"
-        f"<script>{_all('js')}</script>"
+        f"<script>{_file('shell.js')}</script><script>{_file('page.js')}</script>"
+        f"<script>{_own(address, 'js')}</script>"
     )
 
 
@@ -159,9 +163,12 @@ def _inert(values: Mapping[str, object]) -> str:
     return json.dumps(values, ensure_ascii=False).replace("<", "\\u003c")
 
 
+def _own(address: str, kind: str) -> str:
+    """Style or script of the page at an address, where it has one; what the first page has, all others have too."""
+    name = f"{address}.{kind}"
+    return _file(name) if address.isalpha() and files("ui").joinpath(name).is_file() else ""
+
+
 @cache
-def _all(kind: str) -> str:
-    """All style sheets, or all scripts: the shell's first, since the others build on it, then one a page by name."""
-    found = [file for file in files("ui").iterdir() if file.name.endswith(f".{kind}")]
-    found.sort(key=lambda file: (file.name != f"shell.{kind}", file.name))
-    return "\n".join(file.read_text("utf-8") for file in found)
+def _file(name: str) -> str:
+    return files("ui").joinpath(name).read_text("utf-8")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import gradio as gr
+from fastapi import APIRouter
 
 from ui.shell.site import Site
 from ui.words import Words
@@ -18,9 +19,11 @@ class Page:
         address: below the application's own; empty for the first page. Letters and hyphens.
         build: makes its components and events; called once a language, within the Blocks of the application.
         needs_gallery: it works on the gallery's folder, and is left out where only searching is offered.
+        routes: gives what is served beside the page, below its address.
     """
 
     name: Callable[[Words], str]
     address: str
     build: Callable[[Site, Words, gr.Blocks], object]
     needs_gallery: bool = True
+    routes: Callable[[Site], APIRouter] | None = None

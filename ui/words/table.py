@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, jobs, library, search, shell, teach, writing
+from ui.words import errors, jobs, labels, library, search, shell, teach, writing
 from ui.words.errors import ErrorWords
 from ui.words.jobs import JobWords
+from ui.words.labels import LabelWords
 from ui.words.library import LibraryWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
@@ -29,6 +30,7 @@ class Words:
     teach: TeachWords
     jobs: JobWords
     library: LibraryWords
+    labels: LabelWords
     errors: ErrorWords
 
 
@@ -41,6 +43,7 @@ ENGLISH = Words(
     teach=teach.ENGLISH,
     jobs=jobs.ENGLISH,
     library=library.ENGLISH,
+    labels=labels.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -53,6 +56,7 @@ CHINESE = Words(
     teach=teach.CHINESE,
     jobs=jobs.CHINESE,
     library=library.CHINESE,
+    labels=labels.CHINESE,
     errors=errors.CHINESE,
 )
 

@@ -1,0 +1,188 @@
+"""Labels that are probably wrong, and images that are like nothing else.
+
+A label is doubted where an image's nearest labelled neighbours, itself left out, contradict it in the sense of
+confident learning (``functional.confident``); how sure their own word is, is measured on all labelled images. An image
+is an outlier where its k-th neighbour is far (Ramaswamy, Rastogi and Shim, "Efficient Algorithms for Mining Outliers
+from Large Data Sets", SIGMOD 2000).
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.core.errors import BadValue
+from retrieval.core.settings import Settings
+from retrieval.core.types import Ids, ImageRecord, Matches, Vectors
+from retrieval.functional.confident import suspects
+from retrieval.workflows.automatic_labels import NEIGHBOURS, measured, vote, vote_shares, without_itself
+from retrieval.workflows.calibrating import LabelledSpace, labelled_space
+from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.live_index import LiveIndex, Say
+from retrieval.workflows.opened import OpenedSpace
+
+MOST_IMAGES = 10_000
+"""Images that are looked at, of the labelled ones and of all: where there are more, a random sample."""
+
+COUNT = 50
+_BLOCK = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A label that is probably wrong.
+
+    Attributes:
+        image_id: of the image.
+        path: of a file of it, as ``os.fsdecode`` gives it; empty where none is left.
+        label: that it carries: a person's before a table's before a folder's.
+        instead: what its neighbours say.
+        confidence: chance in [0, 1] that they are right, measured on the labelled images.
+        margin: share of their votes for ``instead``, less that for ``label``.
+    """
+
+    image_id: int
+    path: str
+    label: str
+    instead: str
+    confidence: float
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outlier:
+    """An image that is like few others.
+
+    Attributes:
+        image_id: of the image.
+        path: of a file of it, as ``os.fsdecode`` gives it; empty where none is left.
+        score: cosine to its k-th neighbour: the lower, the lonelier.
+    """
+
+    image_id: int
+    path: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCheck:
+    """What was found.
+
+    Attributes:
+        doubts: labels that are probably wrong, the most clearly contradicted first.
+        doubted: how many there are in all.
+        labelled: labelled images that were looked at.
+        accuracy: share of right answers where these are labelled by each other.
+        outliers: the loneliest images, the loneliest first.
+        looked_at: images among which these are.
+        images: in the gallery.
+    """
+
+    doubts: tuple[Doubt, ...]
+    doubted: int
+    labelled: int
+    accuracy: float
+    outliers: tuple[Outlier, ...]
+    looked_at: int
+    images: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return asdict(self)
+
+
+def check_labels(
+    folder: Path,
+    *,
+    count: int = COUNT,
+    most: int = MOST_IMAGES,
+    settings: Settings | None = None,
+    say: Say = lambda _: None,
+) -> LabelCheck:
+    """Look for wrong labels and outliers. Nothing is changed.
+
+    Args:
+        folder: the gallery's.
+        count: how many of each are given, at least 1.
+        most: images to look at, labelled ones and all.
+        settings: from the environment by default.
+        say: told about anything unusual.
+
+    Raises:
+        BadValue: too few labelled images, or a count below 1.
+        EmptyGallery: nothing is indexed.
+    """
+    if count < 1:
+        raise BadValue(f"{count} results cannot be shown.", "Ask for 1 or more.")
+    with Gallery(folder, settings) as gallery:
+        space = gallery.live_space()
+        known = labelled_space(gallery, space, gallery.catalog.labels.chosen())
+        index = OpenedSpace(gallery, space, say).index
+        asked = _sample(len(known.ids), most, 4)
+        doubts, doubted, accuracy = _doubts(gallery, index, known, asked, count)
+        there = gallery.catalog.spaces.findable(space.id)[0]
+        there = np.setdiff1d(there, index.store.missing(there))
+        looked = there[_sample(len(there), most, 5)]
+        for damaged in index.store.damaged(looked):
+            looked = np.setdiff1d(looked, damaged)
+        outliers = _outliers(gallery, index, looked, count)
+        return LabelCheck(doubts, doubted, len(asked), round(accuracy, 4), outliers, len(looked), len(there))
+
+
+def _sample(number: int, most: int, seed: int) -> Ids:
+    if number <= most:
+        return np.arange(number)
+    return np.sort(np.random.default_rng(seed).choice(number, most, replace=False)).astype(np.int64)
+
+
+def _searched(index: LiveIndex, ids: Ids, vectors: Vectors, among: Ids | None) -> Iterator[Matches]:
+    """The neighbours of images, each without itself, in blocks."""
+    for start in range(0, len(ids), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        yield without_itself(index.search(vectors[part], NEIGHBOURS + 1, among), ids[part])
+
+
+def _doubts(
+    gallery: Gallery, index: LiveIndex, known: LabelledSpace, asked: Ids, count: int
+) -> tuple[tuple[Doubt, ...], int, float]:
+    blocks = list(_searched(index, known.ids[asked], known.vectors[asked], known.ids))
+    matches = Matches(np.concatenate([b.ids for b in blocks]), np.concatenate([b.scores for b in blocks]))
+    found = suspects(vote_shares(matches, known), known.numbers[asked])
+    calibration, accuracy = measured(index, known)
+    first = found.rows[:count]
+    ids = known.ids[asked[first]].tolist()
+    _, evidence, _ = vote(Matches(matches.ids[first], matches.scores[first]), known)
+    records = gallery.catalog.images.records(ids)
+    doubts = tuple(
+        Doubt(
+            image_id=image_id,
+            path=_path(records.get(image_id)),
+            label=known.classes[int(known.numbers[asked[row]])],
+            instead=known.classes[instead],
+            confidence=round(calibration.probability(float(value)), 6),
+            margin=round(margin, 6),
+        )
+        for image_id, row, instead, margin, value in zip(
+            ids, first.tolist(), found.instead.tolist(), found.margins.tolist(), evidence.tolist(), strict=False
+        )
+    )
+    return doubts, len(found.rows), accuracy
+
+
+def _outliers(gallery: Gallery, index: LiveIndex, ids: Ids, count: int) -> tuple[Outlier, ...]:
+    if len(ids) <= NEIGHBOURS:
+        return ()
+    far: list[float] = []
+    for start in range(0, len(ids), _BLOCK):
+        some = ids[start : start + _BLOCK]
+        for matches in _searched(index, some, index.store.read(some), None):
+            far.extend(np.maximum(matches.scores[:, -1], -1.0).tolist())
+    order = np.lexsort((ids, np.array(far)))[:count]
+    records = gallery.catalog.images.records(ids[order].tolist())
+    return tuple(Outlier(int(ids[n]), _path(records.get(int(ids[n]))), round(far[n], 6)) for n in order.tolist())
+
+
+def _path(record: ImageRecord | None) -> str:
+    return record.paths[0] if record is not None and record.paths else ""

@@ -1,0 +1,222 @@
+"""The Labels page in a real browser: by mouse and by keyboard, at both widths."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright import sync_api as playwright
+
+from retrieval.workflows.indexing import index_paths
+from retrieval.workflows.labelling import Shelf, answer, progress, tile_page
+from tests.ui.conftest import Visit, running
+from tests.ui.drawing import COLOURS, picture
+
+expect = playwright.expect
+expect.set_options(timeout=15_000)
+
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """A gallery of 60 pictures of three colours, in one folder, and so without any label."""
+    base = tmp_path_factory.mktemp("unlabelled")
+    photos = base / "photos"
+    photos.mkdir()
+    for n in range(60):
+        (photos / f"{n:02d}.png").write_bytes(picture(list(COLOURS.values())[n % 3], n))
+    report = index_paths(base / "gallery", [photos], model=str(tiny_model), workers=1)
+    assert report.failed == 0
+    return base / "gallery"
+
+
+@pytest.fixture
+def gallery(unlabelled: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(unlabelled, tmp_path / "gallery"))
+
+
+@pytest.fixture
+def arrive(contexts: Callable[..., Any], opened: Callable[..., Any], gallery: Path) -> Iterator[Callable[..., Visit]]:
+    """Opens the page; checks in the end that all was calm."""
+    visits: list[Visit] = []
+    with running(opened(gallery, gallery=gallery)) as address:
+
+        def open_page(**arguments: Any) -> Visit:
+            visits.append(Visit(contexts(**arguments), address))
+            here = visits[-1]
+            here.page.goto(f"{address}/labels")
+            here.page.locator(".tile[data-id], #labels-view .panel").first.wait_for()
+            return here
+
+        yield open_page
+        for one in visits:
+            one.page.close()
+            one.assert_calm()
+
+
+def tiles(here: Visit) -> Any:
+    return here.page.locator(".tiles > .tile[data-id]")
+
+
+def chosen(here: Visit) -> Any:
+    return here.page.locator('.tile[aria-selected="true"]')
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_many_pictures_get_a_label_by_mouse(arrive: Callable[..., Visit], gallery: Path, viewport: Any) -> None:
+    here = arrive(viewport=viewport)
+    expect(here.page.locator(".labels-count")).to_contain_text("0 of 60 pictures have a label")
+    tiles(here).nth(1).click()
+    tiles(here).nth(4).click(modifiers=["Shift"])
+    tiles(here).nth(2).click()
+    expect(chosen(here)).to_have_count(3)
+    expect(here.page.locator(".dock-count")).to_have_text("3 selected")
+    here.page.get_by_role("combobox", name="Label").or_(here.page.locator(".dock-form input")).first.fill("red cup")
+    here.page.get_by_role("button", name="Label", exact=True).click()
+    expect(here.page.locator(".labels-last")).to_contain_text("“red cup” given to 3 pictures")
+    expect(here.page.locator(".labels-total")).to_have_text("57 pictures")
+    expect(chosen(here)).to_have_count(0)
+    assert progress(gallery).labels == (("red cup", 3),)
+    here.page.get_by_role("button", name=re.compile("^Undo")).click()
+    expect(here.page.locator(".labels-notice")).to_contain_text("Taken back: “red cup” given to 3 pictures")
+    expect(here.page.locator(".labels-total")).to_have_text("60 pictures")
+    assert progress(gallery).labelled == 0
+    assert here.overflow() == 0
+
+
+def test_everything_goes_by_keyboard(arrive: Callable[..., Visit], gallery: Path) -> None:
+    here = arrive()
+    keys = here.page.keyboard
+    keys.press("ArrowDown")
+    expect(tiles(here).nth(0)).to_be_focused()
+    keys.press("ArrowRight")
+    keys.press(" ")
+    keys.press("Shift+ArrowRight")
+    keys.press("Shift+ArrowRight")
+    expect(chosen(here)).to_have_count(3)
+    keys.press("l")
+    keys.type("mug")
+    keys.press("Enter")
+    expect(here.page.locator(".labels-last")).to_contain_text("“mug” given to 3 pictures")
+    # The focus is in the grid again, and the label is at hand as the first digit.
+    expect(tiles(here).nth(1)).to_be_focused()
+    expect(here.page.locator(".dock-recent")).to_have_text("1mug")
+    keys.press("ArrowDown")
+    keys.press("1")
+    expect(here.page.locator(".labels-last")).to_contain_text("“mug” given to 1 picture")
+    keys.press("u")
+    expect(here.page.locator(".labels-last")).to_contain_text("“mug” given to 3 pictures")
+    keys.press("a")
+    expect(chosen(here)).to_have_count(48)
+    keys.press("Escape")
+    expect(chosen(here)).to_have_count(0)
+    keys.press("?")
+    dialog = here.page.get_by_role("dialog", name="Keys")
+    expect(dialog).to_be_visible()
+    keys.press("Escape")
+    expect(dialog).to_be_hidden()
+    keys.press("]")
+    expect(here.page.locator(".labels-pager")).to_contain_text("Page 2 of 2")
+    expect(tiles(here)).to_have_count(9)
+    assert progress(gallery).labels == (("mug", 3),)
+
+
+def test_a_label_or_a_picture_chooses_what_is_shown(arrive: Callable[..., Visit], gallery: Path) -> None:
+    with_labels = {n: f"kind {n}" for n in range(3)}
+    here = arrive()
+    for n, label in with_labels.items():
+        tiles(here).nth(0).click()
+        here.page.locator(".dock-form input").fill(label)
+        here.page.keyboard.press("Enter")
+        expect(here.page.locator(".labels-total")).to_have_text(f"{59 - n} pictures")
+    here.page.locator(".labels-thin .chip", has_text="kind 1").click()
+    expect(tiles(here)).to_have_count(1)
+    expect(here.page.locator("select[name=show]")).to_have_value("label:kind 1")
+    here.page.locator("select[name=show]").select_option("all")
+    expect(here.page.locator(".labels-total")).to_have_text("60 pictures")
+    first = tiles(here).nth(5).get_attribute("data-id")
+    tiles(here).nth(5).focus()
+    here.page.keyboard.press("s")
+    expect(here.page.locator(".labels-near")).to_be_visible()
+    expect(here.page.locator(f'.tile[data-id="{first}"]')).to_have_count(0)
+    here.page.get_by_role("button", name="Back to the usual order").click()
+    expect(here.page.locator(f'.tile[data-id="{first}"]')).to_have_count(1)
+    here.page.locator("input[name=under]").fill("photos")
+    here.page.keyboard.press("Enter")
+    expect(here.page.locator("#labels-view .notice")).to_contain_text("is not a full path")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_group_is_named_without_its_strangers(arrive: Callable[..., Visit], gallery: Path, viewport: Any) -> None:
+    here = arrive(viewport=viewport)
+    here.page.locator(".labels-tabs button", has_text="Look-alikes").click()
+    groups = here.page.locator(".group")
+    groups.first.wait_for()
+    before = groups.count()
+    size = groups.first.locator(".tile").count()
+    groups.first.locator(".tile").nth(1).click()
+    groups.first.locator("input").fill("twin")
+    here.page.keyboard.press("Enter")
+    expect(here.page.locator(".labels-last")).to_contain_text(f"“twin” given to {size - 1} picture")
+    expect(groups.first).to_be_hidden()
+    assert progress(gallery).labels == (("twin", size - 1),)
+    here.page.keyboard.press("u")
+    expect(groups.first).to_be_visible()
+    assert progress(gallery).labelled == 0
+    assert groups.count() == before
+    assert here.overflow() == 0
+
+
+def test_suggestions_are_answered_by_keyboard(arrive: Callable[..., Visit], gallery: Path) -> None:
+    ids = [tile.id for tile in tile_page(gallery, Shelf()).tiles]
+    answer(gallery, {image_id: f"kind {n % 2}" for n, image_id in enumerate(ids[:30])})
+    here = arrive()
+    keys = here.page.keyboard
+    here.page.locator(".labels-tabs button", has_text="Suggestions").click()
+    cards = here.page.locator(".question:visible")
+    expect(cards).to_have_count(20)
+    keys.press("Tab")
+    cards.first.focus()
+    keys.press("Enter")
+    expect(cards).to_have_count(19)
+    assert progress(gallery).labelled == 31
+    keys.press("x")
+    expect(cards).to_have_count(18)
+    keys.press("c")
+    keys.type("something else")
+    keys.press("Enter")
+    expect(cards).to_have_count(17)
+    expect(here.page.locator(".labels-last")).to_contain_text("“something else” given to 1 picture")
+    keys.press("u")
+    expect(cards).to_have_count(18)
+    keys.press("Shift+A")
+    expect(here.page.locator(".labels-last")).to_contain_text("given to 18 pictures")
+    assert progress(gallery).labelled == 31 + 18
+
+
+def test_a_table_is_sent_and_saved(arrive: Callable[..., Visit], gallery: Path) -> None:
+    here = arrive()
+    here.page.locator(".labels-tabs button", has_text="Tables and folders").click()
+    expect(here.page.get_by_role("button", name="Choose a table")).to_be_visible()
+    rows = b"path,label\n00.png,cup\n01.png,cup\nnowhere.png,cup\n"
+    table = {"name": "t.csv", "mimeType": "text/csv", "buffer": rows}
+    here.page.set_input_files("#labels-table input[type=file], input[type=file]", table)
+    expect(here.page.locator(".labels-notice")).to_contain_text("2 labels given, by a table with 3 rows")
+    expect(here.page.locator(".labels-rows")).to_contain_text("nowhere.png")
+    with here.page.expect_download() as waiting:
+        here.page.get_by_role("link", name="Save as a table").click()
+    saved = waiting.value.path().read_text("utf-8-sig")
+    assert saved.count("cup,,csv") == 2
+
+
+def test_what_cannot_be_done_is_said_and_the_selection_stays(arrive: Callable[..., Visit], gallery: Path) -> None:
+    here = arrive()
+    tiles(here).nth(0).click()
+    shutil.rmtree(gallery)
+    here.page.locator(".dock-form input").fill("x")
+    here.page.keyboard.press("Enter")
+    expect(here.page.locator("#labels-head .notice")).to_be_visible()
+    expect(chosen(here)).to_have_count(1)

@@ -1,0 +1,226 @@
+"""From what a person asked for to what the page shows: every outcome, errors too, becomes HTML."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.core.errors import BadValue, EmptyGallery
+from retrieval.core.text import shown
+from retrieval.workflows import labelling
+from retrieval.workflows.automatic_labels import auto_label
+from retrieval.workflows.calibrating import LEAST
+from retrieval.workflows.label_upload import import_upload
+from retrieval.workflows.labelling import LEAST_LABELS, PAGE, Progress, Shelf, TilePage
+from retrieval.workflows.labels import import_folders, undo
+from retrieval.workflows.look_alikes import look_alikes
+from retrieval.workflows.questions import next_questions
+from ui import cards
+from ui.labels.asked import Asked, Look, Tab
+from ui.labels.files import render_files, render_sent
+from ui.labels.grid import Sheet, open_view, render_busy, render_grid
+from ui.labels.groups import render_groups
+from ui.labels.head import render_head, render_tabs, told
+from ui.labels.questions import render_questions
+from ui.notices import Refused, render_error, render_notice
+from ui.shell.site import Site
+from ui.words import Words
+
+_NEAR_PAGES = 5
+"""How far likeness is followed: beyond, pictures are hardly alike."""
+
+_CHOICES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a change leads to.
+
+    Attributes:
+        head: HTML.
+        view: HTML; None where it stays.
+    """
+
+    head: str
+    view: str | None
+
+
+class LabelAnswers:
+    """Asks the workflows and renders what they say.
+
+    Args:
+        site: the gallery.
+        words: the reader's language.
+    """
+
+    def __init__(self, site: Site, words: Words) -> None:
+        self._site = site
+        self._words = words
+        self._views: dict[Tab, Callable[[Look, str], str]] = {
+            "pick": self._sheet,
+            "groups": self._groups,
+            "ask": self._questions,
+            "files": lambda look, stamp: render_files(look, self._words, stamp),
+        }
+        self._changes: dict[str, Callable[[Asked], str]] = {
+            "label": self._label,
+            "take": self._take,
+            "undo": self._undo,
+            "auto": self._auto,
+            "folders": self._folders,
+        }
+
+    @property
+    def _folder(self) -> Path:
+        if self._site.gallery is None:
+            raise EmptyGallery("There is no gallery.")
+        return self._site.gallery
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def head(self, stamp: str = "", notice: str = "", *, done: bool = True) -> str:
+        """The head, as of now."""
+        try:
+            return render_head(self._progress(), self._words, stamp=stamp, notice=notice, done=done)
+        except Exception as error:
+            return render_head(_NOTHING, self._words, stamp=stamp, notice=render_error(error, self._words), done=False)
+
+    def busy(self, look: Look) -> str:
+        """What stands there until the answer does."""
+        said = self._words.labels
+        return render_busy(look, self._words, {"groups": said.grouping, "ask": said.asking}.get(look.tab, said.loading))
+
+    def view(self, look: Look, stamp: str = "") -> str:
+        """What was asked to be looked at."""
+        try:
+            return self._views[look.tab](look, stamp)
+        except EmptyGallery:
+            return cards.render_empty_gallery(self._words)
+        except Exception as error:
+            said = render_error(error, self._words)
+            return f"{open_view(look, stamp)}{render_tabs(look.tab, self._words)}{said}</section>"
+
+    def _progress(self) -> Progress:
+        try:
+            return labelling.progress(self._folder)
+        except EmptyGallery:
+            return _NOTHING
+
+    def _sheet(self, look: Look, stamp: str) -> str:
+        progress = self._progress()
+        if not progress.images:
+            return cards.render_empty_gallery(self._words)
+        real = {shown(label): label for label, _ in progress.labels}
+        shelf = Shelf(look.show, real.get(look.label, look.label), self._under(look))
+        page = self._near(shelf, look) if look.near else labelling.tile_page(self._folder, shelf, look.page)
+        choices = [(shown(label), images) for label, images in progress.labels[:_CHOICES]]
+        sheet = Sheet(look.but(page=page.number), page.tiles, page.pages, page.total, choices)
+        return render_grid(sheet, self._site.addresses, self._words, stamp)
+
+    def _groups(self, look: Look, stamp: str) -> str:
+        # The page is the seed: another one gives other groups.
+        found = look_alikes(self._folder, under=self._under(look), seed=look.page)
+        ids = [image_id for group in found.groups for image_id in group]
+        known = {tile.id: tile for tile in labelling.tiles(self._folder, ids)}
+        return render_groups(found, known, look, self._site.addresses, self._words, stamp)
+
+    def _questions(self, look: Look, stamp: str) -> str:
+        try:
+            asked = next_questions(self._folder, seed=look.page)
+        except BadValue:
+            said = self._words.labels
+            text = said.too_few_text.format(least=LEAST, labels=LEAST_LABELS)
+            notice = render_notice("info", said.too_few, text)
+            return f"{open_view(look, stamp)}{render_tabs(look.tab, self._words)}{notice}</section>"
+        ids = [one.image_id for one in asked.questions]
+        known = {tile.id: tile for tile in labelling.tiles(self._folder, ids)}
+        return render_questions(asked, known, look, self._site.addresses, self._words, stamp)
+
+    def _near(self, shelf: Shelf, look: Look) -> TilePage:
+        found = self._site.searcher.by_id(look.near, PAGE * _NEAR_PAGES, shelf.filters())
+        ids = [one.id for one in found.neighbours]
+        pages = max(1, -(-len(ids) // PAGE))
+        number = min(look.page, pages)
+        tiles = labelling.tiles(self._folder, ids[(number - 1) * PAGE : number * PAGE])
+        return TilePage(tiles, number, pages, found.searched)
+
+    def _under(self, look: Look) -> str:
+        if not look.under:
+            return ""
+        path = Path(look.under).expanduser()
+        if not path.is_absolute():
+            said = self._words.search
+            raise Refused(said.relative_folder.format(folder=shown(look.under, 60)), said.relative_folder_hint)
+        return str(path)
+
+    # -- changing --------------------------------------------------------------------------------------------------
+
+    def change(self, asked: Asked) -> Shown:
+        """Do what was asked, and say so. A request that cannot be leaves everything as it was."""
+        change = self._changes.get(asked.do)
+        head, done = self._write(asked.stamp, lambda: "" if change is None else change(asked))
+        # What was worked out is not worked out again for every answer: the script puts away what was answered.
+        view = self.view(asked.look, asked.stamp) if done and asked.look.tab == "pick" else None
+        return Shown(head, view)
+
+    def send(self, file: str | None) -> Shown:
+        """Take the labels of a table that was uploaded."""
+        words = self._words
+        head, _ = self._write("", lambda: render_sent(import_upload(self._folder, self._content(file)), words))
+        return Shown(head, None)
+
+    def _write(self, stamp: str, change: Callable[[], str]) -> tuple[str, bool]:
+        """(the head after a change, whether it was made): every change that the page makes is made here."""
+        try:
+            notice = change()
+        except Exception as error:
+            return self.head(stamp, render_error(error, self._words), done=False), False
+        return self.head(stamp, notice), True
+
+    def _label(self, asked: Asked) -> str:
+        said = self._words.labels
+        if not asked.answers:
+            raise Refused(said.nothing_selected, said.nothing_selected_hint)
+        if not all(label for _, label in asked.answers):
+            raise Refused(said.no_label_given, said.no_label_given_hint)
+        labelling.answer(self._folder, dict(asked.answers))
+        return ""
+
+    def _take(self, asked: Asked) -> str:
+        if not asked.answers:
+            raise Refused(self._words.labels.nothing_selected, self._words.labels.nothing_selected_hint)
+        # Where one label is looked at it is that one that goes.
+        only = asked.look.label if asked.look.show == "label" else None
+        labelling.take_away(self._folder, [image_id for image_id, _ in asked.answers], only)
+        return ""
+
+    def _auto(self, _: Asked) -> str:
+        said = self._words.labels
+        report = auto_label(self._folder)
+        if not report.proposed:
+            return render_notice("info", said.auto_none)
+        return render_notice("info", said.auto_done.of(report.proposed), said.auto_done_text)
+
+    def _folders(self, _: Asked) -> str:
+        said, report = self._words.labels, import_folders(self._folder)
+        return render_notice("info", said.folders_done.of(report.added))
+
+    def _content(self, file: str | None) -> bytes:
+        said, limit = self._words.search, self._site.max_upload_bytes
+        if file is None:
+            raise Refused(self._words.labels.no_table, about_file=False)
+        with open(file, "rb") as table:
+            content = table.read(limit + 1)
+        if len(content) > limit:
+            raise Refused(said.upload_too_large.format(limit=limit // 10**6), said.upload_too_large_hint)
+        return content
+
+    def _undo(self, asked: Asked) -> str:
+        last = self._progress().last
+        if last is None or (asked.operation and asked.operation != last.operation):
+            # Somebody else was quicker: what would be taken back now is not what was read.
+            return ""
+        undo(self._folder, last.operation)
+        return render_notice("info", self._words.labels.undone.format(change=told(last, self._words)))
+
+
+_NOTHING = Progress(0, 0, 0, (), (), "index", (), None)
