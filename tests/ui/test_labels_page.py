@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright import sync_api as playwright
 
+from retrieval.core.errors import GalleryBusy
+from retrieval.workflows import labelling
 from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.labelling import Shelf, answer, progress, tile_page
 from tests.ui.conftest import Visit, running
@@ -212,11 +214,16 @@ def test_a_table_is_sent_and_saved(arrive: Callable[..., Visit], gallery: Path) 
     assert saved.count("cup,,csv") == 2
 
 
-def test_what_cannot_be_done_is_said_and_the_selection_stays(arrive: Callable[..., Visit], gallery: Path) -> None:
+def test_what_cannot_be_done_is_said_and_the_selection_stays(
+    arrive: Callable[..., Visit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: Any, **__: Any) -> None:
+        raise GalleryBusy("Another process is writing.", "Wait for it.")
+
     here = arrive()
+    monkeypatch.setattr(labelling, "answer", busy)
     tiles(here).nth(0).click()
-    shutil.rmtree(gallery)
     here.page.locator(".dock-form input").fill("x")
     here.page.keyboard.press("Enter")
-    expect(here.page.locator("#labels-head .notice")).to_be_visible()
+    expect(here.page.locator("#labels-head .notice")).to_contain_text("Another process is writing.")
     expect(chosen(here)).to_have_count(1)
