@@ -76,7 +76,7 @@ def create_app(
         max_upload_bytes: larger uploads are refused; from the settings by default.
         pages: the navigation.
         read_only: nothing can be changed, and no job started or stopped.
-        hide_paths: nobody is told where files lie on this machine.
+        hide_paths: nobody is told where files lie on this machine; pages that live on it are left out.
         mcp: offer the search as a tool, too.
 
     Raises:
@@ -93,15 +93,20 @@ def create_app(
     if hide_paths:
         searcher = WithoutPaths(searcher)
     site = Site(title, searcher, addresses, limit, gallery, jobs, not read_only, not hide_paths)
-    shown = [page for page in pages if gallery is not None or not page.needs_gallery]
+    shown = [
+        page
+        for page in pages
+        if (gallery is not None or not page.needs_gallery) and not (hide_paths and page.tells_paths)
+    ]
     apps: dict[str, FastAPI] = {}
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps, site.jobs))
     app.state.hosts = hosts
     _add_own_routes(app, views, addresses)
     if gallery is not None and site.jobs is not None:
         app.include_router(jobs_routes(site.jobs))
-        app.include_router(library_routes(site.jobs))
-        app.include_router(report_routes(gallery, site.jobs))
+        if not hide_paths:
+            app.include_router(library_routes(site.jobs))
+            app.include_router(report_routes(gallery, site.jobs))
     for page in shown:
         if page.routes is not None:
             app.include_router(page.routes(site))

@@ -8,7 +8,7 @@ from ui.shell.page import Page
 from ui.teach.page import TeachPage
 
 PAGES: tuple[Page, ...] = (
-    Page(lambda words: words.shell.search, "", SearchPage, needs_gallery=False),
+    Page(lambda words: words.shell.search, "", SearchPage, needs_gallery=False, tells_paths=False),
     Page(lambda words: words.shell.library, "library", LibraryPage),
     Page(lambda words: words.shell.labels, "labels", LabelsPage, routes=export_routes),
     Page(lambda words: words.shell.teach, "teach", TeachPage),

@@ -64,8 +64,8 @@ def library(filled: tuple[Path, Path]) -> Library:
 
 
 def library_of(gallery: Path, *, may_write: bool = True) -> Library:
-    site = Site("0", SearcherTwin(), Addresses("1"), 1000, gallery, JobsTwin(gallery))
-    return Library(site, ENGLISH, may_write=may_write)
+    site = Site("0", SearcherTwin(), Addresses("1"), 1000, gallery, JobsTwin(gallery), may_write)
+    return Library(site, ENGLISH)
 
 
 def asked(library: Library) -> list[JobRequest]:

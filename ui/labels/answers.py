@@ -171,6 +171,7 @@ class LabelAnswers:
     def _write(self, stamp: str, change: Callable[[], str]) -> tuple[str, bool]:
         """(the head after a change, whether it was made): every change that the page makes is made here."""
         try:
+            self._site.require_may_write()
             notice = change()
         except Exception as error:
             return self.head(stamp, render_error(error, self._words), done=False), False

@@ -61,16 +61,18 @@ class Library:
     Args:
         site: the gallery.
         words: the reader's language.
+
+    Attributes:
         may_write: whether anything may be changed from here. Every deed that changes something goes through ``do``.
     """
 
     KINDS = ("index", "retry", "duplicates", "backup", "check")
     """Jobs whose end is told on this page."""
 
-    def __init__(self, site: Site, words: Words, *, may_write: bool = True) -> None:
+    def __init__(self, site: Site, words: Words) -> None:
         self._site = site
         self._words = words
-        self.may_write = may_write and site.gallery is not None
+        self.may_write = site.may_write and site.gallery is not None
         self._deeds: Mapping[str, Callable[[str], Answer]] = {
             "scan": lambda _: self._submit(IndexJob()),
             "retry": lambda _: self._submit(RetryJob()),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrieval.core.errors import ReadOnly
 from retrieval.workflows.jobs import Jobs
 from ui.addresses import Addresses
 from ui.ports import Searches
@@ -31,3 +32,8 @@ class Site:
     jobs: Jobs | None = None
     may_write: bool = True
     shows_paths: bool = True
+
+    def require_may_write(self) -> None:
+        """Raises ReadOnly: whoever asks may look, and change nothing."""
+        if not self.may_write:
+            raise ReadOnly("Here one may look, and change nothing.", "Ask whoever owns the gallery.")

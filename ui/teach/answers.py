@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,9 @@ from ui.words import Words
 
 KINDS = ("train", "switch", "calibrate")
 """Jobs that this page shows, stops and resumes."""
+
+_CHANGES = frozenset({"stop", "resume", "switch-now", "force-now", "back-now", "drop-now", "calibrate"})
+"""What buttons say that change something."""
 
 PIECES = ("notice", "ready", "choose", "watch", "live", "log", "proof", "switch", "models")
 
@@ -220,7 +224,12 @@ class Teaching:
             "calibrate": lambda: self._submit("calibrate", {}),
         }
         if do in known:
-            self._said(visit, known[do])
+            self._said(visit, partial(self._permitted, do, known[do]))
+
+    def _permitted(self, do: str, deed: Callable[[], object]) -> None:
+        if do in _CHANGES:
+            self._site.require_may_write()
+        deed()
 
     def estimate(self, visit: Visit) -> None:
         """Look at the costs of the switch that is asked about; takes seconds."""

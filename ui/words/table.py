@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, jobs, labels, library, search, shell, teach, writing
+from ui.words import errors, jobs, labels_texts, library, search, shell, teach_texts, writing
 from ui.words.errors import ErrorWords
 from ui.words.jobs import JobWords
 from ui.words.labels import LabelWords
@@ -40,10 +40,10 @@ ENGLISH = Words(
     writing=writing.ENGLISH,
     shell=shell.ENGLISH,
     search=search.ENGLISH,
-    teach=teach.ENGLISH,
+    teach=teach_texts.ENGLISH,
     jobs=jobs.ENGLISH,
     library=library.ENGLISH,
-    labels=labels.ENGLISH,
+    labels=labels_texts.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -53,10 +53,10 @@ CHINESE = Words(
     writing=writing.CHINESE,
     shell=shell.CHINESE,
     search=search.CHINESE,
-    teach=teach.CHINESE,
+    teach=teach_texts.CHINESE,
     jobs=jobs.CHINESE,
     library=library.CHINESE,
-    labels=labels.CHINESE,
+    labels=labels_texts.CHINESE,
     errors=errors.CHINESE,
 )
 
