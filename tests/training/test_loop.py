@@ -388,15 +388,15 @@ class Stuck(Pull):
 
 @pytest.mark.parametrize("stop", [99, 12])
 def test_alarms_are_raised_and_logged(tmp_path: Path, stop: int) -> None:
-    """Also where the run was stopped and resumed meanwhile."""
+    """Twenty steps after the warm-up, also where the run was stopped and resumed meanwhile."""
     said: list[str] = []
     hooks = TrainHooks(say=said.append, stop=StopAfter(stop))
     fit(Stuck(tiny_encoder()), TinySource(), config(epochs=6), folder=tmp_path, hooks=hooks)
     hooks = TrainHooks(say=said.append)
     fitted = fit(Stuck(tiny_encoder()), TinySource(), config(epochs=6), folder=tmp_path, resume=True, hooks=hooks)
     assert len(said) == 1
-    assert said[0].startswith("Alarm in step 20: loss = margin")
-    assert [line["step"] for line in fitted.history if line["kind"] == "alarm"] == [20]
+    assert said[0].startswith("Alarm in step 22: loss = margin")
+    assert [line["step"] for line in fitted.history if line["kind"] == "alarm"] == [22]
 
 
 def test_a_step_of_several_batches_is_read_once(tmp_path: Path) -> None:
@@ -414,7 +414,7 @@ def test_a_step_of_several_batches_is_read_once(tmp_path: Path) -> None:
 
     values = config(epochs=12, accumulate=2, log_every=2)
     fitted = fit(Counting(tiny_encoder()), TinySource(4), values, folder=tmp_path)
-    assert [line["step"] for line in fitted.history if line["kind"] == "alarm"] == [20]
+    assert [line["step"] for line in fitted.history if line["kind"] == "alarm"] == [21]
     first = next(line for line in fitted.history if line["kind"] == "step")
     assert first["active"] == (1.5 + 4) / 2
 

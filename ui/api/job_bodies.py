@@ -169,6 +169,13 @@ class CalibrateBody(JobBody):
     kind: Literal["calibrate"]
 
 
+class DuplicatesBody(JobBody):
+    """Find pictures that are there twice."""
+
+    kind: Literal["duplicates"]
+    workers: Workers = None
+
+
 class BackupBody(JobBody):
     """Write a backup of the gallery."""
 
@@ -185,6 +192,6 @@ class CheckBody(JobBody):
 
 AnyJobBody = Annotated[
     IndexBody | RetryBody | TrainBody | PretrainBody | FinetuneBody | DistilBody | SwitchBody | DiagnoseBody
-    | TemperatureBody | ProbeBody | AutoLabelsBody | CalibrateBody | BackupBody | CheckBody,
+    | TemperatureBody | ProbeBody | AutoLabelsBody | CalibrateBody | DuplicatesBody | BackupBody | CheckBody,
     Field(discriminator="kind"),
 ]  # fmt: skip
