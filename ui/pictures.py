@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from retrieval.core.errors import ImageError, NoSuchPath
+from retrieval.core.errors import ImageError, NoSuchPath, RetrievalError
 from retrieval.core.hiding import without_paths
 from retrieval.core.text import shown
 from ui.addresses import Addresses
@@ -50,6 +50,9 @@ def _answer(views: Pictures, addresses: Addresses, image_id: int, kind: Kind, re
         return _missing(404, error.message)
     except ImageError as error:
         return _missing(422, error.message)
+    except RetrievalError as error:
+        # The gallery itself, and perhaps not for long: it is busy, or being restored.
+        return _missing(503, error.message)
     return Response(view.content, media_type=view.mime, headers={**headers, "ETag": view.etag})
 
 

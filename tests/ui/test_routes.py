@@ -137,6 +137,12 @@ def test_a_picture_that_cannot_be_decoded_any_more(client: TestClient) -> None:
     assert (answer.status_code, answer.json()) == (422, {"error": "The file is damaged."})
 
 
+def test_a_gallery_that_is_busy_is_no_fault_of_the_server(client: TestClient) -> None:
+    answer = client.get("/images/42/full")
+    assert (answer.status_code, answer.json()) == (503, {"error": "Another process is writing."})
+    assert answer.headers["cache-control"] == "no-store"
+
+
 @pytest.mark.parametrize(
     "path",
     ["/images/../app.py/full", "/images/%2e%2e%2f%2e%2e%2fetc%2fpasswd/full", "/images/-1/full", "/images/1.5/full",

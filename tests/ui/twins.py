@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from retrieval.core.errors import ImageError, NoSuchPath, Reason
+from retrieval.core.errors import GalleryBusy, ImageError, NoSuchPath, Reason
 from retrieval.core.types import FileRecord, Filters, ImageRecord
 from retrieval.workflows.results import Neighbour, SearchResult, Summary, Timings, View
 from tests.ui.drawing import picture
@@ -75,7 +75,7 @@ class SearcherTwin:
 
 
 class ViewsTwin:
-    """Has images 1 to 50; 40 is offline and 41 has become unreadable."""
+    """Has images 1 to 50; 40 is offline, 41 has become unreadable, and at 42 the gallery is busy."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -89,6 +89,8 @@ class ViewsTwin:
     def view(self, image_id: int, kind: Kind) -> View:
         if image_id == 40:
             raise NoSuchPath("No file of image 40 can be reached just now.", "Connect the drive.")
+        if image_id == 42:
+            raise GalleryBusy("Another process is writing.", "Try again.")
         if image_id == 41:
             raise ImageError(Reason.CORRUPT, "The file is damaged.")
         self.made += 1
