@@ -35,6 +35,7 @@ class Layout:
     ``spaces/FINGERPRINT/``      a space's vectors
     ``index/FINGERPRINT/``       snapshots of the index, derived
     ``models/FINGERPRINT/``      the encoder
+    ``history/``                 photos that were searched with, small
     ``writing.lock``             held while something is written
     ===========================  ======================================
     """

@@ -15,21 +15,23 @@ MOST_JUDGED = 500
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A picture to go by: an indexed image, or an upload; exactly one of them.
+    """A picture to go by: an indexed image, an upload, or an upload that was kept; exactly one of them.
 
     Attributes:
         image_id: of an indexed image.
         data: an image file's bytes.
         region: only this part of it.
+        kept: the key of a kept upload, see ``history``.
     """
 
     image_id: int | None = None
     data: bytes | None = None
     region: Region | None = None
+    kept: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.image_id is None) == (self.data is None):
-            raise ValueError("An example is an indexed image or an upload, and not both.")
+        if sum(one is not None for one in (self.image_id, self.data, self.kept)) != 1:
+            raise ValueError("An example is an indexed image, an upload or a kept one, and only one of them.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from retrieval.core.types import Ids, Pixels
+from retrieval.core.types import Ids, Pixels, Vectors
 
 DEEPEST = 10_000
 """The last rank that can be asked for."""
@@ -17,11 +17,12 @@ Scored = tuple[int, float]
 
 @dataclass(frozen=True, slots=True)
 class ReadExample:
-    """A decoded example: [S, S, 3] pixels, and the width and height of the whole picture."""
+    """An example: [S, S, 3] pixels and the width and height of the whole picture, or its vector [D]."""
 
-    pixels: Pixels
+    pixels: Pixels | None
     width: int
     height: int
+    vector: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)

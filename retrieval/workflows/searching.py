@@ -11,16 +11,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from retrieval.core.errors import BadValue, EmptyGallery, NoSuchPath, RetrievalError
+from retrieval.core.errors import BadValue, EmptyGallery, NoSuchPath, RetrievalError, disk_full_is_said
 from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.text import shown
 from retrieval.core.types import EmbeddingSpace, Filters, Ids, ImageFacts, ImageRecord, Matches, Pixels, Vectors
-from retrieval.images.jobs import DecodeBytes, ReadFile
+from retrieval.images.jobs import DecodeBytes, MakeView, ReadFile
 from retrieval.images.pool import DecodePool
 from retrieval.images.scan import classify, scan
 from retrieval.workflows.copies import first_of_each
 from retrieval.workflows.encoders import GalleryEncoder, refuse_other_encoder
 from retrieval.workflows.gallery import Gallery, nothing_indexed
+from retrieval.workflows.history import SIDE as KEPT_SIDE
+from retrieval.workflows.history import History
 from retrieval.workflows.live_index import LiveIndex, Say
 from retrieval.workflows.opened import Calibrated, OpenedSpace
 from retrieval.workflows.queries import Query
@@ -49,10 +51,15 @@ class Searcher:
 
     The encoder is loaded by the first search that needs it; ``warm`` does so beforehand. A search ends in the space in
     which it began, though another process switches meanwhile: a vector never meets another encoder's.
+
+    Attributes:
+        gallery: as given.
+        history: uploads that were searched with, where somebody asked to ``remember`` them.
     """
 
     def __init__(self, gallery: Gallery, say: Say = lambda _: None, workers: int = 1) -> None:
         self.gallery = gallery
+        self.history = History(gallery.folder)
         self._say = say
         self._pool = DecodePool(workers, gallery.settings.limits, gallery.settings.plugins)
         self._lock = threading.Lock()
@@ -280,16 +287,22 @@ class Searcher:
         return SearchResult(neighbours, times, among, width, height, nothing, found.more)
 
     def _read_examples(self, live: OpenedSpace, query: Query, spec: Preprocessing) -> dict[int, ReadExample]:
-        """What must be decoded, by its place among all examples."""
+        """What must be decoded, by its place among all examples, and what was kept as a vector."""
         futures: dict[int, Any] = {}
+        read: dict[int, ReadExample] = {}
         for place, one in enumerate((*query.like, *query.unlike)):
-            if one.data is not None:
+            if one.kept is not None:
+                kept = self.history.read(one.kept, live.space.fingerprint)
+                if kept.vector is not None and one.region is None and len(kept.vector) == live.space.dimension:
+                    read[place] = ReadExample(None, 0, 0, kept.vector)
+                else:
+                    futures[place] = self._pool.submit(DecodeBytes(kept.picture, spec, region=one.region))
+            elif one.data is not None:
                 futures[place] = self._pool.submit(DecodeBytes(one.data, spec, region=one.region))
             elif one.region is not None:
                 assert one.image_id is not None
                 path = self._file_of(one.image_id)
                 futures[place] = self._pool.submit(ReadFile(path, spec, None, region=one.region))
-        read = {}
         for place, future in futures.items():
             result = future.result()
             if result.error is not None:
@@ -308,8 +321,12 @@ class Searcher:
     def _direction(self, live: OpenedSpace, query: Query, read: dict[int, ReadExample]) -> Vectors:
         examples = (*query.like, *query.unlike)
         vectors = np.empty((len(examples), live.space.dimension), np.float32)
-        if read:
-            vectors[list(read)] = live.encoder.embed(np.stack([one.pixels for one in read.values()]))
+        decoded = {place: one.pixels for place, one in read.items() if one.pixels is not None}
+        if decoded:
+            vectors[list(decoded)] = live.encoder.embed(np.stack(list(decoded.values())))
+        for place, one in read.items():
+            if one.vector is not None:
+                vectors[place] = one.vector
         stored = [place for place in range(len(examples)) if place not in read]
         if stored:
             indexed = [examples[place].image_id or 0 for place in stored]
@@ -359,6 +376,30 @@ class Searcher:
         records = self.gallery.catalog.images.records(sorted(query.left_out))
         present = [i for i in records if any(file.state == "present" for file in records[i].files)]
         return len(present) if allowed is None else int(np.isin(present, allowed).sum())
+
+    def remember(self, data: bytes) -> str:
+        """Keep an upload so that it can be searched with again, without the file itself; its key.
+
+        Raises:
+            ImageError: it is not an image.
+            EmptyGallery: nothing is indexed.
+            DiskFull: there is no room for it.
+        """
+        return self._asked(lambda live: self._remember(live, data))
+
+    def _remember(self, live: OpenedSpace, data: bytes) -> str:
+        small = self._pool.submit(MakeView(None, data, KEPT_SIDE, "full"))
+        whole = self._pool.run(DecodeBytes(data, self._spec(live)))
+        made = small.result()
+        if (error := whole.error or made.error) is not None:
+            raise error
+        assert whole.pixels is not None
+        assert whole.facts is not None
+        assert made.content is not None
+        key = whole.facts.digest.hex()
+        with disk_full_is_said(str(self.gallery.folder)):
+            self.history.keep(key, made.content, live.encoder.embed(whole.pixels[None])[0], live.space.fingerprint)
+        return key
 
     def browse(self, start: int, count: int) -> Browsed:
         """A page of the gallery's images, latest first; none of an empty gallery."""

@@ -231,3 +231,24 @@ def test_judgements_become_pairs_to_learn_from(six: tuple[Path, Path], tmp_path:
     with Gallery(gallery) as opened:
         assert judged_pairs(opened).pairs == ()
         assert opened.catalog.check() == []
+
+
+def test_a_kept_upload_is_searched_with_again_exactly(herd: Path, tmp_path: Path) -> None:
+    with Gallery(copy_gallery(herd, tmp_path / "gallery")) as opened, Searcher(opened) as searcher:
+        data = as_png(textured())
+        before = searcher.find(Query((Example(data=data),)), 12)
+        key = searcher.remember(data)
+        assert key == digest_of(data).hex()
+        again = searcher.find(Query((Example(kept=key),)), 12)
+        assert ids_of(again) == ids_of(before)
+        assert [n.score for n in again.neighbours] == pytest.approx([n.score for n in before.neighbours], abs=2e-3)
+        part = Region(0, 0, 0.6, 0.6)
+        close = searcher.find(Query((Example(kept=key, region=part),)), 1).neighbours[0]
+        exact = searcher.find(Query((Example(data=data, region=part),)), 1).neighbours[0]
+        assert close.score == pytest.approx(exact.score, abs=0.02)
+        searcher.history.clear()
+        with pytest.raises(NoSuchPath, match="not kept"):
+            searcher.find(Query((Example(kept=key),)))
+        with pytest.raises(ImageError):
+            searcher.remember(b"no picture")
+        assert opened.catalog.check() == []
