@@ -17,6 +17,8 @@ from gradio.utils import get_upload_folder
 
 from retrieval.core.settings import load_settings
 from ui.addresses import Addresses
+from ui.answers import Answers
+from ui.exports import export_routes
 from ui.icons import FAVICON
 from ui.pages import PAGES
 from ui.pictures import picture_routes
@@ -28,7 +30,7 @@ from ui.shell.page import Page
 from ui.shell.site import Site
 from ui.theme import page_theme
 from ui.uploads import OnlyUploads
-from ui.words import LANGUAGES, Words
+from ui.words import ENGLISH, LANGUAGES, Words
 
 __all__ = ["Place", "create_app", "serve"]
 
@@ -73,6 +75,7 @@ def create_app(
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps))
     app.state.hosts = hosts
     _add_own_routes(app, views, addresses)
+    app.include_router(export_routes(searcher, Answers(searcher, addresses, limit, ENGLISH, gallery)))
     _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown) for code, words in LANGUAGES.items()}))
     app.mount("/", Door(apps, site, shown))
     _guard(app, auth, limit)

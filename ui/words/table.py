@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, search, shell, writing
+from ui.words import errors, refine, search, shell, writing
 from ui.words.errors import ErrorWords
+from ui.words.refine import RefineWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
 from ui.words.writing import WritingWords
@@ -23,6 +24,7 @@ class Words:
     writing: WritingWords
     shell: ShellWords
     search: SearchWords
+    refine: RefineWords
     errors: ErrorWords
 
 
@@ -32,6 +34,7 @@ ENGLISH = Words(
     writing=writing.ENGLISH,
     shell=shell.ENGLISH,
     search=search.ENGLISH,
+    refine=refine.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -41,6 +44,7 @@ CHINESE = Words(
     writing=writing.CHINESE,
     shell=shell.CHINESE,
     search=search.CHINESE,
+    refine=refine.CHINESE,
     errors=errors.CHINESE,
 )
 
