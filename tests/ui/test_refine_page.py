@@ -181,3 +181,25 @@ def test_nothing_like_this_is_said_before_the_results(staged: Callable[..., Visi
     expect(here.page.locator(".doubt")).to_contain_text("Probably nothing like this is here")
     expect(here.page.locator(".doubt")).to_contain_text("not a match")
     expect(here.cards).to_have_count(3)
+
+
+def test_a_photo_is_remembered_its_link_gives_the_search_again_and_the_history_is_cleared(
+    taught: Callable[..., tuple[Visit, Path]], apple: Path
+) -> None:
+    here, _ = taught()
+    here.page.get_by_label("In this folder").fill(str(apple.parent))
+    here.search(apple)
+    expect(here.page.locator("#history .sample")).to_have_count(1)
+    found = here.cards.evaluate_all("cards => cards.map((card) => card.dataset.id)")
+    assert "like=q" in here.page.url
+    here.page.reload()
+    here.cards.first.wait_for()
+    assert here.cards.evaluate_all("cards => cards.map((card) => card.dataset.id)") == found
+    expect(here.page.get_by_label("In this folder")).to_have_value(str(apple.parent))
+    with here.page.expect_download() as saving:
+        here.page.get_by_role("link", name="Save as a table").click()
+    assert len(saving.value.path().read_text("utf-8").splitlines()) == 1 + len(found)
+    here.page.get_by_role("button", name="Forget these").click()
+    expect(here.page.locator("#history section")).to_have_count(0)
+    here.page.get_by_role("button", name="Search again", exact=True).click()
+    expect(here.page.locator("#results .notice")).to_contain_text("not kept any more")
