@@ -1,46 +1,31 @@
 """From what a person asked for to what the page shows: every outcome, errors too, becomes a piece of HTML."""
 
+import hashlib
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from retrieval.core.errors import EmptyGallery
+from retrieval.core.errors import EmptyGallery, RetrievalError
 from retrieval.core.text import shown
 from retrieval.core.types import Filters
+from retrieval.workflows.bounds import bytes_in, day
+from retrieval.workflows.judging import judge_result
+from retrieval.workflows.queries import Example, Query
 from retrieval.workflows.results import Neighbour, SearchResult
 from ui import cards
 from ui.addresses import Addresses
-from ui.notices import Refused, render_error, render_notice
+from ui.asking import Asked, Nonsense, Picture, a_number
+from ui.links import link_of
+from ui.notices import Refused, render_error, render_notice, told
+from ui.options import Options
 from ui.ports import Searches
+from ui.refining import Shown, render_browsed, render_history
 from ui.words import Words
 
-MOST = 100
 SAMPLES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the options of the page are set to, as the browser sends them.
-
-    Attributes:
-        k: how many neighbours.
-        labels, not_labels: as they are shown.
-        under: a folder; empty for all.
-        min_score: 0 or less keeps all.
-    """
-
-    k: float = 12
-    labels: Sequence[str] | None = None
-    not_labels: Sequence[str] | None = None
-    under: str | None = ""
-    min_score: float | None = 0.0
-
-    @property
-    def count(self) -> int:
-        """k, within what the page offers."""
-        return max(1, min(MOST, int(self.k or 1)))
+BROWSED = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +52,7 @@ class Answers:
         max_upload_bytes: larger uploads are refused before they are read.
         words: the reader's language.
         leads_on: an empty gallery leads to the page where a folder can be added.
+        gallery: its folder, where judgements are kept; None keeps none.
     """
 
     def __init__(
@@ -75,9 +61,11 @@ class Answers:
         addresses: Addresses,
         max_upload_bytes: int,
         words: Words,
+        gallery: Path | None = None,
         *,
         leads_on: bool = False,
     ) -> None:
+        self._gallery = gallery
         self._searcher = searcher
         self._addresses = addresses
         self._max_upload_bytes = max_upload_bytes
@@ -96,18 +84,114 @@ class Answers:
         except Exception as error:
             return Front(self._said(error), [], 0)
 
-    def photo(self, file: str | None, options: Options) -> str:
-        """The neighbours of an uploaded file."""
-        if not file:
-            return render_notice("info", self._words.search.choose_title, self._words.search.choose_text)
-        return self._rendered(lambda filters: self._by_file(file, options, filters), options, None)
+    def answer(self, asked: Asked | None, options: Options, refused: str = "") -> str:
+        """A page of what was asked for.
 
-    def similar(self, image_id: object, options: Options) -> str:
-        """The neighbours of an indexed image; the id comes from the browser and may be anything."""
-        if isinstance(image_id, bool) or not isinstance(image_id, int) or not 0 < image_id < 2**63:
-            return self._said(Refused(self._words.search.not_an_id))
-        search = self._searcher.by_id
-        return self._rendered(lambda filters: search(image_id, options.count, filters), options, image_id)
+        Args:
+            asked: None before anything is.
+            options: of the page.
+            refused: why the last judgement could not be kept, if so.
+        """
+        if asked is None:
+            return render_notice("info", self._words.search.choose_title, self._words.search.choose_text)
+        try:
+            filters, start = self._filters(options), asked.page * options.count
+            result = self._searcher.find(self._query(asked), options.count, filters, start=start)
+            if not result.neighbours:
+                return cards.render_no_match(result, filters.restricts, filters.min_score, self._words)
+            link = link_of(asked, options) if self._gallery is not None or not _is_uploaded(asked) else ""
+            shown_with = Shown(asked, start + 1, self._gallery is not None, refused, link)
+            return cards.render_results(result, self._addresses, self._words, shown_with)
+        except Exception as error:
+            return self._said(error)
+
+    def settings(self, options: Options) -> list[Any]:
+        """The options as the fields of the page take them, labels as they are offered there."""
+        known = {shown(label) for label, _ in self._searcher.labels()}
+        values = {field.name: getattr(options, field.name) for field in fields(Options)}
+        for name in ("labels", "not_labels"):
+            values[name] = [label for label in values[name] or () if label in known]
+        values["k"] = options.count
+        return list(values.values())
+
+    def all_of(self, asked: Asked, options: Options, most: int) -> Sequence[Neighbour]:
+        """The best of a search, whatever the page. Raises RetrievalError, Refused."""
+        return self._searcher.find(self._query(asked), most, self._filters(options)).neighbours
+
+    def uploaded(self, file: str) -> Picture:
+        """An upload as a picture to search with, known by its content where it can be read."""
+        try:
+            return Picture(file=file, key=hashlib.sha256(self._bytes_of(file)).hexdigest())
+        except Refused:
+            # Said once it is searched with.
+            return Picture(file=file)
+
+    def remember(self, picture: Picture) -> bool:
+        """Keep an upload in the history, so that links to its search work; whether it is kept now."""
+        if self._gallery is None or picture.file is None:
+            return False
+        try:
+            self._searcher.remember(self._bytes_of(picture.file))
+        except (RetrievalError, Refused, OSError):
+            # The results are there all the same; what was wrong with the file they have said.
+            return False
+        return True
+
+    def history(self) -> str:
+        """The photos that were searched with, to search with again."""
+        if self._gallery is None:
+            return ""
+        return render_history(self._searcher.history.keys(), self._words)
+
+    def forget_history(self) -> str:
+        """Clear it; what is there then."""
+        if self._gallery is not None:
+            self._searcher.history.clear()
+        return self.history()
+
+    def browsed(self, page: object) -> str:
+        """A page of the gallery's pictures; the number comes from the browser and may be anything."""
+        try:
+            number = a_number(page, least=0)
+            found = self._searcher.browse(number * BROWSED, BROWSED)
+            return render_browsed(found, number, BROWSED, self._addresses, self._words)
+        except Exception as error:
+            return self._said(error)
+
+    def said(self, error: Exception) -> str:
+        """An error as a box."""
+        return self._said(error)
+
+    def keep(self, asked: Asked, image_id: int, judge: str = "") -> str:
+        """Keep what ``asked`` says of an image; why it could not be kept, or nothing.
+
+        Only of searches by one picture: what belongs to several together says little of each.
+        """
+        if self._gallery is None or not asked.is_one_picture:
+            return ""
+        try:
+            relevant = dict(asked.judged).get(image_id)
+            judge_result(self._gallery, self._example(asked.like[0]), image_id, relevant, judge)
+        except RetrievalError as error:
+            text, hint, _ = told(error, self._words)
+            return f"{text} {hint}".strip()
+        except Refused as error:
+            return error.text
+        return ""
+
+    def _query(self, asked: Asked) -> Query:
+        return Query(
+            tuple(self._example(one) for one in asked.like),
+            tuple(self._example(one) for one in asked.unlike),
+            asked.judged,
+        )
+
+    def _example(self, picture: Picture) -> Example:
+        if picture.image_id is not None:
+            return Example(picture.image_id, None, picture.region)
+        if picture.file is None:
+            return Example(None, None, picture.region, picture.key)
+        return Example(None, self._bytes_of(picture.file), picture.region)
 
     def found(self, file: str, options: Options) -> dict[str, Any]:
         """The neighbours of an uploaded file, for programs. Raises RetrievalError, Refused."""
@@ -118,17 +202,9 @@ class Answers:
             "neighbours": [_as_json(neighbour) for neighbour in result.neighbours],
         }
 
-    def _rendered(self, search: Callable[[Filters], SearchResult], options: Options, query_id: int | None) -> str:
-        try:
-            filters = self._filters(options)
-            result = search(filters)
-            if not result.neighbours:
-                return cards.render_no_match(result, filters.restricts, filters.min_score, self._words)
-            return cards.render_results(result, self._addresses, self._words, query_id)
-        except Exception as error:
-            return self._said(error)
-
     def _said(self, error: Exception) -> str:
+        if isinstance(error, Nonsense):
+            return render_error(Refused(self._words.search.not_an_id), self._words)
         if isinstance(error, EmptyGallery):
             return cards.render_empty_gallery(self._words, leads_on=self._leads_on)
         return render_error(error, self._words)
@@ -142,6 +218,12 @@ class Answers:
             not_labels=self._real_labels(options.not_labels),
             under=self._folder(options.under),
             min_score=float(options.min_score) if options.min_score and options.min_score > 0 else None,
+            after=day(options.after),
+            before=day(options.before),
+            min_side=_pixels(options.min_side),
+            max_side=_pixels(options.max_side),
+            min_bytes=bytes_in(options.min_size),
+            max_bytes=bytes_in(options.max_size),
         )
 
     def _real_labels(self, chosen: Sequence[str] | None) -> tuple[str, ...]:
@@ -163,13 +245,25 @@ class Answers:
 
     def _bytes_of(self, file: str) -> bytes:
         limit = self._max_upload_bytes
-        with open(file, "rb") as upload:
-            data = upload.read(limit + 1)
+        said = self._words.refine
+        try:
+            with open(file, "rb") as upload:
+                data = upload.read(limit + 1)
+        except FileNotFoundError:
+            # Uploads are kept for some hours.
+            raise Refused(said.upload_gone, said.upload_gone_hint, about_file=True) from None
         if len(data) > limit:
-            said, megabytes = self._words.search, f"{limit / 1024 / 1024:g}"
-            text = said.upload_too_large.format(limit=megabytes)
-            raise Refused(text, said.upload_too_large_hint, about_file=True)
+            text = self._words.search.upload_too_large.format(limit=f"{limit / 1024 / 1024:g}")
+            raise Refused(text, self._words.search.upload_too_large_hint, about_file=True)
         return data
+
+
+def _is_uploaded(asked: Asked) -> bool:
+    return any(one.image_id is None for one in (*asked.like, *asked.unlike))
+
+
+def _pixels(value: float | None) -> int | None:
+    return int(value) if value is not None and 1 <= value < 2**31 else None
 
 
 def _as_json(neighbour: Neighbour) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from gradio.utils import get_upload_folder
 from retrieval.core.settings import load_settings
 from retrieval.workflows.jobs import Jobs
 from ui.addresses import Addresses
+from ui.answers import Answers
 from ui.api.app import PREFIX, SEARCH_PATH, create_api
+from ui.exports import export_routes
 from ui.icons import FAVICON
 from ui.library.routes import library_routes
 from ui.mcp import PATH as MCP_PATH
@@ -36,7 +38,7 @@ from ui.shell.site import Site
 from ui.theme import page_theme
 from ui.uploads import OnlyUploads
 from ui.without_paths import WithoutPaths
-from ui.words import LANGUAGES, Words
+from ui.words import ENGLISH, LANGUAGES, Words
 
 __all__ = ["Place", "create_app", "serve"]
 
@@ -107,6 +109,8 @@ def create_app(
         if not hide_paths:
             app.include_router(library_routes(site.jobs))
             app.include_router(report_routes(gallery, site.jobs))
+    kept = gallery if site.may_write else None
+    app.include_router(export_routes(searcher, Answers(searcher, addresses, limit, ENGLISH, kept)))
     for page in shown:
         if page.routes is not None:
             app.include_router(page.routes(site))

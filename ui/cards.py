@@ -1,15 +1,18 @@
 """The search page's pieces as HTML: pure functions of what the workflows gave back. What is from outside is escaped."""
 
 import os
+import secrets
 from collections.abc import Iterable, Sequence
 
 from retrieval.core.text import shown
 from retrieval.workflows.results import Neighbour, SearchResult, Timings
 from retrieval.workflows.words import chance_in_words
 from ui.addresses import Addresses
+from ui.asking import Asked
 from ui.icons import DRIVE, STACK
 from ui.markup import escape, file_size, milliseconds, moment
 from ui.notices import render_notice
+from ui.refining import Shown, render_doubt, render_examples, render_over, render_pager, render_remarks, render_tools
 from ui.words import Words
 
 _CARD_PATH = 60
@@ -30,7 +33,9 @@ def render_samples(ids: Sequence[int], addresses: Addresses, words: Words) -> st
     return (
         f'<section class="samples" aria-label="{escape(said.samples)}"><div class="samples-words">'
         f"<h2>{escape(said.start_title)}</h2><p>{escape(said.start_text)}</p></div>"
-        f'<p class="samples-again">{escape(said.from_gallery)}</p><ul class="sample-grid">{tiles}</ul></section>'
+        f'<p class="samples-again">{escape(said.from_gallery)}</p><ul class="sample-grid">{tiles}</ul>'
+        f'<p class="samples-all"><button type="button" class="tool" data-do="browse" data-n="0">'
+        f"{escape(words.refine.browse)}</button></p></section>"
     )
 
 
@@ -74,42 +79,35 @@ def render_searching(k: int, words: Words) -> str:
     )
 
 
-def render_results(result: SearchResult, addresses: Addresses, words: Words, query_id: int | None = None) -> str:
+def render_results(result: SearchResult, addresses: Addresses, words: Words, shown_with: Shown) -> str:
     """The neighbours of one query as a grid of cards.
 
     Args:
         result: at least one neighbour.
         addresses: of pictures.
         words: the reader's language.
-        query_id: the indexed image that was searched with; None for an upload.
+        shown_with: the search, and what to say of it.
     """
-    cards = "".join(_card(neighbour, addresses, words) for neighbour in result.neighbours)
+    asked = shown_with.asked
+    cards = "".join(_card(neighbour, asked, addresses, words) for neighbour in result.neighbours)
     return (
-        f'<section class="results">{_results_head(result, addresses, words, query_id)}'
-        f'<ul class="grid" id="neighbours">{cards}</ul></section>'
+        f'<section class="results" data-search="{escape(secrets.token_hex(4))}">'
+        f"{_results_head(result, addresses, words, shown_with)}{render_doubt(result, words)}"
+        f'<ul class="grid" id="neighbours">{cards}</ul>{render_pager(asked.page, result.more, words)}</section>'
     )
 
 
-def _results_head(result: SearchResult, addresses: Addresses, words: Words, query_id: int | None) -> str:
-    said, found = words.search, len(result.neighbours)
-    if query_id is None:
-        title = said.like_yours.of(found)
-        picture = ""
-    else:
-        title = said.like_this.of(found)
-        source = addresses.picture(query_id, "thumbnail")
-        picture = f'<img class="query" src="{source}" alt="{escape(said.query_picture)}">'
+def _results_head(result: SearchResult, addresses: Addresses, words: Words, shown_with: Shown) -> str:
+    said, found, asked = words.search, len(result.neighbours), shown_with.asked
+    titles = said.like_yours if asked.like[0].image_id is None else said.like_this
+    title = (titles if asked.is_one_picture else words.refine.by_examples).of(found)
+    ranks = f" · {escape(words.refine.ranks.format(first=f'{shown_with.first:,}'))}" if shown_with.first > 1 else ""
     return (
-        f'<div class="results-head">{picture}<div><h2 tabindex="-1" role="status">{escape(title)}</h2>'
-        f'<p class="fine">{escape(said.out_of.of(result.searched))} · {_timings(result.timings, words)}</p>'
-        f"{_doubt(result, words)}</div></div>"
+        f'<div class="results-head">{render_examples(asked, addresses, words)}'
+        f'<div class="results-words"><h2 tabindex="-1" role="status">{escape(title)}</h2>'
+        f'<p class="fine">{escape(said.out_of.of(result.searched))}{ranks} · {_timings(result.timings, words)}</p>'
+        f"{render_remarks(shown_with, words)}</div>{render_tools(shown_with, addresses, words)}</div>"
     )
-
-
-def _doubt(result: SearchResult, words: Words) -> str:
-    if not result.nothing_like_this:
-        return ""
-    return f'<p class="fine">{escape(words.search.nothing_like_this)}</p>'
 
 
 def _timings(timings: Timings, words: Words) -> str:
@@ -130,16 +128,28 @@ def _timings(timings: Timings, words: Words) -> str:
     )
 
 
-def _card(neighbour: Neighbour, addresses: Addresses, words: Words) -> str:
+def _card(neighbour: Neighbour, asked: Asked, addresses: Addresses, words: Words) -> str:
+    copies = "".join(_copy(one, neighbour.id, addresses, words) for one in neighbour.copies)
+    return f"<li>{_button(neighbour, addresses, words)}{render_over(neighbour, asked, words)}</li>{copies}"
+
+
+def _copy(neighbour: Neighbour, of: int, addresses: Addresses, words: Words) -> str:
+    """A near-duplicate: in its place behind the first of them, and hidden until it is asked for."""
+    note = escape(words.refine.copy_of.format(rank=neighbour.rank))
+    button = _button(neighbour, addresses, words)
+    return f'<li class="copy" data-copy-of="{of}" title="{note}" hidden>{button}</li>'
+
+
+def _button(neighbour: Neighbour, addresses: Addresses, words: Words) -> str:
     place = shown(neighbour.paths[0]) if neighbour.paths else words.search.no_file
     return (
-        f'<li><button type="button" class="card" data-id="{neighbour.id}" aria-haspopup="dialog"'
+        f'<button type="button" class="card" data-id="{neighbour.id}" aria-haspopup="dialog"'
         f' data-full="{addresses.picture(neighbour.id, "full")}"'
         f' aria-label="{escape(_spoken(neighbour, place, words), 300)}">'
         f"{_thumbnail(neighbour, addresses, words)}"
         f'<span class="card-line">{_labels(neighbour.labels)}{_figures(neighbour, words)}</span>'
         f"{_path(place)}</button>"
-        f'<div class="facts" hidden>{_facts(neighbour, words)}</div></li>'
+        f'<div class="facts" hidden>{_facts(neighbour, words)}</div>'
     )
 
 

@@ -17,6 +17,14 @@ STACK = (
     f'{_ATTRIBUTES} class="icon large"><rect x="3" y="7" width="14" height="14" rx="3"/>'
     '<path d="M8 3h10a3 3 0 0 1 3 3v10"/><path d="m3.6 18.4 4-4.2 3 3 2-2 3.8 3.9"/><path d="M12.5 11h.01"/></svg>'
 )
+CAMERA = (
+    f'{_ATTRIBUTES} class="icon"><path d="M4 8h3l1.6-2.4h6.8L17 8h3v11H4Z"/><circle cx="12" cy="13" r="3.4"/></svg>'
+)
+THUMB_UP = (
+    f'{_ATTRIBUTES} class="icon"><path d="M3.5 11h3v9h-3z"/><path d="M6.5 12 11 4.5c1.6 0 2.4 1 2.2 2.5L12.7 10h5.8'
+    'c1.3 0 2.1 1 1.9 2.2l-1.2 6c-.2 1.1-1 1.8-2.1 1.8H6.5"/></svg>'
+)
+THUMB_DOWN = THUMB_UP.replace('class="icon"', 'class="icon turned"')
 ALERT = f'{_ATTRIBUTES} class="icon"><circle cx="12" cy="12" r="9"/><path d="M12 7.8v5M12 16.2h.01"/></svg>'
 MOON = f'{_ATTRIBUTES} class="icon moon"><path d="M20 14.2A8.2 8.2 0 0 1 9.8 4 8.2 8.2 0 1 0 20 14.2Z"/></svg>'
 SUN = (

@@ -23,6 +23,10 @@
         <button type="button" class="viewer-close"></button>
       </div>
       <div class="viewer-facts"></div>
+      <div class="viewer-examples">
+        <button type="button" class="viewer-more"></button>
+        <button type="button" class="viewer-less"></button>
+      </div>
       <button type="button" class="viewer-similar"></button>
     </div>`;
 
@@ -36,6 +40,8 @@
       this.dialog.innerHTML = VIEWER;
       this.part("missing").textContent = words.viewerMissing;
       this.part("similar").textContent = words.viewerSimilar;
+      this.part("more").textContent = words.viewerMore;
+      this.part("less").textContent = words.viewerLess;
       this.part("previous").setAttribute("aria-label", words.viewerPrevious);
       this.part("next").setAttribute("aria-label", words.viewerNext);
       this.part("close").setAttribute("aria-label", words.viewerClose);
@@ -55,7 +61,9 @@
       this.part("close").addEventListener("click", () => this.dialog.close());
       this.part("previous").addEventListener("click", () => this.step(-1));
       this.part("next").addEventListener("click", () => this.step(1));
-      this.part("similar").addEventListener("click", () => this.findSimilar());
+      this.part("similar").addEventListener("click", () => this.ask("similar"));
+      this.part("more").addEventListener("click", () => this.ask("more"));
+      this.part("less").addEventListener("click", () => this.ask("less"));
       this.image.addEventListener("load", () => this.image.classList.add("is-loaded"));
       this.image.addEventListener("error", () => this.showMissing(true));
       this.dialog.addEventListener("keydown", (event) => this.onKey(event));
@@ -70,7 +78,7 @@
     }
 
     open(card) {
-      this.cards = [...document.querySelectorAll("#results button.card")];
+      this.cards = [...document.querySelectorAll("#results li:not([hidden]) > button.card")];
       this.returnFocus = true;
       this.show(this.cards.indexOf(card));
       document.documentElement.classList.add("viewer-is-open");
@@ -131,12 +139,12 @@
       (event.shiftKey ? stops[stops.length - 1] : stops[0]).focus();
     }
 
-    findSimilar() {
+    ask(what) {
       this.returnFocus = false;
       const id = Number(this.cards[this.place].dataset.id);
       this.dialog.close();
       results.awaitFocus();
-      document.dispatchEvent(new CustomEvent("retrieval:similar", { detail: { id } }));
+      document.dispatchEvent(new CustomEvent("retrieval:do", { detail: { do: what, id } }));
     }
   }
 
@@ -146,6 +154,7 @@
     wantsFocus: false,
     section: null,
     searching: false,
+    search: "",
     awaitFocus() {
       this.wantsFocus = true;
     },
@@ -153,8 +162,10 @@
     look() {
       const section = document.querySelector("#results section");
       const searching = Boolean(section?.classList.contains("searching"));
-      if (section === this.section && searching === this.searching) return;
+      const search = section?.dataset.search ?? "";
+      if (section === this.section && searching === this.searching && search === this.search) return;
       this.section = section;
+      this.search = search;
       this.searching = searching;
       if (section) this.onChange();
     },
@@ -166,6 +177,7 @@
       }
       // Another process may have indexed since the line about the gallery was written.
       document.dispatchEvent(new Event("retrieval:changed"));
+      document.dispatchEvent(new Event("retrieval:results"));
       if (!this.wantsFocus) return;
       this.wantsFocus = false;
       const heading = this.section.querySelector("h2[tabindex]");
@@ -178,7 +190,7 @@
   };
 
   function watchResults() {
-    const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] };
+    const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "data-search"] };
     new MutationObserver(() => results.look()).observe(document.body, changes);
   }
 
@@ -190,7 +202,7 @@
     (event) => {
       const image = event.target;
       if (!(image instanceof HTMLImageElement)) return;
-      const thumb = image.closest(".thumb, .sample");
+      const thumb = image.closest(".thumb, .sample, .example");
       if (thumb) thumb.classList.add("is-missing");
       const photo = image.closest("#photo");
       if (photo) photo.classList.add("no-preview");
@@ -271,6 +283,8 @@
       const card = event.target.closest?.("#results button.card");
       if (card) viewer.open(card);
     });
+    // A page that was turned begins at its top, and with its heading.
+    document.addEventListener("retrieval:await-focus", () => results.awaitFocus());
     watchResults();
     foldOptionsOnPhones();
   }

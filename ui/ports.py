@@ -8,9 +8,23 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from retrieval.core.types import Filters, ImageRecord
-from retrieval.workflows.results import SearchResult, Summary, View
+from retrieval.workflows.queries import Query
+from retrieval.workflows.results import Browsed, SearchResult, Summary, View
 
 Kind = Literal["thumbnail", "full"]
+
+
+class Kept(Protocol):
+    """Photos that were searched with, by the SHA-256 of their content in hexadecimal."""
+
+    def keys(self) -> Sequence[str]:
+        """The latest first."""
+
+    def picture(self, key: str) -> bytes:
+        """JPEG. Raises NoSuchPath."""
+
+    def clear(self) -> int:
+        """Forget all; how many there were."""
 
 
 class Searches(Protocol):
@@ -24,6 +38,21 @@ class Searches(Protocol):
 
     def record(self, image_id: int) -> ImageRecord:
         """What is known of an image. Raises NoSuchPath."""
+
+    def find(
+        self, query: Query, k: int = ..., filters: Filters | None = ..., *, start: int = ..., together: bool = ...
+    ) -> SearchResult:
+        """A page of what is nearest to examples and judgements. Raises as ``Searcher.find`` does."""
+
+    @property
+    def history(self) -> Kept:
+        """Uploads that were searched with."""
+
+    def remember(self, data: bytes) -> str:
+        """Keep an upload; its key. Raises ImageError, EmptyGallery, DiskFull."""
+
+    def browse(self, start: int, count: int) -> Browsed:
+        """A page of the gallery's images, latest first."""
 
     def labels(self) -> Sequence[tuple[str, int]]:
         """(label, images that carry it), most frequent first."""

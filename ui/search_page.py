@@ -1,26 +1,39 @@
 """The search page: its components, and which action asks which answer."""
 
+import base64
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from typing import Any
 
 import gradio as gr
 
 from retrieval.core.errors import RetrievalError
 from ui import cards
-from ui.answers import MOST, SAMPLES, Answers, Options
+from ui.answers import SAMPLES, Answers
+from ui.asking import Asked, Nonsense, Picture, a_key, a_number, acted, added, similar_to
+from ui.links import read_link
 from ui.notices import Refused
+from ui.options import MOST, Options
 from ui.photo import PhotoInput
 from ui.shell.site import Site
 from ui.words import ENGLISH, Words
 
-_PICK = """
+# Every button of ours says what it does in its data; what other scripts ask for arrives as an event of the document.
+_CLICKS = """
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-similar]');
-  if (button) trigger('select', { id: Number(button.dataset.similar) });
+  const button = event.target.closest('[data-similar], [data-do]');
+  if (!button || button.disabled) return;
+  const { similar, ...action } = button.dataset;
+  trigger('select', similar ? { do: 'similar', id: similar } : action);
 });
 """
-_SIMILAR = "document.addEventListener('retrieval:similar', (event) => trigger('select', { id: event.detail.id }));"
+# An address that names a search is one more click.
+_LINKED = """
+if (/[?&]like=/.test(location.search)) setTimeout(() => trigger('select', { do: 'link', query: location.search }), 0);
+"""
+_ASKED = "document.addEventListener('retrieval:do', (event) => trigger('select', event.detail));"
 
+_OPTIONS = tuple(field.name for field in fields(Options))
 _Updates = tuple[Any, ...]
 
 
@@ -36,8 +49,10 @@ class SearchPage:
     def __init__(self, site: Site, words: Words, blocks: gr.Blocks) -> None:
         self._words = words
         self._shows_paths = site.shows_paths
+        # Judgements and uploads are kept in the gallery's folder, by those who may write there.
+        kept = site.gallery if site.may_write else None
         leads_on = site.gallery is not None
-        self._answers = Answers(site.searcher, site.addresses, site.max_upload_bytes, words, leads_on=leads_on)
+        self._answers = Answers(site.searcher, site.addresses, site.max_upload_bytes, words, kept, leads_on=leads_on)
         # What a program is told does not depend on whose browser is open.
         self._for_programs = Answers(site.searcher, site.addresses, site.max_upload_bytes, ENGLISH)
         self._lay_out()
@@ -51,9 +66,11 @@ class SearchPage:
             with gr.Column(elem_id="query-pane", scale=0, min_width=320):
                 self._lay_out_query()
             with gr.Column(elem_id="answer-pane", scale=1, min_width=320):
-                self.samples = _html(cards.render_samples_skeleton(SAMPLES), "samples", _PICK)
-                self.results = _html("", "results", _SIMILAR)
-        self.picked: gr.State = gr.State(None)
+                self.samples = _html(cards.render_samples_skeleton(SAMPLES), "samples", _CLICKS)
+                self.history = _html("", "history", _CLICKS)
+                self.browsed = _html("", "browse", _CLICKS)
+                self.results = _html("", "results", _CLICKS + _ASKED + _LINKED)
+        self.asked: gr.State = gr.State(None)
         self.known: gr.State = gr.State(0)
 
     def _lay_out_query(self) -> None:
@@ -69,6 +86,7 @@ class SearchPage:
             alt_text=said.photo,
             placeholder=f"# {said.drop_photo}",
         )
+        self.add = gr.Checkbox(False, label=self._words.refine.add_photo, elem_id="add-photo", container=False)
         with gr.Accordion(said.options, open=True, elem_id="options"):
             self.k = gr.Slider(1, MOST, value=12, step=1, label=said.how_many, buttons=[])
             self.keep = gr.Dropdown([], value=[], multiselect=True, label=said.only_labels)
@@ -79,64 +97,142 @@ class SearchPage:
             self.min_score = gr.Slider(
                 0, 1, value=0, step=0.05, label=said.min_score, info=said.min_score_info, buttons=[]
             )
+            self._lay_out_bounds()
         self.again = gr.Button(said.again, variant="primary", elem_id="again")
+
+    def _lay_out_bounds(self) -> None:
+        said = self._words.refine
+        with gr.Accordion(said.more_filters, open=False, elem_id="bounds"):
+            self.after = gr.Textbox("", label=said.after, placeholder=said.date_example, max_lines=1)
+            self.before = gr.Textbox("", label=said.before, placeholder=said.date_example, max_lines=1)
+            self.min_side = gr.Number(None, label=said.min_side, minimum=0, precision=0)
+            self.max_side = gr.Number(None, label=said.max_side, minimum=0, precision=0)
+            self.min_size = gr.Textbox("", label=said.min_size, placeholder=said.size_example, max_lines=1)
+            self.max_size = gr.Textbox("", label=said.max_size, placeholder=said.size_example, max_lines=1)
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
     @property
     def _options(self) -> list[gr.components.Component]:
-        return [self.k, self.keep, self.drop, self.under, self.min_score]
+        plain = [self.k, self.keep, self.drop, self.under, self.min_score]
+        return [*plain, self.after, self.before, self.min_side, self.max_side, self.min_size, self.max_size]
 
     @property
     def _front(self) -> list[gr.components.Component]:
         return [self.samples, self.keep, self.drop, self.known]
 
     def _connect(self, blocks: gr.Blocks) -> None:
-        blocks.load(self._show_front, outputs=self._front, api_visibility="private", show_progress="hidden")
+        blocks.load(
+            self._show_first, outputs=[self.history, *self._front], api_visibility="private", show_progress="hidden"
+        )
         search: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        outputs = [self.results, self.picked, self.photo, *self._front]
-        self.photo.input(self._on_photo, [self.photo, self.known, *self._options], outputs, **search)
-        for pieces in (self.samples, self.results):
-            pieces.select(self._on_pick, [self.known, *self._options], outputs, trigger_mode="multiple", **search)
-        again = [self.photo, self.picked, self.known, *self._options]
-        gr.on([self.again.click, self.under.submit], self._on_again, again, outputs, **search)
+        outputs = [self.results, self.asked, self.photo, self.browsed, self.history, *self._options, *self._front]
+        photo = [self.photo, self.add, self.asked, self.known, *self._options]
+        self.photo.input(self._on_photo, photo, outputs, **search)
+        acted = [self.asked, self.known, *self._options]
+        for pieces in (self.samples, self.history, self.browsed, self.results):
+            pieces.select(self._on_act, acted, outputs, trigger_mode="multiple", **search)
+        again = [self.photo, self.asked, self.known, *self._options]
+        submitted = [one.submit for one in (self.under, self.after, self.before, self.min_size, self.max_size)]
+        gr.on([self.again.click, *submitted], self._on_again, again, outputs, **search)
+
+    def _show_first(self) -> _Updates:
+        return (self._answers.history(), *self._show_front())
 
     def _show_front(self) -> _Updates:
         front = self._answers.front()
         choices = [gr.update(choices=front.choices), gr.update(choices=front.choices)]
         return (front.samples, *choices, front.images)
 
-    def _on_photo(self, file: str | None, known: int, *options: Any) -> Iterator[_Updates]:
+    def _on_photo(
+        self, file: str | None, add: bool, asked: Asked | None, known: int, *options: Any
+    ) -> Iterator[_Updates]:
         if file is None:
-            yield ("", None, gr.skip(), *[gr.skip()] * len(self._front))
+            # Where the next photo is one more example, the one before is taken away only to make room for it.
+            yield self._updates() if add else self._updates(results="", asked=None)
             return
-        yield self._searching(Options(*options), None, gr.skip())
-        yield self._found(self._answers.photo(file, Options(*options)), None, known)
+        chosen = Options(*options)
+        picture = self._answers.uploaded(file)
+        now = added(asked, picture) if add and asked is not None else Asked((picture,))
+        yield self._searching(chosen, asked=now)
+        yield self._found(self._answers.answer(now, chosen), now, known)
+        # After the answer, which need not wait for it.
+        if self._answers.remember(picture):
+            yield self._updates(history=self._answers.history())
 
-    def _on_pick(self, event: gr.EventData, known: int, *options: Any) -> Iterator[_Updates]:
-        image_id = event._data.get("id") if isinstance(event._data, dict) else None
-        yield self._searching(Options(*options), image_id, None)
-        yield self._found(self._answers.similar(image_id, Options(*options)), image_id, known)
-
-    def _on_again(self, file: str | None, picked: int | None, known: int, *options: Any) -> Iterator[_Updates]:
-        yield self._searching(Options(*options), picked, gr.skip())
-        if picked is None:
-            yield self._found(self._answers.photo(file, Options(*options)), None, known)
+    def _on_act(
+        self, event: gr.EventData, request: gr.Request, asked: Asked | None, known: int, *options: Any
+    ) -> Iterator[_Updates]:
+        action = event._data if isinstance(event._data, dict) else {}
+        aside = self._aside(action)
+        if aside is not None:
+            yield aside
+            return
+        chosen, does, more = Options(*options), action.get("do"), {}
+        now: Asked | None
+        try:
+            if does == "link":
+                now, chosen = read_link(action.get("query"))
+                more = dict(zip(_OPTIONS, self._answers.settings(chosen), strict=True))
+            else:
+                now = self._after(asked, action)
+        except (Nonsense, RetrievalError) as error:
+            yield self._found(self._answers.said(error), asked, known)
+            return
+        if now is None:
+            yield self._updates(results="", asked=None, photo=None)
+            return
+        refused = ""
+        if does == "judge":
+            # No placeholders: what is there changes its order at once.
+            refused = self._answers.keep(now, a_number(action.get("id")), _who(request))
         else:
-            yield self._found(self._answers.similar(picked, Options(*options)), picked, known)
+            begins = {"photo": None} if does in ("similar", "kept", "link") else {}
+            yield self._searching(chosen, asked=now, **begins, **more)
+        yield self._found(self._answers.answer(now, chosen, refused), now, known)
 
-    def _searching(self, options: Options, picked: int | None, photo: Any) -> _Updates:
-        return (cards.render_searching(options.count, self._words), picked, photo, *[gr.skip()] * len(self._front))
+    @staticmethod
+    def _after(asked: Asked | None, action: dict[str, object]) -> Asked | None:
+        if action.get("do") == "similar":
+            return similar_to(action.get("id"))
+        if action.get("do") == "kept":
+            return Asked((Picture(key=a_key(action.get("key"))),))
+        if asked is None:
+            raise Nonsense
+        return acted(asked, action)
 
-    def _found(self, html: str, picked: int | None, known: int) -> _Updates:
+    def _aside(self, action: dict[str, object]) -> _Updates | None:
+        """What a click shows beside the search; None where it is about the search."""
+        match action.get("do"):
+            case "browse":
+                return self._updates(browsed=self._answers.browsed(action.get("n")))
+            case "browse-close":
+                return self._updates(browsed="")
+            case "history-clear":
+                return self._updates(history=self._answers.forget_history())
+        return None
+
+    def _on_again(self, file: str | None, asked: Asked | None, known: int, *options: Any) -> Iterator[_Updates]:
+        chosen = Options(*options)
+        now = replace(asked, page=0) if asked else Asked((self._answers.uploaded(file),)) if file else None
+        yield self._searching(chosen, asked=now)
+        yield self._found(self._answers.answer(now, chosen), now, known)
+
+    def _searching(self, options: Options, **more: Any) -> _Updates:
+        return self._updates(results=cards.render_searching(options.count, self._words), browsed="", **more)
+
+    def _found(self, html: str, asked: Asked | None, known: int) -> _Updates:
         # The rest of the page changes only when the gallery comes to life or dies; the number of images always may.
         front = self._show_front()
         images = front[-1]
-        if not images:
-            html = ""
         if bool(images) == bool(known):
             front = (*[gr.skip()] * (len(front) - 1), images)
-        return (html, picked, gr.skip(), *front)
+        return self._updates(front, results=html if images else "", asked=asked)
+
+    def _updates(self, front: _Updates = (), **parts: Any) -> _Updates:
+        """What changes, by name; the rest stays."""
+        named = [parts.get(name, gr.skip()) for name in ("results", "asked", "photo", "browsed", "history", *_OPTIONS)]
+        return (*named, *(front or [gr.skip()] * len(self._front)))
 
     # -- for programs ----------------------------------------------------------------------------------------------
 
@@ -179,3 +275,14 @@ class SearchPage:
 def _html(content: str, elem_id: str, script: str | None) -> gr.HTML:
     """A piece of the page whose look is all ours."""
     return gr.HTML(content, elem_id=elem_id, js_on_load=script, apply_default_css=False)
+
+
+def _who(request: gr.Request) -> str:
+    """Who is signed in; empty where everybody may in. The password was checked before anything came here."""
+    kind, _, value = str(request.headers.get("authorization", "")).partition(" ")
+    if kind.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[0]
+    except ValueError:
+        return ""

@@ -8,8 +8,9 @@ from typing import TypeVar
 from retrieval.core.errors import BadValue, RetrievalError
 from retrieval.core.hiding import file_name, without_paths
 from retrieval.core.types import Filters, ImageRecord
-from retrieval.workflows.results import SearchResult, Summary
-from ui.ports import Searches
+from retrieval.workflows.queries import Query
+from retrieval.workflows.results import Browsed, Neighbour, SearchResult, Summary
+from ui.ports import Kept, Searches
 
 T = TypeVar("T")
 
@@ -39,6 +40,32 @@ class WithoutPaths:
         record = _told(lambda: self._searcher.record(image_id))
         return replace(record, files=tuple(replace(file, path=file_name(file.path)) for file in record.files))
 
+    def find(
+        self,
+        query: Query,
+        k: int = 10,
+        filters: Filters | None = None,
+        *,
+        start: int = 0,
+        together: bool = True,
+    ) -> SearchResult:
+        """See ``Searches``. Raises BadValue: see ``by_image``."""
+        _refuse_folders(filters)
+        return _named(_told(lambda: self._searcher.find(query, k, filters, start=start, together=together)))
+
+    @property
+    def history(self) -> Kept:
+        """See ``Searches``."""
+        return self._searcher.history
+
+    def remember(self, data: bytes) -> str:
+        """See ``Searches``."""
+        return _told(lambda: self._searcher.remember(data))
+
+    def browse(self, start: int, count: int) -> Browsed:
+        """See ``Searches``."""
+        return _told(lambda: self._searcher.browse(start, count))
+
     def labels(self) -> Sequence[tuple[str, int]]:
         """See ``Searches``."""
         return _told(self._searcher.labels)
@@ -58,8 +85,11 @@ def _refuse_folders(filters: Filters | None) -> None:
 
 
 def _named(result: SearchResult) -> SearchResult:
-    found = [replace(one, paths=tuple(map(file_name, one.paths))) for one in result.neighbours]
-    return replace(result, neighbours=tuple(found))
+    return replace(result, neighbours=tuple(map(_with_names, result.neighbours)))
+
+
+def _with_names(one: Neighbour) -> Neighbour:
+    return replace(one, paths=tuple(map(file_name, one.paths)), copies=tuple(map(_with_names, one.copies)))
 
 
 def _told(ask: Callable[[], T]) -> T:

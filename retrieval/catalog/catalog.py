@@ -10,6 +10,7 @@ from retrieval.catalog.database import copy_database
 from retrieval.catalog.files import Files
 from retrieval.catalog.images import Images
 from retrieval.catalog.ingest import Ingest
+from retrieval.catalog.judgements import Judgements
 from retrieval.catalog.labels import Labels
 from retrieval.catalog.roots import Roots
 from retrieval.catalog.runs import Runs, Splits
@@ -30,8 +31,8 @@ class Catalog:
         GalleryDamaged: it is not a database.
 
     Attributes:
-        roots, files, images, labels, spaces, coverage, calibrations, runs, splits, tallies: what can be asked, by
-            subject; every method is one transaction.
+        roots, files, images, labels, judgements, spaces, coverage, calibrations, runs, splits, tallies: what can be
+            asked, by subject; every method is one transaction.
         switches: which space is live.
         ingest: writes what indexing found.
     """
@@ -43,6 +44,7 @@ class Catalog:
         self.files = Files(self._session)
         self.images = Images(self._session)
         self.labels = Labels(self._session)
+        self.judgements = Judgements(self._session)
         self.spaces = Spaces(self._session)
         self.coverage = Coverage(self._session)
         self.calibrations = Calibrations(self._session)

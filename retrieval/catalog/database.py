@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError
 from retrieval.core.errors import GalleryDamaged, GalleryTooNew, is_disk_full
 from retrieval.core.files import sync_folder
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a test compares it with the scripts."""
 
 _NETWORK = {"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afpfs", "webdav", "davfs", "fuse.sshfs", "9p", "ncpfs"}

@@ -60,6 +60,23 @@ class Images:
             query = _passing(connection, space_id, filters)
             return np.fromiter(connection.execute(query).scalars(), np.int64)
 
+    def by_digests(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Ids by SHA-256; unknown contents are left out."""
+        found: dict[bytes, int] = {}
+        with self._session.read() as connection:
+            for some in chunks(list(digests)):
+                query = select(images.c.digest, images.c.id).where(images.c.digest.in_(some))
+                found.update({bytes(row.digest): int(row.id) for row in connection.execute(query)})
+        return found
+
+    def findable(self, space_id: int, start: int, count: int, *, newest: bool = True) -> tuple[list[int], int]:
+        """(ids, how many there are in all): ``count`` of the findable images of a space from ``start`` on, by id."""
+        which = select(embedded.c.image_id).where(embedded.c.space_id == space_id, embedded.c.active.is_(True))
+        order = embedded.c.image_id.desc() if newest else embedded.c.image_id
+        with self._session.read() as connection:
+            total = connection.execute(select(func.count()).select_from(which.subquery())).scalar_one()
+            return list(connection.execute(which.order_by(order).offset(start).limit(count)).scalars()), int(total)
+
     def phashes(self, ids: Sequence[int]) -> dict[int, int]:
         """Perceptual hashes by id, as signed integers; unknown ids are left out."""
         found: dict[int, int] = {}
@@ -172,7 +189,21 @@ def _passing(connection: Connection, space_id: int, filters: Filters) -> Select[
         query = query.where(among)
     if filters.under:
         query = query.where(_lies_under(connection, [os.fsencode(path) for path in filters.under]))
+    if filters.asks_for_facts:
+        query = query.where(embedded.c.image_id.in_(select(images.c.id).where(*_facts(filters))))
     return query.order_by(embedded.c.image_id)
+
+
+def _facts(filters: Filters) -> list[ColumnElement[bool]]:
+    shorter, longer = func.min(images.c.width, images.c.height), func.max(images.c.width, images.c.height)
+    return [
+        *([] if filters.after is None else [images.c.captured >= filters.after]),
+        *([] if filters.before is None else [images.c.captured < filters.before]),
+        *([] if filters.min_side is None else [shorter >= filters.min_side]),
+        *([] if filters.max_side is None else [longer <= filters.max_side]),
+        *([] if filters.min_bytes is None else [images.c.bytes >= filters.min_bytes]),
+        *([] if filters.max_bytes is None else [images.c.bytes <= filters.max_bytes]),
+    ]
 
 
 def _lies_under(connection: Connection, paths: Sequence[bytes]) -> ColumnElement[bool]:

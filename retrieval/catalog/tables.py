@@ -197,6 +197,8 @@ judgements = Table(
     Column("relevant", Boolean, nullable=False),
     Column("operation_id", ForeignKey("operations.id"), nullable=False),
     Column("undone_by", ForeignKey("operations.id"), comment="the operation that took it back"),
+    Column("region", Text, comment="JSON list: left, top, right, bottom of the part of the query; none: all of it"),
+    Column("judge", Text, comment="who said so, where that is known"),
     Index("judgements_by_query", "query"),
     sqlite_autoincrement=True,
 )

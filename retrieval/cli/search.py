@@ -44,11 +44,30 @@ def search(
         float | None,
         typer.Option("--min-score", metavar="S", min=-1, max=1, help="Only neighbours at least this close."),
     ] = None,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="DATE", help="Only images taken on this day or later.")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option("--before", metavar="DATE", help="Only images taken before this day.")
+    ] = None,
+    min_side: Annotated[
+        int | None, typer.Option("--min-side", metavar="PX", min=1, help="Only if the shorter side has so many pixels.")
+    ] = None,
+    max_side: Annotated[
+        int | None, typer.Option("--max-side", metavar="PX", min=1, help="Only if the longer side has no more pixels.")
+    ] = None,
+    min_size: Annotated[
+        str | None, typer.Option("--min-size", metavar="SIZE", help="Only files this large, e.g. 200kB, 1.5MB.")
+    ] = None,
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", metavar="SIZE", help="No files larger than this.")
+    ] = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,
 ) -> None:
     """Show the nearest neighbours of an image, or of every image in a folder."""
+    from retrieval.workflows.bounds import bytes_in, day
     from retrieval.workflows.gallery import Gallery
     from retrieval.workflows.searching import Searcher
 
@@ -59,6 +78,12 @@ def search(
         not_labels=tuple(not_label or ()),
         under=tuple(os.path.abspath(path) for path in under or ()),
         min_score=min_score,
+        after=day(after),
+        before=day(before),
+        min_side=min_side,
+        max_side=max_side,
+        min_bytes=bytes_in(min_size),
+        max_bytes=bytes_in(max_size),
     )
     with Gallery(gallery_folder(gallery)) as opened, Searcher(opened, warn) as searcher:
         _say_what_is_unknown(searcher, filters)

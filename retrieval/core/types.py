@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from retrieval.core.errors import BadValue
 
 Ids: TypeAlias = NDArray[np.int64]
 """[n] image ids, as the catalog gives them; positive."""
@@ -131,6 +133,10 @@ class Filters:
         min_score: keep matches with at least this cosine; None keeps all.
         labelled: True keeps images that a person, a table or a folder has labelled, False those that none of them
             has; None keeps both.
+        after, before: keep images taken at or after the one and before the other moment, without a time zone as cameras
+            write them; an image without a date passes neither.
+        min_side, max_side: bounds of the shorter and of the longer side, in pixels, both included.
+        min_bytes, max_bytes: bounds of the file's size, both included.
     """
 
     labels: tuple[str, ...] = ()
@@ -138,8 +144,43 @@ class Filters:
     under: tuple[str, ...] = ()
     min_score: float | None = None
     labelled: bool | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+    min_side: int | None = None
+    max_side: int | None = None
+    min_bytes: int | None = None
+    max_bytes: int | None = None
 
     @property
     def restricts(self) -> bool:
         """Whether any condition limits the images themselves (not only the score)."""
-        return bool(self.labels or self.not_labels or self.under) or self.labelled is not None
+        named = bool(self.labels or self.not_labels or self.under)
+        return named or self.labelled is not None or self.asks_for_facts
+
+    @property
+    def asks_for_facts(self) -> bool:
+        """Whether a condition is about the date or the size."""
+        bounds = (self.after, self.before, self.min_side, self.max_side, self.min_bytes, self.max_bytes)
+        return any(bound is not None for bound in bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of an upright picture, as shares of its width and height in [0, 1].
+
+    Raises BadValue where it is not inside the picture or smaller than ``SMALLEST`` on a side.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    SMALLEST: ClassVar[float] = 0.01
+
+    def __post_init__(self) -> None:
+        inside = all(0 <= value <= 1 for value in (self.left, self.top, self.right, self.bottom))
+        wide = self.right - self.left >= self.SMALLEST and self.bottom - self.top >= self.SMALLEST
+        # Written so that a value that is not a number is refused too.
+        if not (inside and wide):
+            raise BadValue("The marked part is not inside the picture, or too small.", "Mark a larger part of it.")

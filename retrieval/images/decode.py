@@ -15,7 +15,7 @@ from retrieval.images.exif import is_sideways, read_metadata
 from retrieval.images.opening import decoder_failures, open_image
 from retrieval.images.phash import GRID, difference_hash
 
-_RESAMPLING = {
+RESAMPLING = {
     "nearest": Resampling.NEAREST,
     "bilinear": Resampling.BILINEAR,
     "bicubic": Resampling.BICUBIC,
@@ -92,7 +92,7 @@ def decode(
         profile = image.info.get("icc_profile")
         side = spec.input_size
         near = drawn if nearest else drawn.shrunk(goal, evenly=spec.fit == "crop")
-        small = near.scaled((side, side), _RESAMPLING[spec.interpolation], crop_box(near.extent, spec))
+        small = near.scaled((side, side), RESAMPLING[spec.interpolation], crop_box(near.extent, spec))
         upright = to_srgb(small, profile)
         grid = GRID[::-1] if is_sideways(turn) else GRID
         # A smooth filter over several values a cell: little depends on the size that the picture was saved in.

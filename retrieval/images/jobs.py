@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from retrieval.core.errors import ImageError
 from retrieval.core.preprocessing import Preprocessing
-from retrieval.core.types import ImageFacts, Pixels
+from retrieval.core.types import ImageFacts, Pixels, Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,14 @@ class ReadFile:
         known: contents that need no decoding: SHA-256 digests, 32 bytes each. Only ``in`` is used, in a thread of the
             calling process, so that a set of millions costs nothing per job. None knows nothing.
         decode: False only reads and hashes.
+        region: the pixels show this part only; the facts are of the whole picture all the same.
     """
 
     path: bytes
     spec: Preprocessing
     known: Container[bytes] | None = None
     decode: bool = True
+    region: Region | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,13 @@ class FileResult:
 
 @dataclass(frozen=True, slots=True)
 class DecodeBytes:
-    """Decode an upload. ``name`` is the file's name if it has one; it tells camera raw files."""
+    """Decode an upload. ``name`` is the file's name if it has one; it tells camera raw files. ``region``: see
+    ``ReadFile``."""
 
     data: bytes
     spec: Preprocessing
     name: bytes = b""
+    region: Region | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -332,7 +332,8 @@ class _Exchange:
 
     def _read_file(self, job: ReadFile) -> FileResult:
         ask = job.decode and job.known is not None
-        header = {"job": "read_file", "spec": job.spec.to_dict(), "decode": job.decode, "ask": ask}
+        region = wire.pack_region(job.region)
+        header = {"job": "read_file", "spec": job.spec.to_dict(), "decode": job.decode, "ask": ask, "region": region}
         self._worker.send(header, job.path)
         answer, _ = self._receive(0)
         if "error" in answer:
@@ -356,7 +357,8 @@ class _Exchange:
         return FileResult(size, mtime_ns, digest, facts, _pixels(payload, side))
 
     def _decode_bytes(self, job: DecodeBytes) -> BytesResult:
-        header = {"job": "decode_bytes", "spec": job.spec.to_dict(), "name": job.name.hex()}
+        region = wire.pack_region(job.region)
+        header = {"job": "decode_bytes", "spec": job.spec.to_dict(), "name": job.name.hex(), "region": region}
         self._worker.send(header, job.data)
         side = job.spec.input_size
         answer, payload = self._receive(side * side * 3)

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from retrieval.core.errors import ImageError, Reason
 from retrieval.core.text import shown
-from retrieval.core.types import ImageFacts
+from retrieval.core.types import ImageFacts, Region
 
 MAX_HEADER = 64 * 1024
 _LENGTHS = struct.Struct(">IQ")
@@ -136,6 +136,16 @@ def unpack_facts(value: Any) -> ImageFacts:
         captured=moment,
         phash=unpack_int(value.get("phash"), -(2**63)),
     )
+
+
+def pack_region(region: Region | None) -> list[float] | None:
+    """A region as JSON values."""
+    return None if region is None else [region.left, region.top, region.right, region.bottom]
+
+
+def unpack_region(value: list[float] | None) -> Region | None:
+    """The inverse of ``pack_region``, for what the pool itself has sent."""
+    return None if value is None else Region(*value)
 
 
 def unpack_digest(value: Any) -> bytes:

@@ -22,6 +22,7 @@ from retrieval.images import wire
 from retrieval.images.decode import decode
 from retrieval.images.opening import load_plugins, out_of_memory, use_one_thread
 from retrieval.images.reading import open_regular, read_exactly, unreadable
+from retrieval.images.region import decode_region
 from retrieval.images.views import FULL_MIME, THUMBNAIL_MIME, full, thumbnail
 
 # What a job may take beyond its limits: decoded pixels, copies in another mode, the decoder's own tables.
@@ -181,6 +182,9 @@ def _make_view(pool: _Pool, job: dict[str, Any], payload: bytes) -> None:
 def _decode(pool: _Pool, job: dict[str, Any], data: bytes, name: bytes, digest: bytes | None) -> None:
     spec = Preprocessing.from_dict(job["spec"])
     facts, pixels = decode(data, spec, pool.limits, name=name, digest=digest)
+    region = wire.unpack_region(job["region"])
+    if region is not None:
+        pixels = decode_region(data, region, spec, pool.limits, name=name)
     pool.send({"facts": wire.pack_facts(facts)}, pixels)
 
 

@@ -35,6 +35,7 @@ class Layout:
     ``spaces/FINGERPRINT/``      a space's vectors
     ``index/FINGERPRINT/``       snapshots of the index, derived
     ``models/FINGERPRINT/``      the encoder
+    ``history/``                 photos that were searched with, small
     ``writing.lock``             held while something is written
     ``runs/``                    training runs that were started as jobs
     ``.jobs/``                   the jobs, and what they said; may be there before the gallery is

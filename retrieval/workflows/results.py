@@ -21,6 +21,7 @@ class Neighbour:
         bytes: size of the file.
         captured: when the picture was taken, if the file says so.
         offline: no file of it can be reached just now.
+        copies: near-duplicates of it that were found too, best first, where a search was asked to put them together.
     """
 
     rank: int
@@ -35,6 +36,7 @@ class Neighbour:
     bytes: int
     captured: datetime | None
     offline: bool
+    copies: tuple["Neighbour", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class SearchResult:
         width, height: of the query, in pixels; 0 for a query by id.
         nothing_like_this: whether even the best match is below the score that queries with a match here reach; None
             where that score is not known. ``min_score`` plays no part in it.
+        more: whether there is another page behind this one; only ``Searcher.find`` says so.
     """
 
     neighbours: tuple[Neighbour, ...]
@@ -71,6 +74,20 @@ class SearchResult:
     width: int = 0
     height: int = 0
     nothing_like_this: bool | None = None
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Browsed:
+    """A page of the gallery's images.
+
+    Attributes:
+        ids: of this page, latest first.
+        total: images in all.
+    """
+
+    ids: tuple[int, ...]
+    total: int
 
 
 @dataclass(frozen=True, slots=True)

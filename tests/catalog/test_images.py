@@ -2,8 +2,10 @@
 
 import os
 import posixpath
+import sqlite3
 import threading
 from collections.abc import Container
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,74 @@ def test_a_gallery_of_this_kind_tells_filters_apart(
     assert counts[0] == len(files)
     assert all(0 < count < len(files) for count in counts[1:])
     assert passing(under=("/elsewhere",)) == 0
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory: pytest.TempPathFactory) -> "tuple[World, list[tuple[int, datetime | None, int, int, int]]]":
+    """A catalog of images with (id, date, width, height, bytes), some without a date."""
+    world = World(tmp_path_factory.mktemp("dated"))
+    root = world.catalog.roots.ensure(b"/photos", whole=True)
+    rows = []
+    for n in range(24):
+        world.commit(outcome(root.id, b"%d" % n, b"%d" % n))
+        image = world.image(b"%d" % n)
+        taken = None if n % 5 == 0 else datetime(2020 + n % 3, 1 + n % 12, 1 + n, n % 24)
+        width, height, size = 100 + 37 * n % 200, 80 + 53 * n % 210, 1000 * (1 + n % 7)
+        rows.append((image, taken, width, height, size))
+        with sqlite3.connect(world.catalog.path) as connection:
+            stored = None if taken is None else taken.strftime("%Y-%m-%d %H:%M:%S.000000")
+            values = (stored, width, height, size, image)
+            connection.execute("UPDATE images SET captured = ?, width = ?, height = ?, bytes = ? WHERE id = ?", values)
+        connection.close()
+    return world, rows
+
+
+moments = st.none() | st.datetimes(datetime(2019, 6, 1), datetime(2023, 1, 1)).map(lambda at: at.replace(microsecond=0))
+sides = st.none() | st.integers(60, 320)
+sizes = st.none() | st.integers(500, 8000)
+
+
+@settings(max_examples=150, deadline=None)
+@given(after=moments, before=moments, min_side=sides, max_side=sides, min_bytes=sizes, max_bytes=sizes)
+def test_dates_and_sizes_keep_what_looking_at_each_image_keeps(
+    dated: "tuple[World, list[tuple[int, datetime | None, int, int, int]]]",
+    after: datetime | None,
+    before: datetime | None,
+    min_side: int | None,
+    max_side: int | None,
+    min_bytes: int | None,
+    max_bytes: int | None,
+) -> None:
+    world, rows = dated
+    expected = [
+        image
+        for image, taken, width, height, size in rows
+        if (after is None or (taken is not None and taken >= after))
+        and (before is None or (taken is not None and taken < before))
+        and (min_side is None or min(width, height) >= min_side)
+        and (max_side is None or max(width, height) <= max_side)
+        and (min_bytes is None or size >= min_bytes)
+        and (max_bytes is None or size <= max_bytes)
+    ]
+    filters = Filters(
+        after=after, before=before, min_side=min_side, max_side=max_side, min_bytes=min_bytes, max_bytes=max_bytes
+    )
+    assert world.catalog.images.passing(world.space.id, filters).tolist() == expected
+    given_any = (after, before, min_side, max_side, min_bytes, max_bytes) != (None,) * 6
+    assert filters.restricts == given_any
+
+
+def test_the_findable_images_come_in_pages_latest_first(
+    dated: "tuple[World, list[tuple[int, datetime | None, int, int, int]]]",
+) -> None:
+    world, rows = dated
+    ids = sorted((row[0] for row in rows), reverse=True)
+    seen = [world.catalog.images.findable(world.space.id, start, 7) for start in range(0, 28, 7)]
+    assert [i for page, _ in seen for i in page] == ids
+    assert {total for _, total in seen} == {24}
+    assert world.catalog.images.by_digests([digest_of(b"3"), digest_of(b"none")]) == {
+        digest_of(b"3"): world.image(b"3")
+    }
 
 
 def test_records_tell_all_places_and_leave_unknown_ids_out(

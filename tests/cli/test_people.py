@@ -347,3 +347,15 @@ def test_a_reader_that_has_had_enough_is_no_error_worth_a_traceback(six: tuple[P
     os.close(writer)
     assert done.returncode != 0
     assert done.stderr == b""
+
+
+def test_dates_and_sizes_reach_the_search(retrieval: Command, six: tuple[Path, Path]) -> None:
+    gallery, photos = six
+    query = ("search", photos / "red" / "0000.png", "-k", "9", "--json")
+    for more, count in ((("--min-side", "36"), 6), (("--min-side", "37"), 0), (("--max-side", "48"), 6),
+                        (("--max-side", "47"), 0), (("--max-size", "1GB"), 6), (("--min-size", "1MB"), 0),
+                        (("--after", "1900"), 0), (("--before", "2100-01-01"), 0)):  # fmt: skip
+        assert len(retrieval(*query, *more, *at(gallery)).json[0]["neighbours"]) == count, more
+    refused = retrieval(*query, "--after", "yesterday", *at(gallery))
+    assert refused.code == 14
+    assert "2024-05-17" in refused.err

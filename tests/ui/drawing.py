@@ -3,6 +3,7 @@
 import io
 import os
 from pathlib import Path
+from random import Random
 
 from PIL import Image, ImageDraw
 
@@ -20,12 +21,13 @@ ODD_NAMES = (
 
 
 def picture(colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (160, 120), kind: str = "PNG") -> bytes:
-    """A coloured ground with a few shapes that depend on ``seed``."""
+    """A coloured ground with shapes that depend on the colour and ``seed``: no two are copies of each other."""
+    random = Random(f"{colour} {seed}")
     image = Image.new("RGB", size, colour)
     draw = ImageDraw.Draw(image)
-    for n in range(3):
-        x, y = (seed * 37 + n * 53) % size[0], (seed * 61 + n * 29) % size[1]
-        shade = tuple(min(255, max(0, c + 70 - n * 60)) for c in colour)
+    for n in range(9):
+        x, y = random.randrange(size[0]), random.randrange(size[1])
+        shade = tuple(min(255, max(0, c + 70 - n % 3 * 60)) for c in colour)
         draw.ellipse((x - 25, y - 25, x + 25 + seed % 9, y + 25), fill=shade)
     out = io.BytesIO()
     image.save(out, kind)

@@ -1,15 +1,19 @@
 """Every outcome of a search becomes something the page can show."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from retrieval.core.errors import EmptyGallery, GalleryDamaged, ImageError, NoSuchPath, Reason
-from retrieval.core.types import Filters
+from retrieval.core.errors import EmptyGallery, GalleryBusy, GalleryDamaged, ImageError, NoSuchPath, Reason
+from retrieval.core.types import Filters, Region
+from retrieval.workflows.queries import Example, Query
 from tests.ui.twins import SUMMARY, SearcherTwin, result
 from ui.addresses import Addresses
-from ui.answers import Answers, Options
+from ui.answers import Answers
+from ui.asking import Asked, Nonsense, Picture, acted, similar_to
+from ui.options import Options
 from ui.words import ENGLISH
 
 
@@ -27,7 +31,7 @@ def upload(tmp_path: Path) -> str:
 def test_a_photo_is_handed_on_as_bytes_with_the_options(upload: str) -> None:
     searcher = SearcherTwin()
     options = Options(30, ["apple", "caf\\xe9", "gone"], ["apple"], " /photos/2021/ ", 0.5)
-    assert "3 pictures" in _answers(searcher).photo(upload, options)
+    assert "3 pictures" in _answers(searcher).answer(Asked((Picture(file=upload),)), options)
     filters = Filters(("apple", "caf\udce9", "gone"), ("apple",), ("/photos/2021",), 0.5)
     assert searcher.asked == [(b"bytes of a picture", 30, filters)]
 
@@ -35,21 +39,80 @@ def test_a_photo_is_handed_on_as_bytes_with_the_options(upload: str) -> None:
 def test_plain_options_filter_nothing_and_k_stays_in_bounds(upload: str) -> None:
     searcher = SearcherTwin()
     for k in (0, 12, 4000):
-        _answers(searcher).photo(upload, Options(k, None, [], "", 0))
+        _answers(searcher).answer(Asked((Picture(file=upload),)), Options(k, None, [], "", 0))
     assert [(k, filters) for _, k, filters in searcher.asked] == [(1, Filters()), (12, Filters()), (100, Filters())]
 
 
 def test_an_upload_that_is_too_large_is_not_searched(upload: str) -> None:
     searcher = SearcherTwin()
-    assert "larger than" in _answers(searcher, limit=10).photo(upload, Options())
+    assert "larger than" in _answers(searcher, limit=10).answer(Asked((Picture(file=upload),)), Options())
     assert searcher.asked == []
 
 
-@pytest.mark.parametrize("image_id", [None, "7", 7.0, True, 0, -1, 2**63, {"a": 1}])
+@pytest.mark.parametrize("image_id", [None, 7.0, True, 0, -1, 2**63, {"a": 1}, "", "x", "7.5", "٣", "9" * 30])
 def test_an_id_from_the_browser_may_be_anything(image_id: object) -> None:
+    with pytest.raises(Nonsense):
+        similar_to(image_id)
+    assert "not the number of an image" in _answers(SearcherTwin()).said(Nonsense())
+
+
+def test_pages_start_where_the_last_one_ended(upload: str) -> None:
     searcher = SearcherTwin()
-    assert "not the number of an image" in _answers(searcher).similar(image_id, Options())
-    assert searcher.asked == []
+    html = _answers(searcher).answer(Asked((Picture(file=upload),), page=2), Options(30))
+    assert [start for _, start in searcher.queries] == [60]
+    assert "from place 61 on" in html
+
+
+def test_examples_and_judgements_reach_the_search(upload: str) -> None:
+    searcher, part = SearcherTwin(), Region(0, 0, 0.5, 0.5)
+    asked = Asked((Picture(7, None, part), Picture(file=upload)), (Picture(9),), ((3, True), (4, False)))
+    html = _answers(searcher).answer(asked, Options())
+    like = (Example(7, None, part), Example(None, b"bytes of a picture"))
+    assert searcher.queries == [(Query(like, (Example(9),), ((3, True), (4, False))), 0)]
+    assert "3 pictures that fit your examples" in html
+
+
+def test_dates_and_sizes_are_read_and_what_cannot_be_is_said() -> None:
+    searcher = SearcherTwin()
+    options = Options(after="2024-05", before="", min_side=100.0, max_side=0, min_size="2kB", max_size=" ")
+    _answers(searcher).answer(similar_to(7), options)
+    assert searcher.asked[0][2] == Filters(after=datetime(2024, 5, 1), min_side=100, min_bytes=2000)
+    assert "is not a date" in _answers(searcher).answer(similar_to(7), Options(after="<soon>"))
+
+
+def test_a_photo_that_is_gone_is_said(tmp_path: Path) -> None:
+    html = _answers(SearcherTwin()).answer(Asked((Picture(file=str(tmp_path / "gone.jpg")),)), Options())
+    assert "not on the server any more" in html
+
+
+def test_the_gallery_is_browsed_and_its_pages_are_numbers() -> None:
+    html = _answers(SearcherTwin()).browsed("25")
+    assert html.count('class="sample"') == 34
+    assert "1,201 to 1,234" in html
+    assert "not the number" in _answers(SearcherTwin()).browsed("-1")
+
+
+def test_a_judgement_is_kept_and_why_not_is_said(upload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[tuple[object, ...]] = []
+    monkeypatch.setattr("ui.answers.judge_result", lambda *said: kept.append(said))
+    answers = Answers(SearcherTwin(), Addresses("v1"), 1000, ENGLISH, tmp_path)
+    asked = acted(similar_to(7), {"do": "judge", "id": "3", "value": "yes"})
+    assert asked is not None
+    assert answers.keep(asked, 3, "anna") == ""
+    assert answers.keep(replace(asked, judged=()), 3) == ""
+    assert kept == [(tmp_path, Example(7), 3, True, "anna"), (tmp_path, Example(7), 3, None, "")]
+    # What belongs to several examples together, or to no gallery of ours, is not kept.
+    assert answers.keep(replace(asked, unlike=(Picture(8),)), 3) == ""
+    assert _answers(SearcherTwin()).keep(asked, 3) == ""
+    assert len(kept) == 2
+
+    def busy(*_: object) -> None:
+        raise GalleryBusy("Another process is writing.", "Wait.")
+
+    monkeypatch.setattr("ui.answers.judge_result", busy)
+    refused = answers.keep(asked, 3)
+    assert refused == "Another process is writing. Wait."
+    assert "Another process is writing" in answers.answer(asked, Options(), refused)
 
 
 @pytest.mark.parametrize(
@@ -63,21 +126,21 @@ def test_an_id_from_the_browser_may_be_anything(image_id: object) -> None:
     ],
 )
 def test_errors_become_notices(error: Exception, words: str) -> None:
-    html = _answers(SearcherTwin(answer=error)).similar(7, Options())
+    html = _answers(SearcherTwin(answer=error)).answer(similar_to(7), Options())
     assert words in html
     assert "secret" not in html
 
 
 def test_a_folder_must_be_a_full_path() -> None:
-    assert "is not a full path" in _answers(SearcherTwin()).similar(7, Options(under="photos"))
+    assert "is not a full path" in _answers(SearcherTwin()).answer(similar_to(7), Options(under="photos"))
 
 
 def test_no_match_is_no_error() -> None:
-    assert "No match" in _answers(SearcherTwin(answer=result([]))).similar(7, Options(min_score=0.9))
+    assert "No match" in _answers(SearcherTwin(answer=result([]))).answer(similar_to(7), Options(min_score=0.9))
 
 
 def test_no_photo_yet() -> None:
-    assert "Choose a photo first" in _answers(SearcherTwin()).photo(None, Options())
+    assert "Choose a photo first" in _answers(SearcherTwin()).answer(None, Options())
 
 
 def test_the_front_of_a_gallery_and_of_an_empty_one() -> None:

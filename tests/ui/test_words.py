@@ -14,8 +14,10 @@ import gradio as gr
 import pytest
 
 from retrieval.core.errors import BadValue, GalleryBusy, ImageError, Reason, RetrievalError
+from retrieval.core.types import Region
 from retrieval.workflows.jobs import Failure, Job, JobProgress, Jobs, State
 from retrieval.workflows.labelling import LastChange, Progress, Tile
+from retrieval.workflows.results import Browsed
 from tests.conftest import REPOSITORY
 from tests.core.test_errors import tree as error_tree
 from tests.ui.library_pieces import library_pieces
@@ -23,11 +25,13 @@ from tests.ui.tree import Tree
 from tests.ui.twins import NEIGHBOUR, SUMMARY, SearcherTwin, result
 from ui import cards
 from ui.addresses import Addresses
+from ui.asking import Asked, Picture, similar_to
 from ui.labels.asked import Look
 from ui.labels.grid import Sheet, render_grid
 from ui.labels.head import render_head
 from ui.notices import Refused, render_error, told
 from ui.pages import PAGES
+from ui.refining import Shown, render_browsed, render_history
 from ui.shell.frame import framed, lonely, render_state
 from ui.shell.jobs_strip import render_jobs
 from ui.shell.page import Page
@@ -127,6 +131,11 @@ SITE = Site("0", SEARCHER, Addresses("1"), 1000)
 SIZES = re.compile(r"\b(kB|MB|GB|TB)\b")
 
 
+PART = Region(0, 0.1, 0.5, 1)
+JUDGED = Asked((Picture(3, None, PART),), judged=((7, True),))
+REFINED = Asked((Picture(3), Picture(file="4")), (Picture(5),), ((7, False), (8, True)), 1)
+
+
 def strangers(html: str) -> list[str]:
     """What a reader sees or hears that is not from the tables."""
     found = Tree(re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL))
@@ -164,11 +173,18 @@ def pieces(words: Words) -> dict[str, str]:
     sure = replace(NUMERAL, probability=0.93)
     bare = replace(NUMERAL, labels=(), paths=(), captured=None, offline=True)
     found = replace(result([NUMERAL, sure, bare]), nothing_like_this=True)
+    copies = result([replace(NUMERAL, copies=(replace(NUMERAL, id=8), replace(NUMERAL, id=9)))])
     none = result([], searched=0)
     document = "<html lang='en'><head></head><body></body></html>"
     return {
-        "results": cards.render_results(found, SITE.addresses, words),
-        "similar": cards.render_results(found, SITE.addresses, words, query_id=3),
+        "results": cards.render_results(found, SITE.addresses, words, Shown(Asked((Picture(file="1"),)))),
+        "similar": cards.render_results(found, SITE.addresses, words, Shown(similar_to(3))),
+        "refined": cards.render_results(replace(copies, more=True), SITE.addresses, words, Shown(REFINED, 13)),
+        "judged": cards.render_results(found, SITE.addresses, words, Shown(JUDGED, 1, True)),
+        "not kept": cards.render_results(found, SITE.addresses, words, Shown(JUDGED, 1, True, "7")),
+        "history": render_history(["1" * 64], words),
+        "linked": cards.render_results(found, SITE.addresses, words, Shown(JUDGED, link="?1")),
+        "browse": render_browsed(Browsed((1, 2), 9), 1, 2, SITE.addresses, words),
         "samples": cards.render_samples([1, 2], SITE.addresses, words),
         "empty": cards.render_empty_gallery(words),
         "first": cards.render_empty_gallery(words, leads_on=True),

@@ -1,12 +1,14 @@
 """In-memory twins of ``Searcher`` and ``Views``: what they answer is set by the test."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from retrieval.core.errors import GalleryBusy, ImageError, NoSuchPath, Reason
 from retrieval.core.types import FileRecord, Filters, ImageRecord
-from retrieval.workflows.results import Neighbour, SearchResult, Summary, Timings, View
+from retrieval.workflows.queries import Query
+from retrieval.workflows.results import Browsed, Neighbour, SearchResult, Summary, Timings, View
 from tests.ui.drawing import picture
 from ui.ports import Kind
 
@@ -38,6 +40,26 @@ def result(found: Sequence[Neighbour], searched: int = 1234) -> SearchResult:
 
 
 @dataclass
+class HistoryTwin:
+    """Keeps keys in memory."""
+
+    kept: list[str] = field(default_factory=list)
+
+    def keys(self) -> list[str]:
+        return list(self.kept)
+
+    def picture(self, key: str) -> bytes:
+        if key not in self.kept:
+            raise NoSuchPath("The photo of this search is not kept any more.")
+        return picture((200, 120, 40), 1)
+
+    def clear(self) -> int:
+        count = len(self.kept)
+        self.kept.clear()
+        return count
+
+
+@dataclass
 class SearcherTwin:
     """Answers every search with ``answer``, or raises it; keeps what it was asked."""
 
@@ -45,12 +67,36 @@ class SearcherTwin:
     state: Summary = SUMMARY
     known: tuple[tuple[str, int], ...] = (("apple", 3), ("caf\udce9", 1))
     asked: list[tuple[object, int, Filters | None]] = field(default_factory=list)
+    queries: list[tuple[Query, int]] = field(default_factory=list)
+    history: HistoryTwin = field(default_factory=HistoryTwin)
 
     def by_image(self, data: bytes, k: int = 10, filters: Filters | None = None) -> SearchResult:
         return self._answer(data, k, filters)
 
     def by_id(self, image_id: int, k: int = 10, filters: Filters | None = None) -> SearchResult:
         return self._answer(image_id, k, filters)
+
+    def find(
+        self,
+        query: Query,
+        k: int = 10,
+        filters: Filters | None = None,
+        *,
+        start: int = 0,
+        together: bool = True,
+    ) -> SearchResult:
+        self.queries.append((query, start))
+        one = query.like[0]
+        return self._answer(one.image_id if one.data is None else one.data, k, filters)
+
+    def remember(self, data: bytes) -> str:
+        key = hashlib.sha256(data).hexdigest()
+        self.history.kept.insert(0, key)
+        return key
+
+    def browse(self, start: int, count: int) -> Browsed:
+        ids = range(self.state.images, 0, -1)[start : start + count]
+        return Browsed(tuple(ids), self.state.images)
 
     def _answer(self, query: object, k: int, filters: Filters | None) -> SearchResult:
         self.asked.append((query, k, filters))

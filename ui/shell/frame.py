@@ -102,6 +102,15 @@ def _head(words: Words, title: str, address: str) -> str:
         "viewerClose": said.viewer_close,
         "viewerSimilar": said.viewer_similar,
         "viewerCount": said.viewer_count,
+        "viewerMore": words.refine.more_like,
+        "viewerLess": words.refine.less_like,
+        "cropTitle": words.refine.crop_title,
+        "cropHow": words.refine.crop_how,
+        "cropBox": words.refine.crop_box,
+        "cropPlace": words.refine.crop_place,
+        "cropSearch": words.refine.crop_search,
+        "cropCancel": words.refine.crop_cancel,
+        "cropMissing": words.refine.crop_missing,
         "toDark": words.shell.to_dark,
         "toLight": words.shell.to_light,
         "gradio": dict(words.shell.gradio),
@@ -109,10 +118,10 @@ def _head(words: Words, title: str, address: str) -> str:
     return (
         f'<title>{escape(title)}</title><meta name="color-scheme" content="light dark">'
         '<link rel="icon" href="favicon.ico" type="image/svg+xml">'
-        f"<style>{_file('shell.css')}{_file('page.css')}{_own(address, 'css')}"
+        f"<style>{_file('shell.css')}{_file('page.css')}{_file('refine.css')}{_own(address, 'css')}"
         f":root {{ --r-no-preview: {json.dumps(said.no_preview, ensure_ascii=False)}; }}</style>"
         f"<script>window.retrievalWords = {_inert(texts)};</script>"
-        f"<script>{_file('shell.js')}</script><script>{_file('page.js')}</script>"
+        f"<script>{_file('shell.js')}</script><script>{_file('page.js')}</script><script>{_file('refine.js')}</script>"
         f"<script>{_own(address, 'js')}</script>"
     )
 

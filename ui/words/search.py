@@ -37,7 +37,6 @@ class SearchWords:
     like_this: Counted
     out_of: Counted
     query_picture: str
-    nothing_like_this: str
     decode: str
     encode: str
     index: str
@@ -119,7 +118,6 @@ ENGLISH = SearchWords(
     like_this=Counted("{n} picture most like this one", "{n} pictures most like this one"),
     out_of=Counted("out of {n} image", "out of {n} images"),
     query_picture="The picture searched with",
-    nothing_like_this="Probably nothing like this is here: not even the nearest reaches the usual score.",
     decode="decode",
     encode="encode",
     index="index",
@@ -149,8 +147,8 @@ ENGLISH = SearchWords(
     places="Places",
     offline_note="drive offline: the original cannot be reached now",
     no_match="No match",
-    no_match_filters="No image passes the filters: no picture has these labels and lies in this folder.",
-    no_match_filters_hint="Take a label away, or clear the folder.",
+    no_match_filters="No image passes the filters: labels, folder, dates and sizes all have to fit.",
+    no_match_filters_hint="Take a label away, or clear the folder, the dates or the sizes.",
     no_match_score=Counted(
         "None of {n} image reaches a score of {{score}}.", "None of {n} images reaches a score of {{score}}."
     ),
@@ -203,7 +201,6 @@ CHINESE = SearchWords(
     like_this=Counted("与这张最相似的 {n} 张图片", "与这张最相似的 {n} 张图片"),
     out_of=Counted("共 {n} 张图片", "共 {n} 张图片"),
     query_picture="用来搜索的图片",
-    nothing_like_this="这里很可能没有类似的图片：连最近的一张也达不到通常的得分。",
     decode="解码",
     encode="编码",
     index="索引",
@@ -233,8 +230,8 @@ CHINESE = SearchWords(
     places="位置",
     offline_note="磁盘离线：目前无法读取原图",
     no_match="没有匹配",
-    no_match_filters="没有图片通过筛选：此文件夹中没有带这些标签的图片。",
-    no_match_filters_hint="去掉一个标签，或清空文件夹。",
+    no_match_filters="没有图片通过筛选：没有符合标签、文件夹、日期和大小的图片。",
+    no_match_filters_hint="去掉一个标签，清空文件夹，或放宽日期和大小。",
     no_match_score=Counted("{n} 张图片中没有一张得分达到 {{score}}。", "{n} 张图片中没有一张得分达到 {{score}}。"),
     no_match_score_hint="请降低最低得分。",
     no_match_score_or_filters_hint="请降低最低得分，或放宽其他筛选条件。",

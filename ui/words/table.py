@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, jobs, labels_texts, library, search, shell, teach_texts, writing
+from ui.words import errors, jobs, labels_texts, library, refine, search, shell, teach_texts, writing
 from ui.words.errors import ErrorWords
 from ui.words.jobs import JobWords
 from ui.words.labels import LabelWords
 from ui.words.library import LibraryWords
+from ui.words.refine import RefineWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
 from ui.words.teach import TeachWords
@@ -31,6 +32,7 @@ class Words:
     jobs: JobWords
     library: LibraryWords
     labels: LabelWords
+    refine: RefineWords
     errors: ErrorWords
 
 
@@ -44,6 +46,7 @@ ENGLISH = Words(
     jobs=jobs.ENGLISH,
     library=library.ENGLISH,
     labels=labels_texts.ENGLISH,
+    refine=refine.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -57,6 +60,7 @@ CHINESE = Words(
     jobs=jobs.CHINESE,
     library=library.CHINESE,
     labels=labels_texts.CHINESE,
+    refine=refine.CHINESE,
     errors=errors.CHINESE,
 )
 
