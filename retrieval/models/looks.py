@@ -237,8 +237,8 @@ PRESETS: dict[str, LookPreset] = {
         _BYOL_PAIR,
         _for_small(_BYOL_PAIR),
     ),
-    # The two branches are alike in the paper, as they are in lightly and solo-learn; the authors' released code
-    # (github.com/facebookresearch/vicreg, augmentations.py) has BYOL's pair in their place: looks = byol.
+    # The two branches are alike, with the values that lightly has; the paper's appendix itself was not at hand to check
+    # them against. The authors' released code (github.com/facebookresearch/vicreg) differs: for its pair, looks = byol.
     "vicreg": LookPreset(
         "Bardes, Ponce and LeCun 2022, appendix C, https://arxiv.org/abs/2105.04906", (_VICREG,), _for_small((_VICREG,))
     ),

@@ -129,6 +129,8 @@ def test_a_folder_that_is_gone_ends_nothing(folder: JobFolder) -> None:
     reporter.say("text")
     reporter.working("Embedding", 1, 2)
     reporter.close()
+    # Nor is half a job made anew.
+    assert not folder.path.exists()
 
 
 def test_plain_values_are_json() -> None:
