@@ -92,6 +92,7 @@ def create_app(
         keep_files_with_uploads(get_upload_folder())
     addresses = Addresses()
     jobs = None if gallery is None else Jobs(gallery, may_write=not read_only)
+    itself = searcher
     if hide_paths:
         searcher = WithoutPaths(searcher)
     site = Site(title, searcher, addresses, limit, gallery, jobs, not read_only, not hide_paths)
@@ -110,7 +111,7 @@ def create_app(
             app.include_router(library_routes(site.jobs))
             app.include_router(report_routes(gallery, site.jobs))
     kept = gallery if site.may_write else None
-    app.include_router(export_routes(searcher, Answers(searcher, addresses, limit, ENGLISH, kept)))
+    app.include_router(export_routes(itself, Answers(searcher, addresses, limit, ENGLISH, kept)))
     for page in shown:
         if page.routes is not None:
             app.include_router(page.routes(site))

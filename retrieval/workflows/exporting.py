@@ -6,8 +6,9 @@ import os
 import re
 import stat
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from retrieval.core.errors import NoSuchPath
 from retrieval.core.text import shown
 from retrieval.workflows.results import Neighbour
 
@@ -44,17 +45,23 @@ def as_csv(neighbours: Sequence[Neighbour]) -> Iterator[bytes]:
         )
 
 
-def as_zip(neighbours: Sequence[Neighbour]) -> Iterator[bytes]:
+def as_zip(
+    neighbours: Sequence[Neighbour], paths_of: Callable[[Neighbour], Sequence[str]] | None = None
+) -> Iterator[bytes]:
     """Copies of the originals, named by rank, with the table; at most ``MOST_PICTURES`` and ``MOST_BYTES``.
 
     What cannot be read, or does not fit any more, is named in ``left-out.txt``.
+
+    Args:
+        neighbours: results; what is written names the paths that they tell.
+        paths_of: where the files of one lie, where the results do not tell; may raise NoSuchPath. None: they do.
     """
     out = _Stream()
     left, left_out = MOST_BYTES, []
     found = _flat(neighbours)[:MOST_PICTURES]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
         for one in found:
-            path = _readable(one, left)
+            path = _readable(_paths(one, paths_of), left)
             if path is None:
                 left_out.append(shown(one.paths[0]) if one.paths else str(one.id))
                 continue
@@ -66,7 +73,7 @@ def as_zip(neighbours: Sequence[Neighbour]) -> Iterator[bytes]:
                         copy.write(block)
                         yield out.taken()
             except OSError:
-                left_out.append(shown(one.paths[0]))
+                left_out.append(shown(one.paths[0]) if one.paths else str(one.id))
         archive.writestr("results.csv", b"".join(as_csv(neighbours)))
         if left_out:
             archive.writestr("left-out.txt", "\n".join(left_out) + "\n")
@@ -84,9 +91,19 @@ def _flat(neighbours: Sequence[Neighbour]) -> list[Neighbour]:
     return [one for group in neighbours for one in (group, *group.copies)]
 
 
-def _readable(one: Neighbour, room: int) -> str | None:
+def _paths(one: Neighbour, paths_of: Callable[[Neighbour], Sequence[str]] | None) -> Sequence[str]:
+    if paths_of is None:
+        return one.paths
+    try:
+        return paths_of(one)
+    except NoSuchPath:
+        # Forgotten since it was found.
+        return ()
+
+
+def _readable(paths: Sequence[str], room: int) -> str | None:
     """The first path where a plain file lies that fits."""
-    for path in one.paths:
+    for path in paths:
         try:
             found = os.stat(path)
         except (OSError, ValueError):

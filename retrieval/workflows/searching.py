@@ -3,30 +3,31 @@
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from retrieval.core.errors import BadValue, EmptyGallery, NoSuchPath, RetrievalError, disk_full_is_said
 from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.text import shown
-from retrieval.core.types import EmbeddingSpace, Filters, Ids, ImageFacts, ImageRecord, Matches, Pixels, Vectors
+from retrieval.core.types import EmbeddingSpace, Filters, ImageFacts, ImageRecord, Matches, Pixels, Vectors
 from retrieval.images.jobs import DecodeBytes, MakeView, ReadFile
 from retrieval.images.pool import DecodePool
 from retrieval.images.scan import classify, scan
-from retrieval.workflows.copies import first_of_each
 from retrieval.workflows.encoders import GalleryEncoder, refuse_other_encoder
+from retrieval.workflows.finding import Finder
 from retrieval.workflows.gallery import Gallery, nothing_indexed
 from retrieval.workflows.history import SIDE as KEPT_SIDE
 from retrieval.workflows.history import History
 from retrieval.workflows.live_index import LiveIndex, Say
 from retrieval.workflows.opened import Calibrated, OpenedSpace
 from retrieval.workflows.queries import Query
-from retrieval.workflows.ranking import DEEPEST, Ranked, ReadExample, Wanted, ranked
+from retrieval.workflows.ranking import DEEPEST
+from retrieval.workflows.records import allowed_ids, is_present, neighbour_of, no_such_image, record_of
 from retrieval.workflows.results import Browsed, Neighbour, SearchResult, Summary, Timings
 
 T = TypeVar("T")
@@ -210,8 +211,8 @@ class Searcher:
     def _by_id(self, live: OpenedSpace, image_id: int, k: int, filters: Filters | None) -> SearchResult:
         start = perf_counter()
         record = self.record(image_id)
-        if not self._is_present(image_id):
-            raise _no_such_image(image_id)
+        if not is_present(record):
+            raise no_such_image(image_id)
         live.index.refresh()
         try:
             vector = live.index.store.read(np.array([image_id], np.int64))
@@ -263,119 +264,8 @@ class Searcher:
     def _find(
         self, live: OpenedSpace, query: Query, k: int, filters: Filters | None, start: int, together: bool
     ) -> SearchResult:
-        began = perf_counter()
-        spec = self._spec(live)
-        read = self._read_examples(live, query, spec)
-        decoded = perf_counter()
-        direction = self._direction(live, query, read)
-        encoded = perf_counter()
-        allowed = self._allowed(live, filters)
-        found = ranked(
-            lambda depth: live.index.search(direction[None], depth, allowed).row(0),
-            query.left_out,
-            lambda ids: self._leaders(live, ids),
-            Wanted(start, k, None if filters is None else filters.min_score, together),
-        )
-        searched = perf_counter()
-        calibrated = live.calibrated() if query.is_one_picture else Calibrated()
-        neighbours = self._grouped(found, start, calibrated)
-        among = len(live.index) if allowed is None else len(allowed)
-        among -= self._left_out_among(query, allowed)
-        times = Timings(decoded - began, encoded - decoded, searched - encoded, perf_counter() - searched)
-        width, height = next(((one.width, one.height) for one in read.values()), (0, 0))
-        nothing = calibrated.nothing_like_this(found.best)
-        return SearchResult(neighbours, times, among, width, height, nothing, found.more)
-
-    def _read_examples(self, live: OpenedSpace, query: Query, spec: Preprocessing) -> dict[int, ReadExample]:
-        """What must be decoded, by its place among all examples, and what was kept as a vector."""
-        futures: dict[int, Any] = {}
-        read: dict[int, ReadExample] = {}
-        for place, one in enumerate((*query.like, *query.unlike)):
-            if one.kept is not None:
-                kept = self.history.read(one.kept, live.space.fingerprint)
-                if kept.vector is not None and one.region is None and len(kept.vector) == live.space.dimension:
-                    read[place] = ReadExample(None, 0, 0, kept.vector)
-                else:
-                    futures[place] = self._pool.submit(DecodeBytes(kept.picture, spec, region=one.region))
-            elif one.data is not None:
-                futures[place] = self._pool.submit(DecodeBytes(one.data, spec, region=one.region))
-            elif one.region is not None:
-                assert one.image_id is not None
-                path = self._file_of(one.image_id)
-                futures[place] = self._pool.submit(ReadFile(path, spec, None, region=one.region))
-        for place, future in futures.items():
-            result = future.result()
-            if result.error is not None:
-                raise result.error
-            read[place] = ReadExample(result.pixels, result.facts.width, result.facts.height)
-        return read
-
-    def _file_of(self, image_id: int) -> bytes:
-        for path in self.record(image_id).paths:
-            if os.path.isfile(raw := os.fsencode(path)):
-                return raw
-        raise NoSuchPath(
-            f"No file of image {image_id} can be reached just now.", "Connect the drive or folder that holds it."
-        )
-
-    def _direction(self, live: OpenedSpace, query: Query, read: dict[int, ReadExample]) -> Vectors:
-        examples = (*query.like, *query.unlike)
-        vectors = np.empty((len(examples), live.space.dimension), np.float32)
-        decoded = {place: one.pixels for place, one in read.items() if one.pixels is not None}
-        if decoded:
-            vectors[list(decoded)] = live.encoder.embed(np.stack(list(decoded.values())))
-        for place, one in read.items():
-            if one.vector is not None:
-                vectors[place] = one.vector
-        stored = [place for place in range(len(examples)) if place not in read]
-        if stored:
-            indexed = [examples[place].image_id or 0 for place in stored]
-            for image_id in indexed:
-                if not self._is_present(image_id):
-                    raise _no_such_image(image_id)
-            vectors[stored] = self._stored(live, indexed)
-        ids = np.array([image_id for image_id, _ in query.judged], np.int64)
-        # What was judged and is gone since teaches nothing any more, and is no reason to refuse.
-        there = ~np.isin(ids, live.index.store.missing(ids))
-        judged = self._stored(live, ids[there].tolist())
-        relevant = np.array([relevant for _, relevant in query.judged], np.float32)[there]
-        return query.direction(vectors[: len(query.like)], vectors[len(query.like) :], judged, relevant)
-
-    def _stored(self, live: OpenedSpace, ids: Sequence[int]) -> Vectors:
-        """[n, D] unit norm. Raises NoSuchPath."""
-        wanted = np.array(ids, np.int64)
-        if not len(wanted):
-            return np.empty((0, live.space.dimension), np.float32)
-        try:
-            vectors = live.index.store.read(wanted)
-        except KeyError as error:
-            raise NoSuchPath(
-                "A picture of this search is not in the gallery any more.", "Start a new search."
-            ) from error
-        # Stored as half floats.
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
-
-    def _leaders(self, live: OpenedSpace, ids: Sequence[int]) -> Ids:
-        hashes = self.gallery.catalog.images.phashes(ids)
-        vectors = self._stored(live, ids)
-        return first_of_each(vectors, np.array([hashes.get(i, 0) for i in ids], np.int64))
-
-    def _grouped(self, found: Ranked, start: int, calibrated: Calibrated) -> tuple[Neighbour, ...]:
-        pairs = [pair for group in found.groups for pair in group]
-        records = self.gallery.catalog.images.records(sorted(i for i, _ in pairs))
-        made = []
-        for rank, group in enumerate(found.groups, start=start + 1):
-            # An image that was forgotten between the two look-ups has no record any more and is left out.
-            known = [(i, s) for i, s in group if i in records]
-            all_of_it = [_neighbour(rank, s, calibrated.probability(s), records[i]) for i, s in known]
-            if all_of_it:
-                made.append(replace(all_of_it[0], copies=tuple(all_of_it[1:])))
-        return tuple(made)
-
-    def _left_out_among(self, query: Query, allowed: Ids | None) -> int:
-        records = self.gallery.catalog.images.records(sorted(query.left_out))
-        present = [i for i in records if any(file.state == "present" for file in records[i].files)]
-        return len(present) if allowed is None else int(np.isin(present, allowed).sum())
+        finder = Finder(self.gallery, self._pool, self.history, live)
+        return finder.find(query, k, filters, start, together, self._spec(live))
 
     def remember(self, data: bytes) -> str:
         """Keep an upload so that it can be searched with again, without the file itself; its key.
@@ -449,17 +339,12 @@ class Searcher:
         ]
 
     def _match(self, live: OpenedSpace, vectors: Vectors, k: int, filters: Filters | None) -> tuple[Matches, int]:
-        allowed = self._allowed(live, filters)
+        allowed = allowed_ids(self.gallery, live.space, filters)
         matches = live.index.search(vectors, k, allowed)
         return matches, len(live.index) if allowed is None else len(allowed)
 
-    def _allowed(self, live: OpenedSpace, filters: Filters | None) -> Ids | None:
-        if filters is None or not filters.restricts:
-            return None
-        return self.gallery.catalog.images.passing(live.space.id, filters)
-
     def _is_among(self, live: OpenedSpace, image_id: int, filters: Filters | None) -> bool:
-        allowed = self._allowed(live, filters)
+        allowed = allowed_ids(self.gallery, live.space, filters)
         return allowed is None or image_id in allowed
 
     def _neighbours(
@@ -469,7 +354,7 @@ class Searcher:
         # An image that was forgotten between the two look-ups has no record any more and is left out.
         return [
             tuple(
-                _neighbour(rank, score, calibrated.probability(score), records[i])
+                neighbour_of(rank, score, calibrated.probability(score), records[i])
                 for rank, (i, score) in enumerate(((i, s) for i, s in row if i in records), start=1)
             )
             for row in rows
@@ -479,13 +364,7 @@ class Searcher:
 
     def record(self, image_id: int) -> ImageRecord:
         """What the catalog knows of an image. Raises NoSuchPath for an unknown id."""
-        record = self.gallery.catalog.images.records([image_id]).get(image_id)
-        if record is None:
-            raise _no_such_image(image_id)
-        return record
-
-    def _is_present(self, image_id: int) -> bool:
-        return any(file.state == "present" for file in self.record(image_id).files)
+        return record_of(self.gallery, image_id)
 
     def labels(self) -> list[tuple[str, int]]:
         """(label, images that carry it), most frequent first."""
@@ -521,24 +400,3 @@ def _above(row: tuple[Neighbour, ...], filters: Filters | None) -> tuple[Neighbo
     if filters is None or filters.min_score is None:
         return row
     return tuple(n for n in row if n.score >= filters.min_score)
-
-
-def _neighbour(rank: int, score: float, probability: float | None, record: ImageRecord) -> Neighbour:
-    return Neighbour(
-        rank=rank,
-        id=record.id,
-        score=score,
-        probability=probability,
-        labels=record.labels,
-        paths=record.paths,
-        width=record.width,
-        height=record.height,
-        format=record.format,
-        bytes=record.bytes,
-        captured=record.captured,
-        offline=all(file.offline or file.state != "present" for file in record.files),
-    )
-
-
-def _no_such_image(image_id: int) -> NoSuchPath:
-    return NoSuchPath(f"The gallery has no image {image_id}.", "Ids stand in the results of a search.")

@@ -3,13 +3,15 @@
 import csv
 import io
 import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.core.types import Region
+from retrieval.core.types import FileRecord, ImageRecord, Region
 from tests.ui.twins import SearcherTwin, ViewsTwin
 from ui.app import create_app
 from ui.asking import Asked, Nonsense, Picture
@@ -94,6 +96,26 @@ def test_results_are_taken_away_as_a_table_and_as_copies(client: TestClient) -> 
     assert archive.namelist() == ["results.csv", "left-out.txt"]
     assert client.get("/export.csv?like=x").status_code == 400
     assert client.get("/export.csv?like=1&after=soon").status_code == 422
+
+
+def test_copies_are_found_and_no_path_is_told_where_paths_are_hidden(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"the original")
+
+    class Stored(SearcherTwin):
+        def record(self, image_id: int) -> ImageRecord:
+            found = super().record(image_id)
+            there = FileRecord(str(tmp_path / ("a.jpg" if image_id == 1 else "gone.jpg")), "present", False)
+            return replace(found, files=(there,))
+
+    app = create_app(Stored(), ViewsTwin(), hosts=None, hide_paths=True)
+    answer = TestClient(app).get("/export.zip?like=5", headers={"host": "localhost"})
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert archive.namelist() == ["0001-1-apple_1.jpg", "results.csv", "left-out.txt"]
+    assert archive.read("0001-1-apple_1.jpg") == b"the original"
+    written = b"".join(map(archive.read, archive.namelist()))
+    assert archive.read("left-out.txt").splitlines() == [b"apple 1.jpg"] * 2
+    assert b"fruit" not in written
+    assert tmp_path.name.encode() not in written
 
 
 def test_a_kept_photo_is_given_by_its_key_only(client: TestClient) -> None:

@@ -39,7 +39,9 @@ EVERY_TEXT = """
 }
 """
 # Names of things: labels, files, formats, units, the product, and what another language calls itself.
-DATA = re.compile(r"apple|red|/photos/fruit|1\.jpg|JPEG|MB|ms|Retrieval|mobilenetv2_100|faiss-flat|English|caf\\xe9")
+DATA = re.compile(
+    r"apple|red|/photos/fruit|1\.jpg|JPEG|MB|ms|Retrieval|mobilenetv2_100|faiss-flat|English|caf\\xe9|Shift"
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.core.errors import NoSuchPath
 from retrieval.workflows import exporting
 from retrieval.workflows.exporting import as_csv, as_zip, name_in_archive
 from retrieval.workflows.results import Neighbour
@@ -79,6 +80,20 @@ def test_copies_are_the_originals_and_what_is_missing_is_named(tmp_path: Path) -
     assert made.read("0001-7-gone.jpg") == content
     assert made.read("left-out.txt").decode().splitlines() == [str(tmp_path / "lost.jpg"), str(tmp_path), "11"]
     assert len(rows(made.read("results.csv"))) == 5
+
+
+def test_files_are_found_where_results_do_not_tell_and_one_that_was_forgotten_is_named(tmp_path: Path) -> None:
+    (tmp_path / "hidden.jpg").write_bytes(b"x")
+
+    def paths_of(one: Neighbour) -> list[str]:
+        if one.id == 8:
+            raise NoSuchPath("The gallery has no image 8.")
+        return [str(tmp_path / "gone.jpg"), str(tmp_path / "hidden.jpg")]
+
+    found = [replace(ONE, paths=("a.jpg",)), replace(ONE, rank=2, id=8, paths=("b.jpg",))]
+    made = zipfile.ZipFile(io.BytesIO(b"".join(as_zip(found, paths_of))))
+    assert made.namelist() == ["0001-7-a.jpg", "results.csv", "left-out.txt"]
+    assert made.read("left-out.txt") == b"b.jpg\n"
 
 
 def test_an_archive_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
