@@ -15,6 +15,10 @@ from retrieval.functional.distances import widened
 SPAN = 60.0
 """exp(-60) is 1e-26, which float32 holds; the factors, which may grow beyond it, are in float64."""
 
+NARROW = 40.0
+"""Up to here float32 holds the factors, too: entries are exp(-40), or 4e-18, at the least, factors of rows after the
+first round as well, and the products of both 2e-35."""
+
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
@@ -40,21 +44,29 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
     logarithms = widened(scores) / epsilon
     if not logarithms.numel():
         return logarithms
+    least, most = logarithms.aminmax()
+    span = float(most - least)
+    if span <= NARROW:
+        return _by_products(logarithms.sub_(most).exp_(), iterations)
     # The one device without float64 does it in logarithms.
-    if logarithms.device.type != "mps" and float(logarithms.max() - logarithms.min()) <= SPAN:
-        return _by_products(logarithms, iterations)
+    if span <= SPAN and logarithms.device.type != "mps":
+        return _by_products(logarithms.sub_(most).exp_().double(), iterations).to(logarithms.dtype)
     for _ in range(iterations):
         logarithms = logarithms - logarithms.logsumexp(dim=0, keepdim=True) - math.log(scores.shape[1])
         logarithms = logarithms - logarithms.logsumexp(dim=1, keepdim=True)
     return logarithms.exp()
 
 
-def _by_products(logarithms: Tensor, iterations: int) -> Tensor:
-    """The same with a factor for each row and each prototype in place of a new matrix in each step."""
-    # The factor that all entries share is of no account.
-    weights = (logarithms - logarithms.max()).exp().double()
+def _by_products(weights: Tensor, iterations: int) -> Tensor:
+    """The same with a factor for each row and each prototype in place of a new matrix in each step; in place.
+
+    Args:
+        weights: exponentials, the largest 1: a factor that all entries share is of no account.
+        iterations: as above.
+    """
+    # Prototypes are scaled to B / K, too: with 1 / K the rows' factors would grow B times in every round.
     rows = weights.new_ones(len(weights))
     for _ in range(iterations):
-        columns = 1 / (weights.shape[1] * (rows @ weights))
+        columns = (len(weights) / weights.shape[1]) / (rows @ weights)
         rows = 1 / (weights @ columns)
-    return weights.mul_(columns).mul_(rows[:, None]).to(logarithms.dtype)
+    return weights.mul_(columns).mul_(rows[:, None])

@@ -6,7 +6,7 @@ The squared distance of Grill et al., "Bootstrap Your Own Latent", NeurIPS 2020,
 """
 
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
+from torch.linalg import vecdot
 
 from retrieval.losses.precision import full_precision
 
@@ -32,4 +32,13 @@ def negative_cosine(predictions: Tensor, targets: Tensor) -> Tensor:
     """
     if predictions.shape != targets.shape:
         raise ValueError(f"Predictions {list(predictions.shape)} and targets {list(targets.shape)} do not fit.")
-    return -cosine_similarity(predictions, targets, dim=-1, eps=EPSILON).sum() / max(1, len(predictions))
+    # Three products of rows, and nothing of their size in between: normalising both sides first takes twice as long.
+    cosines = vecdot(predictions, targets) * _inverse_length(predictions) * _inverse_length(targets)
+    loss: Tensor = -cosines.sum() / max(1, len(predictions))
+    return loss
+
+
+def _inverse_length(rows: Tensor) -> Tensor:
+    """[N] of [N, D]."""
+    inverse: Tensor = vecdot(rows, rows).clamp_min(EPSILON**2).rsqrt()
+    return inverse

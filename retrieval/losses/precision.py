@@ -23,6 +23,10 @@ def full_precision(loss: Callable[P, Result]) -> Callable[P, Result]:
     @wraps(loss)
     def inside(*args: P.args, **kwargs: P.kwargs) -> Result:
         first: Any = args[0]
+        if not torch.is_autocast_enabled(first.device.type):
+            # Entering and leaving the context takes longer than a small loss.
+            plain: Result = call(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
+            return plain
         with torch.autocast(first.device.type, enabled=False):
             result: Result = call(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
         return result

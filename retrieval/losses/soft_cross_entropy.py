@@ -6,7 +6,7 @@ Caron et al., "Emerging Properties in Self-Supervised Vision Transformers" (DINO
 https://arxiv.org/abs/2104.14294
 """
 
-from torch import Tensor
+from torch import Tensor, dot
 
 from retrieval.losses.precision import full_precision
 
@@ -29,4 +29,4 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, *, temperature: float = 
     if logits.shape != targets.shape:
         raise ValueError(f"Logits {list(logits.shape)} and targets {list(targets.shape)} do not fit.")
     shares = (logits / temperature).log_softmax(dim=-1)
-    return -(targets.detach().to(shares.dtype) * shares).sum() / max(1, len(logits))
+    return -dot(targets.detach().to(shares.dtype).flatten(), shares.flatten()) / max(1, len(logits))

@@ -9,6 +9,7 @@ from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.labelled_sets import GALLERY, open_pictures
 from retrieval.workflows.live_index import Say
 from retrieval.workflows.pretrain_request import PretrainReport, PretrainRequest
+from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.start_model import start_model
 from retrieval.workflows.train_request import TrainingHooks
@@ -33,9 +34,20 @@ def pretrain(
     with run.going(request.resume, hooks.say), torch_threads(settings.threads):
         pictures, model = _open(request, settings, hooks.say)
         encoder, card = resolve_model(model, announce=hooks.say)
+        if card.trained and _begins_anew(request.recipe):
+            hooks.say(
+                f"{card.name} is trained already, and {request.recipe.name} moves its weights as if it were not, which "
+                "may undo what it can; `--recipe adapt` goes on from it gently. The report says what has become better "
+                "and worse."
+            )
         words = f"trained without labels with {request.recipe.name}"
         made = ViewRun(run, request.recipe, request.dataset, words, settings, hooks, request.workers, request.resume)
         return made.go(pictures, encoder, card)
+
+
+def _begins_anew(recipe: ViewRecipe) -> bool:
+    """Whether a recipe moves an encoder's own weights as fast as the layers that stand on it for the first time."""
+    return recipe.loop.backbone_rate == 1
 
 
 def _open(request: PretrainRequest, settings: Settings, say: Say) -> tuple[Labelled, str]:

@@ -19,7 +19,7 @@ from retrieval.core.settings import load_settings
 from retrieval.workflows.evaluating import EvaluateRequest, evaluate
 from retrieval.workflows.models import create_model
 from retrieval.workflows.pretraining import PretrainRequest, TrainingHooks, pretrain
-from retrieval.workflows.recipes import load_pretrain_recipe
+from retrieval.workflows.recipes import PRETRAIN_RECIPES, load_pretrain_recipe
 from retrieval.workflows.run_folder import RunFolder
 from tests.benchmarks.support import CACHE, WEIGHTS, show, unpacked
 
@@ -43,10 +43,10 @@ class Way:
 
 
 _GENTLE = {
-    "epochs": 10, "batch_size": 64, "optimiser": "adamw", "learning_rate": 1e-3, "backbone_rate": 0.01,
-    "batch_norm": "frozen", "clip": 1.0, "weight_decay": 1e-4,
-}  # fmt: skip
-"""A hundredth of the projector's rate for the weights that are good already, whose batch-norm keeps its statistics."""
+    name: getattr(PRETRAIN_RECIPES["adapt"].loop, name)
+    for name in ("epochs", "optimiser", "learning_rate", "backbone_rate", "batch_norm", "clip", "weight_decay")
+} | {"batch_size": PRETRAIN_RECIPES["adapt"].batch_size}
+"""What makes the recipe ``adapt`` gentle, for other methods."""
 
 WAYS = (
     Way("SimCLR, gently", "simclr", {**_GENTLE, "simclr.temperature": 0.2}),

@@ -92,6 +92,7 @@ def test_products_and_logarithms_give_the_same_codes(iterations, monkeypatch):
     scores[0, 0], scores[1, 1] = 0.0, 3.0
     by_products = sinkhorn(scores, epsilon=3 / module.SPAN, iterations=iterations)
     monkeypatch.setattr(module, "SPAN", -1.0)
+    monkeypatch.setattr(module, "NARROW", -1.0)
     in_logarithms = sinkhorn(scores, epsilon=3 / 60, iterations=iterations)
     assert not torch.equal(by_products, in_logarithms)
     torch.testing.assert_close(by_products, in_logarithms, rtol=1e-4, atol=1e-7)
@@ -99,3 +100,24 @@ def test_products_and_logarithms_give_the_same_codes(iterations, monkeypatch):
 
 def test_no_rows_have_no_codes():
     assert sinkhorn(torch.empty(0, 4)).shape == (0, 4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    rows=st.integers(1, 40),
+    prototypes=st.integers(1, 12),
+    far=st.floats(0, 1),
+    iterations=st.sampled_from([1, 2, 3, 10, 200]),
+)
+def test_float32_holds_the_factors_at_the_span_it_is_trusted_with(seed, rows, prototypes, far, iterations):
+    """Whichever rows and prototypes are as far apart as they may be."""
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.rand(rows, prototypes, generator=generator)
+    scores[:, torch.rand(prototypes, generator=generator) < far] *= 0.01
+    scores[torch.rand(rows, generator=generator) < far] *= 0.01
+    scores[0, 0], scores[-1, -1] = 0.0, 1.0
+    codes = sinkhorn(scores, epsilon=1.001 / module.NARROW, iterations=iterations)
+    exact = sinkhorn(scores.double(), epsilon=1.001 / module.NARROW, iterations=iterations)
+    assert codes.dtype == torch.float32
+    np.testing.assert_allclose(codes.numpy(), exact.numpy(), rtol=1e-3, atol=1e-6)

@@ -157,6 +157,24 @@ def test_the_whole_encoder_learns_batch_norm_included(trained: tuple[Path, Pretr
     assert all(not torch.equal(start.state_dict()[name], after[name]) for name in means)
 
 
+def test_an_encoder_that_is_trained_is_adapted_gently(
+    trained: tuple[Path, PretrainReport], photos: Path, tmp_path: Path
+) -> None:
+    moved: dict[str, float] = {}
+    start = load_encoder(trained[0] / "encoder")[0].state_dict()
+    for name in ("simclr", "adapt"):
+        said: list[str] = []
+        asked = request(photos, tmp_path / name, trained[0] / "encoder", quick(name))
+        pretrain(asked, hooks=TrainingHooks(say=said.append))
+        assert any("--recipe adapt" in line for line in said) is (name == "simclr")
+        after = load_encoder(tmp_path / name / "encoder")[0].state_dict()
+        statistics = [torch.equal(start[key], after[key]) for key in start if "running_" in key]
+        assert all(statistics) is (name == "adapt")
+        weights = [key for key in start if key.endswith("weight")]
+        moved[name] = max(float((after[key] - start[key]).abs().max()) for key in weights)
+    assert 0 < moved["adapt"] < moved["simclr"] / 2
+
+
 def test_what_was_learned_beside_the_encoder_is_kept(trained: tuple[Path, PretrainReport], tiny_model: Path) -> None:
     tensors = load_file(trained[0] / "method.safetensors")
     assert {name.partition(".")[0] for name in tensors} == {"projector"}

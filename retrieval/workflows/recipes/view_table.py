@@ -49,6 +49,10 @@ def _recipe(method: str, loop: LoopConfig, name: str = "", summary: str = "", **
 _PLAIN = {"jitter": 0.0, "grey": 0.0, "blur": 0.0}
 
 
+_GENTLY = replace(_LOOP, epochs=10, batch_norm="frozen", backbone_rate=0.01, clip=1.0)
+"""For weights that are good already: a hundredth of the new layers' rate, and their batch-norm keeps its statistics."""
+
+
 def _later(method: str, loop: LoopConfig, batch_size: int, **options: Any) -> ViewRecipe:
     """A recipe of a stage that follows training without labels: one view, crop and flip."""
     return replace(_recipe(method, loop, **options), looks="simclr", views=1, look=_PLAIN, batch_size=batch_size)
@@ -62,6 +66,16 @@ _PRETRAIN = (
         "simclrv2",
         "SimCLR with three layers in the projector: the first stage of SimCLRv2, for `retrieval finetune`",
         layers=3,
+    ),
+    replace(
+        _recipe(
+            "simclr",
+            _GENTLY,
+            "adapt",
+            "SimCLR, gently: goes on from an encoder that is good already, on your own photos",
+            temperature=0.2,
+        ),
+        batch_size=64,
     ),
     # The twin of a run of thousands of steps, not of hundreds of thousands: 0.99, as in lightly's runs.
     _recipe("byol", _SGD, momentum=0.99),
