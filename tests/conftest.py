@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED_OUT = "PYTEST_XDIST_WORKER" in os.environ
 
 
 def need(condition: object, reason: str) -> None:
@@ -36,6 +37,9 @@ def pytest_configure() -> None:
     two runs could not be compared closely. What measures and uses half precision has tests of its own.
     """
     os.environ["RETRIEVAL_PRECISION"] = "fp32"
+    if SHARED_OUT:
+        # Training and galleries set the number of threads themselves: to all cores, if they are not told.
+        os.environ["RETRIEVAL_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +55,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, _nobodies: Iterator[Path])
     for name in [name for name in os.environ if name.startswith("RETRIEVAL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RETRIEVAL_PRECISION", "fp32")
+    if SHARED_OUT:
+        monkeypatch.setenv("RETRIEVAL_THREADS", "1")
     nobody = next(_nobodies)
     nobody.mkdir()
     for name in ("GALLERY", "DATA", "CACHE"):

@@ -318,6 +318,7 @@ def test_help_and_version_need_no_gallery(retrieval: Command, monkeypatch: pytes
     assert retrieval("--version").out == f"retrieval {__version__}\n"
 
 
+@pytest.mark.slow
 def test_names_of_bytes_go_in_and_come_out_of_a_real_process(gallery: Path, tmp_path: Path) -> None:
     folder = os.path.join(os.fsencode(tmp_path), b"odd \xff\nfolder")
     query = os.path.join(folder, b"-\xe9 picture.png")

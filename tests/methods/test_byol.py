@@ -94,7 +94,7 @@ def test_without_stop_gradient_the_targets_are_the_online_networks_own() -> None
     torch.testing.assert_close(torch.autograd.grad(loss, parameters), torch.autograd.grad(expected, parameters))
 
 
-@pytest.mark.parametrize("stop_gradient", [True, False])
+@pytest.mark.parametrize("stop_gradient", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_without_a_predictor_it_collapses(stop_gradient: bool) -> None:
     values = {"epochs": 40, "rate": 0.05}
     healthy = ended("byol", **values)

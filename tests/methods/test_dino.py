@@ -159,6 +159,7 @@ SMALL_HEAD = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_centring_and_sharpening_together_keep_it_from_collapse() -> None:
     """The paper's figure 7: alone, either leads to a teacher that says the same of every image."""
     highest = math.log(16)

@@ -66,6 +66,7 @@ def test_the_projectors_last_layer_has_batch_norm_without_scale() -> None:
     torch.testing.assert_close(rows.var(dim=0, unbiased=False), torch.ones(6, dtype=torch.float64), atol=1e-2, rtol=0)
 
 
+@pytest.mark.slow
 def test_without_its_guards_it_collapses() -> None:
     """Views so noisy that only a collapse makes them agree. Batch-norm at the projector's end has a mean of 0, so that
     what is left is a few directions and not one point."""

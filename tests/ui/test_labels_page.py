@@ -67,7 +67,7 @@ def chosen(here: Visit) -> Any:
     return here.page.locator('.tile[aria-selected="true"]')
 
 
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("viewport", [WIDE, pytest.param(NARROW, marks=pytest.mark.slow)], ids=["wide", "narrow"])
 def test_many_pictures_get_a_label_by_mouse(arrive: Callable[..., Visit], gallery: Path, viewport: Any) -> None:
     here = arrive(viewport=viewport)
     expect(here.page.locator(".labels-count")).to_contain_text("0 of 60 pictures have a label")
@@ -126,6 +126,7 @@ def test_everything_goes_by_keyboard(arrive: Callable[..., Visit], gallery: Path
     assert progress(gallery).labels == (("mug", 3),)
 
 
+@pytest.mark.slow
 def test_a_label_or_a_picture_chooses_what_is_shown(arrive: Callable[..., Visit], gallery: Path) -> None:
     with_labels = {n: f"kind {n}" for n in range(3)}
     here = arrive()
@@ -151,7 +152,7 @@ def test_a_label_or_a_picture_chooses_what_is_shown(arrive: Callable[..., Visit]
     expect(here.page.locator("#labels-view .notice")).to_contain_text("is not a full path")
 
 
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("viewport", [WIDE, pytest.param(NARROW, marks=pytest.mark.slow)], ids=["wide", "narrow"])
 def test_a_group_is_named_without_its_strangers(arrive: Callable[..., Visit], gallery: Path, viewport: Any) -> None:
     here = arrive(viewport=viewport)
     here.page.locator(".labels-tabs button", has_text="Look-alikes").click()

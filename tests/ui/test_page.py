@@ -172,7 +172,15 @@ def test_odd_names_arrive_as_text(visit: Callable[..., Visit], apple: Path) -> N
     assert here.overflow() == 0
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        pytest.param(1440, "light", marks=pytest.mark.slow),
+        (1440, "dark"),
+        (390, "light"),
+        pytest.param(390, "dark", marks=pytest.mark.slow),
+    ],
+)
 def test_both_widths_and_schemes(visit: Callable[..., Visit], apple: Path, width: int, scheme: str) -> None:
     here = visit(viewport={"width": width, "height": 844}, color_scheme=scheme)
     assert here.overflow() == 0
@@ -235,6 +243,7 @@ def test_clearing_the_photo_brings_the_samples_back(visit: Callable[..., Visit],
     expect(here.page.get_by_role("heading", name="Start with a photo")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_photo_from_the_camera(visit: Callable[..., Visit]) -> None:
     here = visit(permissions=["camera"])
     here.page.get_by_role("button", name=re.compile("camera|webcam", re.IGNORECASE)).first.click()
@@ -283,7 +292,7 @@ def test_an_offline_original_is_a_placeholder(staged: Callable[..., Visit]) -> N
     expect(here.dialog.locator(".viewer-missing")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_a_chance_stands_on_the_line_of_the_score_and_within_its_card(staged: Callable[..., Visit], width: int) -> None:
     from dataclasses import replace
 

@@ -41,7 +41,7 @@ def taught(
             one.assert_calm()
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_a_part_is_marked_with_the_mouse_and_by_keyboard(visit: Callable[..., Visit], apple: Path, width: int) -> None:
     here = visit(viewport={"width": width, "height": 844})
     here.search(apple)

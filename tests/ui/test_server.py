@@ -31,7 +31,7 @@ _LINUX_HAS_MORE = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.1 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to whole groups of processes")
-@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("127.0.0.2", marks=_LINUX_HAS_MORE)])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("127.0.0.2", marks=[_LINUX_HAS_MORE, pytest.mark.slow])])
 def test_it_says_where_answers_there_and_stops_at_ctrl_c(host: str) -> None:
     with subprocess.Popen([sys.executable, "-c", _PROGRAM, host], stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -99,7 +99,7 @@ def test_the_frame_is_there_before_gradio(browser: Any, address: str) -> None:
     context.close()
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_by_keyboard(arrive: Callable[..., Visit], width: int) -> None:
     here = arrive(viewport={"width": width, "height": 844})
     here.page.get_by_text("Start with a photo").wait_for()

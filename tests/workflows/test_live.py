@@ -155,6 +155,7 @@ def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(gallery: Path, tmp_
     assert index(tmp_path / "restored", photos).embedded == 240 - found.images
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once_and_nothing_is_lost(gallery: Path, tmp_path: Path, start: Start) -> None:
     photos = fill(tmp_path / "many", range(1000, 1060))
     process = start("index", photos, "--gallery", gallery, "--workers", 1, slow=1.0)
