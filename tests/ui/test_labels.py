@@ -44,6 +44,16 @@ def answers(gallery: tuple[Path, list[int]]) -> Iterator[LabelAnswers]:
         yield LabelAnswers(Site("Retrieval", searcher, ADDRESSES, 1000, gallery[0]), ENGLISH)
 
 
+def test_the_first_view_is_what_lacks_a_label_or_all_where_nothing_does(
+    gallery: tuple[Path, list[int]], answers: LabelAnswers
+) -> None:
+    folder, ids = gallery
+    take_away(folder, [ids[0]])
+    assert ids_in(answers.opening()) == [ids[0]]
+    answer(folder, dict.fromkeys(ids, "x"))
+    assert sorted(ids_in(answers.opening())) == sorted(ids)
+
+
 def ids_in(html: str) -> list[int]:
     return [int(number) for number in re.findall(r'role="option"[^>]*data-id="(\d+)"', html)]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.core.errors import BadValue, EmptyGallery
+from retrieval.core.errors import BadValue, EmptyGallery, RetrievalError
 from retrieval.core.text import shown
 from retrieval.workflows import labelling
 from retrieval.workflows.automatic_labels import auto_label
@@ -98,6 +98,15 @@ class LabelAnswers:
         except Exception as error:
             said = render_error(error, self._words)
             return f"{open_view(look, stamp)}{render_tabs(look.tab, self._words)}{said}</section>"
+
+    def opening(self) -> str:
+        """What a visitor sees first: what has no label, or everything where nothing is without."""
+        try:
+            left = labelling.tile_page(self._folder, Shelf("unlabelled", "", ""), 1).total
+        except RetrievalError:
+            # The view itself says what is wrong.
+            left = 1
+        return self.view(Look(show="unlabelled" if left else "all"))
 
     def _progress(self) -> Progress:
         try:

@@ -51,7 +51,7 @@ class LabelsPage:
         return self._answers.send(file).head, gr.skip()
 
     def _open(self) -> tuple[str, str]:
-        return self._answers.head(), self._answers.view(Look())
+        return self._answers.head(), self._answers.opening()
 
     def _look(self, event: gr.EventData) -> Iterator[str]:
         asked = read_asked(event._data)

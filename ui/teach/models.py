@@ -111,7 +111,7 @@ def render_models(models: Sequence[SpaceCard], ask: str, busy: bool, words: Word
     """
     said = words.teach
     cards = "".join(_model(model, ask, busy, words) for model in models)
-    return panel(6, said.models_title, lines(said.models_lead) + f'<ul class="teach-models">{cards}</ul>')
+    return panel(0, said.models_title, lines(said.models_lead) + f'<ul class="teach-models">{cards}</ul>')
 
 
 def _model(model: SpaceCard, ask: str, busy: bool, words: Words) -> str:

@@ -5,10 +5,11 @@ from ui.words import Words
 
 
 def panel(number: int, title: str, body: str) -> str:
-    """One numbered step of the page."""
+    """One numbered step of the page; 0 for what is no step."""
+    shown = f'<span class="teach-number" aria-hidden="true">{number}</span>' if number else ""
     return (
         f'<section class="teach-panel" aria-labelledby="teach-{number}"><h2 id="teach-{number}">'
-        f'<span class="teach-number" aria-hidden="true">{number}</span>{escape(title)}</h2>{body}</section>'
+        f"{shown}{escape(title)}</h2>{body}</section>"
     )
 
 
