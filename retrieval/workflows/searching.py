@@ -24,8 +24,9 @@ from retrieval.workflows.gallery import Gallery, nothing_indexed
 from retrieval.workflows.history import SIDE as KEPT_SIDE
 from retrieval.workflows.history import History
 from retrieval.workflows.live_index import LiveIndex, Say
+from retrieval.workflows.matching import Explanation, ToMatch, explained
 from retrieval.workflows.opened import Calibrated, OpenedSpace
-from retrieval.workflows.queries import Query
+from retrieval.workflows.queries import Example, Query
 from retrieval.workflows.ranking import DEEPEST, Ranked, ReadExample, Wanted, ranked
 from retrieval.workflows.results import Browsed, Neighbour, SearchResult, Summary, Timings
 
@@ -291,24 +292,48 @@ class Searcher:
         futures: dict[int, Any] = {}
         read: dict[int, ReadExample] = {}
         for place, one in enumerate((*query.like, *query.unlike)):
-            if one.kept is not None:
-                kept = self.history.read(one.kept, live.space.fingerprint)
-                if kept.vector is not None and one.region is None and len(kept.vector) == live.space.dimension:
-                    read[place] = ReadExample(None, 0, 0, kept.vector)
-                else:
-                    futures[place] = self._pool.submit(DecodeBytes(kept.picture, spec, region=one.region))
-            elif one.data is not None:
-                futures[place] = self._pool.submit(DecodeBytes(one.data, spec, region=one.region))
-            elif one.region is not None:
-                assert one.image_id is not None
-                path = self._file_of(one.image_id)
-                futures[place] = self._pool.submit(ReadFile(path, spec, None, region=one.region))
+            if one.kept is not None and one.region is None:
+                vector = self.history.read(one.kept, live.space.fingerprint).vector
+                if vector is not None and len(vector) == live.space.dimension:
+                    read[place] = ReadExample(None, 0, 0, vector)
+                    continue
+            if one.image_id is None or one.region is not None:
+                futures[place] = self._pool.submit(self._decoding(one, spec))
         for place, future in futures.items():
             result = future.result()
             if result.error is not None:
                 raise result.error
             read[place] = ReadExample(result.pixels, result.facts.width, result.facts.height)
         return read
+
+    def _decoding(self, one: Example, spec: Preprocessing) -> DecodeBytes | ReadFile:
+        """The job that gives an example's pixels. Raises NoSuchPath where it is not there any more."""
+        if one.image_id is not None:
+            return ReadFile(self._file_of(one.image_id), spec, None, region=one.region)
+        data = self.history.picture(one.kept) if one.kept is not None else one.data
+        assert data is not None
+        return DecodeBytes(data, spec, region=one.region)
+
+    def explain(self, query: Example, image_id: int) -> Explanation:
+        """Where a picture and one of the gallery's match. Both are decoded and embedded anew, in float32.
+
+        Raises:
+            ImageError: one of them cannot be read as a picture.
+            NoSuchPath: there is no such image, or no file of it can be reached.
+            NoGrid: the encoder cannot tell.
+            EmptyGallery: nothing is indexed.
+        """
+        return self._asked(lambda live: self._explain(live, query, image_id))
+
+    def _explain(self, live: OpenedSpace, query: Example, image_id: int) -> Explanation:
+        spec = self._spec(live)
+        if not self._is_present(image_id):
+            raise _no_such_image(image_id)
+        pair = (query, Example(image_id))
+        results = [self._pool.submit(self._decoding(one, spec)) for one in pair]
+        return explained(
+            live.encoder, [ToMatch(result.result(), one.region) for result, one in zip(results, pair, strict=True)]
+        )
 
     def _file_of(self, image_id: int) -> bytes:
         for path in self.record(image_id).paths:
