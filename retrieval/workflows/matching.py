@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MOST_CELLS = 16
 """Cells a side; a finer grid is put together to so many, which bounds what is computed and sent."""
+
+_LEAST_RANGE = 0.1
+"""Of cosines: what differs by less is not shown as if it were strong and weak."""
 
 
 class EmbedsCells(Protocol):
@@ -48,12 +51,25 @@ class Heat:
             divides exactly this into equal cells.
         values: [h, w] what each cell adds to the score, or how near it alone is to the other picture: see
             ``Explanation.exact``.
+        levels: [h, w] the same in [0, 1], to be shown: 1 is the strongest of this picture, and 0 is what adds nothing,
+            or where values are cosines the weakest.
     """
 
     width: int
     height: int
     seen: tuple[float, float, float, float]
     values: NDArray[np.float32]
+    levels: NDArray[np.float32]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "width": self.width,
+            "height": self.height,
+            "seen": [round(share, 6) for share in self.seen],
+            "values": _listed(self.values),
+            "levels": _listed(self.levels),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,16 @@ class Explanation:
     score: float
     exact: bool
 
+    @property
+    def pair_levels(self) -> NDArray[np.float32]:
+        """``pairs`` in [0, 1], to be shown: 1 is the strongest, 0 what adds nothing, or no more than the average."""
+        return _levels(self.pairs, 0.0 if self.exact else float(self.pairs.mean()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, without the pairs, which are many."""
+        pictures = {"query": self.query.to_dict(), "image": self.image.to_dict()}
+        return {"score": self.score, "exact": self.exact, **pictures}
+
 
 def explained(encoder: EmbedsCells, pictures: Sequence[ToMatch]) -> Explanation:
     """The explanation of a query and an image, in this order.
@@ -95,14 +121,28 @@ def explained(encoder: EmbedsCells, pictures: Sequence[ToMatch]) -> Explanation:
     flat = [grid.flatten(0, 1) for grid in grids]
     values = [cell_contributions(flat[0], second.whole), cell_contributions(flat[1], first.whole)]
     heats = [
-        _heat(one, each.reshape(grid.shape[:2]).numpy(), encoder.spec)
+        _heat(one, each.reshape(grid.shape[:2]).numpy(), encoder.spec, exact)
         for one, each, grid in zip(pictures, values, grids, strict=True)
     ]
     pairs = pair_contributions(*flat).numpy()
     return Explanation(heats[0], heats[1], pairs, round(float(first.whole @ second.whole), 6), exact)
 
 
-def _heat(one: ToMatch, values: NDArray[np.float32], spec: Preprocessing) -> Heat:
+def _heat(one: ToMatch, values: NDArray[np.float32], spec: Preprocessing, exact: bool) -> Heat:
     assert one.decoded.facts is not None
     size = (one.decoded.facts.width, one.decoded.facts.height)
-    return Heat(*size, seen_share(size, spec, one.region), values)
+    levels = _levels(values, 0.0 if exact else min(float(values.min()), float(values.max()) - _LEAST_RANGE))
+    return Heat(*size, seen_share(size, spec, one.region), values, levels)
+
+
+def _levels(values: NDArray[np.float32], nothing: float) -> NDArray[np.float32]:
+    """In [0, 1]: 0 at ``nothing`` and below, 1 at the largest; all 0 where none is above it."""
+    span = float(values.max()) - nothing
+    if span <= 0:
+        return np.zeros_like(values)
+    levels: NDArray[np.float32] = np.clip((values - nothing) / span, 0, 1).astype(np.float32)
+    return levels
+
+
+def _listed(values: NDArray[np.float32]) -> list[list[float]]:
+    return [[round(value, 6) for value in row] for row in values.tolist()]

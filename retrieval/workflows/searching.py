@@ -310,9 +310,12 @@ class Searcher:
         """The job that gives an example's pixels. Raises NoSuchPath where it is not there any more."""
         if one.image_id is not None:
             return ReadFile(self._file_of(one.image_id), spec, None, region=one.region)
+        return DecodeBytes(self._bytes_of(one), spec, region=one.region)
+
+    def _bytes_of(self, one: Example) -> bytes:
         data = self.history.picture(one.kept) if one.kept is not None else one.data
         assert data is not None
-        return DecodeBytes(data, spec, region=one.region)
+        return data
 
     def explain(self, query: Example, image_id: int) -> Explanation:
         """Where a picture and one of the gallery's match. Both are decoded and embedded anew, in float32.
@@ -324,6 +327,18 @@ class Searcher:
             EmptyGallery: nothing is indexed.
         """
         return self._asked(lambda live: self._explain(live, query, image_id))
+
+    def picture_of(self, one: Example, side: int) -> bytes:
+        """A JPEG of an example within ``side`` pixels. Raises as ``explain`` does."""
+        if one.image_id is not None:
+            job = MakeView(self._file_of(one.image_id), None, side, "full")
+        else:
+            job = MakeView(None, self._bytes_of(one), side, "full")
+        made = self._pool.run(job)
+        if made.error is not None:
+            raise made.error
+        assert made.content is not None
+        return made.content
 
     def _explain(self, live: OpenedSpace, query: Example, image_id: int) -> Explanation:
         spec = self._spec(live)

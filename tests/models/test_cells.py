@@ -1,5 +1,6 @@
 """Cells of an encoder's grid: their parts sum to what the encoder itself gives, wherever they claim to."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def encoder_of(name: str, head: str, projections: tuple[int, ...] = (), **args: 
         features = backbone(torch.zeros(1, 3, 64, 64)).shape[1]
     dim = None if head == "none" else 24
     widths = (dim or features, *projections)
-    stacked = [Projection(wide, narrow) for wide, narrow in zip(widths, widths[1:], strict=False)]
+    stacked = [Projection(wide, narrow) for wide, narrow in pairwise(widths)]
     encoder = Encoder(backbone, make_head(head, features, dim), widths[-1], stacked)
     return encoder.eval().requires_grad_(False)
 

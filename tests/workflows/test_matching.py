@@ -24,7 +24,7 @@ from retrieval.workflows.models import create_model
 from retrieval.workflows.queries import Example
 from retrieval.workflows.searching import Searcher
 
-from .support import copy_gallery, fill, index, picture
+from .support import fill, index, picture
 
 CELL = 16
 SPEC = Preprocessing(input_size=128, interpolation="nearest", mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -202,8 +202,7 @@ def test_what_cannot_be_explained_is_said(searcher: Searcher, tmp_path: Path) ->
         nobody.explain(Example(1), 1)
 
 
-def test_an_image_whose_file_is_gone_and_an_encoder_of_one_cell_are_said(_blank_once: Path, tmp_path: Path) -> None:
-    gallery = copy_gallery(_blank_once, tmp_path / "gallery")
+def test_an_image_whose_file_is_gone_and_an_encoder_of_one_cell_are_said(gallery: Path, tmp_path: Path) -> None:
     fill(tmp_path / "photos", range(3))
     index(gallery, tmp_path / "photos")
     with Gallery(gallery) as opened, Searcher(opened) as searcher:
