@@ -23,6 +23,7 @@
         <button type="button" class="viewer-close"></button>
       </div>
       <div class="viewer-facts"></div>
+      <button type="button" class="viewer-match"></button>
       <div class="viewer-examples">
         <button type="button" class="viewer-more"></button>
         <button type="button" class="viewer-less"></button>
@@ -40,6 +41,7 @@
       this.dialog.innerHTML = VIEWER;
       this.part("missing").textContent = words.viewerMissing;
       this.part("similar").textContent = words.viewerSimilar;
+      this.part("match").textContent = words.viewerMatch;
       this.part("more").textContent = words.viewerMore;
       this.part("less").textContent = words.viewerLess;
       this.part("previous").setAttribute("aria-label", words.viewerPrevious);
@@ -62,6 +64,10 @@
       this.part("previous").addEventListener("click", () => this.step(-1));
       this.part("next").addEventListener("click", () => this.step(1));
       this.part("similar").addEventListener("click", () => this.ask("similar"));
+      this.part("match").addEventListener("click", () => {
+        const { id } = this.cards[this.place].dataset;
+        document.dispatchEvent(new CustomEvent("retrieval:match", { detail: { id: Number(id) } }));
+      });
       this.part("more").addEventListener("click", () => this.ask("more"));
       this.part("less").addEventListener("click", () => this.ask("less"));
       this.image.addEventListener("load", () => this.image.classList.add("is-loaded"));

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.types import Pixels, Region
+from retrieval.images.heat import RAMP
 from retrieval.images.jobs import BytesResult, FileResult
 from retrieval.images.region import seen_share
+
+__all__ = ["MOST_CELLS", "RAMP", "EmbedsCells", "Explanation", "Heat", "ToMatch", "as_bytes", "explained"]
 
 if TYPE_CHECKING:
     from retrieval.models.cells import Cells
@@ -142,6 +145,11 @@ def _levels(values: NDArray[np.float32], nothing: float) -> NDArray[np.float32]:
         return np.zeros_like(values)
     levels: NDArray[np.float32] = np.clip((values - nothing) / span, 0, 1).astype(np.float32)
     return levels
+
+
+def as_bytes(levels: NDArray[np.float32]) -> bytes:
+    """Levels in [0, 1] as one byte each, row by row."""
+    return (levels * 255).round().astype(np.uint8).tobytes()
 
 
 def _listed(values: NDArray[np.float32]) -> list[list[float]]:

@@ -104,6 +104,11 @@ def _head(words: Words, title: str, address: str) -> str:
         "viewerCount": said.viewer_count,
         "viewerMore": words.refine.more_like,
         "viewerLess": words.refine.less_like,
+        "viewerMatch": words.matching.button,
+        "matchTitle": words.matching.title,
+        "matchBusy": words.matching.busy,
+        "matchLost": words.matching.lost,
+        "matchClose": words.matching.close,
         "cropTitle": words.refine.crop_title,
         "cropHow": words.refine.crop_how,
         "cropBox": words.refine.crop_box,
@@ -118,11 +123,12 @@ def _head(words: Words, title: str, address: str) -> str:
     return (
         f'<title>{escape(title)}</title><meta name="color-scheme" content="light dark">'
         '<link rel="icon" href="favicon.ico" type="image/svg+xml">'
-        f"<style>{_file('shell.css')}{_file('page.css')}{_file('refine.css')}{_own(address, 'css')}"
+        f"<style>{_file('shell.css')}{_file('page.css')}{_file('refine.css')}{_file('match.css')}"
+        f"{_own(address, 'css')}"
         f":root {{ --r-no-preview: {json.dumps(said.no_preview, ensure_ascii=False)}; }}</style>"
         f"<script>window.retrievalWords = {_inert(texts)};</script>"
         f"<script>{_file('shell.js')}</script><script>{_file('page.js')}</script><script>{_file('refine.js')}</script>"
-        f"<script>{_own(address, 'js')}</script>"
+        f"<script>{_file('match.js')}</script><script>{_own(address, 'js')}</script>"
     )
 
 
