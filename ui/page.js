@@ -47,7 +47,10 @@
       this.part("previous").setAttribute("aria-label", words.viewerPrevious);
       this.part("next").setAttribute("aria-label", words.viewerNext);
       this.part("close").setAttribute("aria-label", words.viewerClose);
+      this.part("facts").setAttribute("role", "group");
+      this.part("facts").setAttribute("aria-label", words.viewerFacts);
       document.body.append(this.dialog);
+      window.addEventListener("resize", () => this.letScroll());
       this.image = this.part("image");
       this.cards = [];
       this.place = 0;
@@ -89,6 +92,7 @@
       this.show(this.cards.indexOf(card));
       document.documentElement.classList.add("viewer-is-open");
       this.dialog.showModal();
+      this.letScroll();
       this.part("close").focus();
     }
 
@@ -100,12 +104,20 @@
         .replace("{place}", String(place + 1))
         .replace("{all}", String(this.cards.length));
       this.part("facts").replaceChildren(...[...facts.cloneNode(true).childNodes]);
+      this.letScroll();
       this.part("previous").disabled = place === 0;
       this.part("next").disabled = place === this.cards.length - 1;
       this.showMissing(false);
       this.image.classList.remove("is-loaded");
       this.image.alt = card.getAttribute("aria-label");
       this.image.src = card.dataset.full;
+    }
+
+    // What does not fit is scrolled, also by who has only a keyboard.
+    letScroll() {
+      const facts = this.part("facts");
+      if (facts.scrollHeight > facts.clientHeight) facts.tabIndex = 0;
+      else facts.removeAttribute("tabindex");
     }
 
     showMissing(isMissing) {

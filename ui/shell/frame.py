@@ -96,6 +96,7 @@ def _head(words: Words, title: str, address: str) -> str:
         "title": title,
         "language": words.code,
         "viewer": said.viewer,
+        "viewerFacts": said.viewer_facts,
         "viewerMissing": said.viewer_missing,
         "viewerPrevious": said.viewer_previous,
         "viewerNext": said.viewer_next,
@@ -152,8 +153,8 @@ def _header(site: Site, words: Words, pages: Sequence[Page], address: str, name:
         f'<div class="shell-tools">{_languages(words)}{_colours(words)}</div></div>'
         f'<div id="state">{render_state(site, words)}</div>'
         f'<div id="jobs">{render_jobs(site, words, seen, {page.address for page in pages})}</div>'
-        '<p id="jobs-said" class="shell-heard" role="status" aria-live="polite"></p></header>'
-        f'<div id="page" tabindex="-1"><h1 class="shell-title">{escape(name)}</h1></div>'
+        '<p id="jobs-said" class="shell-heard" role="status" aria-live="polite"></p>'
+        f'<div id="page" tabindex="-1"><h1 class="shell-title">{escape(name)}</h1></div></header>'
     )
 
 
