@@ -38,8 +38,10 @@ EVERY_TEXT = """
   ]).filter(Boolean);
 }
 """
-# Names of things: labels, files, formats, units, the product, and what another language calls itself.
-DATA = re.compile(r"apple|red|/photos/fruit|1\.jpg|JPEG|MB|ms|Retrieval|mobilenetv2_100|faiss-flat|English|caf\\xe9")
+# Names of things: labels, files, formats, units, keys, the product, and what another language calls itself.
+DATA = re.compile(
+    r"apple|red|Shift|/photos/fruit|1\.jpg|JPEG|MB|ms|Retrieval|mobilenetv2_100|faiss-flat|English|caf\\xe9"
+)
 
 
 @pytest.fixture(scope="module")
