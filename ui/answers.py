@@ -18,6 +18,8 @@ from ui import cards
 from ui.addresses import Addresses
 from ui.asking import Asked, Nonsense, Picture, a_number
 from ui.links import link_of
+from ui.markup import escape
+from ui.matching import render_match
 from ui.notices import Refused, render_error, render_notice, told
 from ui.options import Options
 from ui.ports import Searches
@@ -157,6 +159,24 @@ class Answers:
             return render_browsed(found, number, BROWSED, self._addresses, self._words)
         except Exception as error:
             return self._said(error)
+
+    def matched(self, asked: Asked | None, image: object, token: object) -> str:
+        """Where the picture that was searched with, the first of several, and an image match.
+
+        Args:
+            asked: None before anything is.
+            image: its id; comes from the browser and may be anything.
+            token: by which the browser knows its question again; the same.
+        """
+        name = token if isinstance(token, str) and token.isdecimal() else ""
+        try:
+            image_id = a_number(image)
+            if asked is None:
+                raise Nonsense
+            found = self._searcher.explain(self._example(asked.like[0]), image_id)
+            return render_match(found, asked, image_id, self._addresses, self._words, name)
+        except Exception as error:
+            return f'<div data-match="{escape(name)}">{self._said(error)}</div>'
 
     def said(self, error: Exception) -> str:
         """An error as a box."""

@@ -19,7 +19,7 @@ from retrieval.core.settings import load_settings
 from retrieval.workflows.jobs import Jobs
 from ui.addresses import Addresses
 from ui.answers import Answers
-from ui.api.app import PREFIX, SEARCH_PATH, create_api
+from ui.api.app import PICTURE_PATHS, PREFIX, create_api
 from ui.exports import export_routes
 from ui.icons import FAVICON
 from ui.library.routes import library_routes
@@ -45,7 +45,7 @@ __all__ = ["Place", "create_app", "serve"]
 # What an upload needs beyond the file itself, and what any other request may send.
 _FORM_BYTES = 64 * 1024
 _REQUEST_BYTES = 1024 * 1024
-_UPLOAD_PATHS = ("/gradio_api/upload", "/gradio_api/upload/", SEARCH_PATH)
+_UPLOAD_PATHS = ("/gradio_api/upload", "/gradio_api/upload/", *PICTURE_PATHS)
 # An upload is kept as long as its page may want to search with it again.
 _UPLOADS_LOOKED_AT, _UPLOADS_KEPT = 1800, 6 * 3600
 

@@ -74,7 +74,7 @@ def render_searching(k: int, words: Words) -> str:
     card = '<li class="card skeleton-card"><span class="thumb skeleton"></span><span class="skeleton line"></span></li>'
     return (
         '<section class="results searching" aria-busy="true"><div class="results-head">'
-        f'<h2 role="status">{escape(words.search.searching)}</h2></div>'
+        f'<h2><span role="status">{escape(words.search.searching)}</span></h2></div>'
         f'<ul class="grid" aria-hidden="true">{card * min(k, 12)}</ul></section>'
     )
 
@@ -104,7 +104,7 @@ def _results_head(result: SearchResult, addresses: Addresses, words: Words, show
     ranks = f" · {escape(words.refine.ranks.format(first=f'{shown_with.first:,}'))}" if shown_with.first > 1 else ""
     return (
         f'<div class="results-head">{render_examples(asked, addresses, words)}'
-        f'<div class="results-words"><h2 tabindex="-1" role="status">{escape(title)}</h2>'
+        f'<div class="results-words"><h2 tabindex="-1"><span role="status">{escape(title)}</span></h2>'
         f'<p class="fine">{escape(said.out_of.of(result.searched))}{ranks} · {_timings(result.timings, words)}</p>'
         f"{render_remarks(shown_with, words)}</div>{render_tools(shown_with, addresses, words)}</div>"
     )

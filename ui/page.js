@@ -23,6 +23,7 @@
         <button type="button" class="viewer-close"></button>
       </div>
       <div class="viewer-facts"></div>
+      <button type="button" class="viewer-match"></button>
       <div class="viewer-examples">
         <button type="button" class="viewer-more"></button>
         <button type="button" class="viewer-less"></button>
@@ -40,12 +41,16 @@
       this.dialog.innerHTML = VIEWER;
       this.part("missing").textContent = words.viewerMissing;
       this.part("similar").textContent = words.viewerSimilar;
+      this.part("match").textContent = words.viewerMatch;
       this.part("more").textContent = words.viewerMore;
       this.part("less").textContent = words.viewerLess;
       this.part("previous").setAttribute("aria-label", words.viewerPrevious);
       this.part("next").setAttribute("aria-label", words.viewerNext);
       this.part("close").setAttribute("aria-label", words.viewerClose);
+      this.part("facts").setAttribute("role", "group");
+      this.part("facts").setAttribute("aria-label", words.viewerFacts);
       document.body.append(this.dialog);
+      window.addEventListener("resize", () => this.letScroll());
       this.image = this.part("image");
       this.cards = [];
       this.place = 0;
@@ -62,6 +67,10 @@
       this.part("previous").addEventListener("click", () => this.step(-1));
       this.part("next").addEventListener("click", () => this.step(1));
       this.part("similar").addEventListener("click", () => this.ask("similar"));
+      this.part("match").addEventListener("click", () => {
+        const { id } = this.cards[this.place].dataset;
+        document.dispatchEvent(new CustomEvent("retrieval:match", { detail: { id: Number(id) } }));
+      });
       this.part("more").addEventListener("click", () => this.ask("more"));
       this.part("less").addEventListener("click", () => this.ask("less"));
       this.image.addEventListener("load", () => this.image.classList.add("is-loaded"));
@@ -83,6 +92,7 @@
       this.show(this.cards.indexOf(card));
       document.documentElement.classList.add("viewer-is-open");
       this.dialog.showModal();
+      this.letScroll();
       this.part("close").focus();
     }
 
@@ -94,12 +104,20 @@
         .replace("{place}", String(place + 1))
         .replace("{all}", String(this.cards.length));
       this.part("facts").replaceChildren(...[...facts.cloneNode(true).childNodes]);
+      this.letScroll();
       this.part("previous").disabled = place === 0;
       this.part("next").disabled = place === this.cards.length - 1;
       this.showMissing(false);
       this.image.classList.remove("is-loaded");
       this.image.alt = card.getAttribute("aria-label");
       this.image.src = card.dataset.full;
+    }
+
+    // What does not fit is scrolled, also by who has only a keyboard.
+    letScroll() {
+      const facts = this.part("facts");
+      if (facts.scrollHeight > facts.clientHeight) facts.tabIndex = 0;
+      else facts.removeAttribute("tabindex");
     }
 
     showMissing(isMissing) {

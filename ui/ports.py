@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from retrieval.core.types import Filters, ImageRecord
-from retrieval.workflows.queries import Query
+from retrieval.workflows.matching import Explanation
+from retrieval.workflows.queries import Example, Query
 from retrieval.workflows.results import Browsed, SearchResult, Summary, View
 
 Kind = Literal["thumbnail", "full"]
@@ -35,6 +36,9 @@ class Searches(Protocol):
 
     def by_id(self, image_id: int, k: int = ..., filters: Filters | None = ...) -> SearchResult:
         """The neighbours of an indexed image. Raises NoSuchPath, EmptyGallery."""
+
+    def explain(self, query: Example, image_id: int) -> Explanation:
+        """Where a picture and an image match. Raises ImageError, NoSuchPath, NoGrid, EmptyGallery."""
 
     def record(self, image_id: int) -> ImageRecord:
         """What is known of an image. Raises NoSuchPath."""

@@ -34,6 +34,7 @@ if (/[?&]like=/.test(location.search)) setTimeout(() => trigger('select', { do: 
 _ASKED = "document.addEventListener('retrieval:do', (event) => trigger('select', event.detail));"
 
 _OPTIONS = tuple(field.name for field in fields(Options))
+_PIECES = ("results", "asked", "photo", "browsed", "history", "match", *_OPTIONS)
 _Updates = tuple[Any, ...]
 
 
@@ -70,6 +71,7 @@ class SearchPage:
                 self.history = _html("", "history", _CLICKS)
                 self.browsed = _html("", "browse", _CLICKS)
                 self.results = _html("", "results", _CLICKS + _ASKED + _LINKED)
+                self.match = _html("", "match", None)
         self.asked: gr.State = gr.State(None)
         self.known: gr.State = gr.State(0)
 
@@ -126,12 +128,13 @@ class SearchPage:
             self._show_first, outputs=[self.history, *self._front], api_visibility="private", show_progress="hidden"
         )
         search: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        outputs = [self.results, self.asked, self.photo, self.browsed, self.history, *self._options, *self._front]
+        pieces = [self.results, self.asked, self.photo, self.browsed, self.history, self.match]
+        outputs = [*pieces, *self._options, *self._front]
         photo = [self.photo, self.add, self.asked, self.known, *self._options]
         self.photo.input(self._on_photo, photo, outputs, **search)
         acted = [self.asked, self.known, *self._options]
-        for pieces in (self.samples, self.history, self.browsed, self.results):
-            pieces.select(self._on_act, acted, outputs, trigger_mode="multiple", **search)
+        for clicked in (self.samples, self.history, self.browsed, self.results):
+            clicked.select(self._on_act, acted, outputs, trigger_mode="multiple", **search)
         again = [self.photo, self.asked, self.known, *self._options]
         submitted = [one.submit for one in (self.under, self.after, self.before, self.min_size, self.max_size)]
         gr.on([self.again.click, *submitted], self._on_again, again, outputs, **search)
@@ -164,7 +167,7 @@ class SearchPage:
         self, event: gr.EventData, request: gr.Request, asked: Asked | None, known: int, *options: Any
     ) -> Iterator[_Updates]:
         action = event._data if isinstance(event._data, dict) else {}
-        aside = self._aside(action)
+        aside = self._aside(action, asked)
         if aside is not None:
             yield aside
             return
@@ -201,13 +204,15 @@ class SearchPage:
             raise Nonsense
         return acted(asked, action)
 
-    def _aside(self, action: dict[str, object]) -> _Updates | None:
+    def _aside(self, action: dict[str, object], asked: Asked | None) -> _Updates | None:
         """What a click shows beside the search; None where it is about the search."""
         match action.get("do"):
             case "browse":
                 return self._updates(browsed=self._answers.browsed(action.get("n")))
             case "browse-close":
                 return self._updates(browsed="")
+            case "match":
+                return self._updates(match=self._answers.matched(asked, action.get("id"), action.get("n")))
             case "history-clear":
                 return self._updates(history=self._answers.forget_history())
         return None
@@ -231,7 +236,7 @@ class SearchPage:
 
     def _updates(self, front: _Updates = (), **parts: Any) -> _Updates:
         """What changes, by name; the rest stays."""
-        named = [parts.get(name, gr.skip()) for name in ("results", "asked", "photo", "browsed", "history", *_OPTIONS)]
+        named = [parts.get(name, gr.skip()) for name in _PIECES]
         return (*named, *(front or [gr.skip()] * len(self._front)))
 
     # -- for programs ----------------------------------------------------------------------------------------------

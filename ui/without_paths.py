@@ -8,7 +8,8 @@ from typing import TypeVar
 from retrieval.core.errors import BadValue, RetrievalError
 from retrieval.core.hiding import file_name, without_paths
 from retrieval.core.types import Filters, ImageRecord
-from retrieval.workflows.queries import Query
+from retrieval.workflows.matching import Explanation
+from retrieval.workflows.queries import Example, Query
 from retrieval.workflows.results import Browsed, Neighbour, SearchResult, Summary
 from ui.ports import Kept, Searches
 
@@ -52,6 +53,10 @@ class WithoutPaths:
         """See ``Searches``. Raises BadValue: see ``by_image``."""
         _refuse_folders(filters)
         return _named(_told(lambda: self._searcher.find(query, k, filters, start=start, together=together)))
+
+    def explain(self, query: Example, image_id: int) -> Explanation:
+        """See ``Searches``."""
+        return _told(lambda: self._searcher.explain(query, image_id))
 
     @property
     def history(self) -> Kept:

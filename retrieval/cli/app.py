@@ -9,6 +9,7 @@ from retrieval.cli import (
     diagnose,
     duplicates,
     evaluate,
+    explain,
     gallery,
     index,
     jobs,
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 app.command("index")(index.index)
 app.command("search")(search.search)
+app.command("explain")(explain.explain)
 app.command("status")(gallery.status)
 app.command("failures")(gallery.failures)
 app.command("roots")(gallery.roots)

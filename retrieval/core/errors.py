@@ -20,6 +20,7 @@ error                   exit  when
 ``TrainingFailed``        15  a training run cannot go on: its loss is not a number any more
 ``NotProven``             16  the gate refuses: the new model is not proven better, or not whole
 ``ReadOnly``              17  whoever asks may look, and change nothing
+``NoGrid``                18  the encoder cannot tell which parts of two pictures match
 ``Interrupted``          130  Ctrl-C
 ======================  ====  ==========================================================
 """
@@ -231,3 +232,9 @@ class ReadOnly(RetrievalError):
     """Whoever asks may look at the gallery, and change nothing."""
 
     exit_code = 17
+
+
+class NoGrid(RetrievalError):
+    """The encoder keeps no grid of features, so that parts of pictures cannot be compared."""
+
+    exit_code = 18

@@ -56,6 +56,28 @@ def seen_around(region: Region, size: tuple[int, int], spec: Preprocessing) -> B
     return (left, top, max(right, left + 1), max(bottom, top + 1))
 
 
+def seen_share(size: tuple[int, int], spec: Preprocessing, region: Region | None = None) -> Box:
+    """The part of an upright picture that becomes the encoder's input: left, top, right, bottom in [0, 1].
+
+    Args:
+        size: width and height in pixels.
+        spec: how it was decoded.
+        region: the part that was marked, if any.
+    """
+    width, height = size
+    left, top, right, bottom = 0.0, 0.0, float(width), float(height)
+    if region is not None:
+        # In whole pixels, as it is cut out.
+        left, top, right, bottom = (float(round(side)) for side in seen_around(region, size, spec))
+    inner = crop_box((right - left, bottom - top), spec)
+    return (
+        (left + inner[0]) / width,
+        (top + inner[1]) / height,
+        (left + inner[2]) / width,
+        (top + inner[3]) / height,
+    )
+
+
 def _widened(low: float, high: float, length: float, most: int) -> tuple[float, float]:
     """As long as wanted around the same middle, moved inside [0, most] and cut off where that is too short."""
     length = min(max(length, high - low), float(most))

@@ -139,6 +139,14 @@ def _walk(root: bytes, report: OnError) -> Iterator[ScannedFile]:
         folders.extend(reversed(below))
 
 
+def images_in(folder: bytes) -> Iterator[bytes]:
+    """Paths of the images below a folder, by their content. Raises NoSuchPath."""
+    for entry in scan(folder):
+        path = os.path.join(folder, entry.relpath)
+        if classify(path, os.path.basename(entry.relpath)) == "image":
+            yield path
+
+
 def _is_new(folder: bytes, seen: set[tuple[int, int]]) -> bool:
     status = os.stat(folder)
     key = (status.st_dev, status.st_ino)

@@ -18,6 +18,7 @@ from retrieval.models.resolve import UNTRAINED
 from retrieval.workflows.gallery import Gallery
 
 if TYPE_CHECKING:
+    from retrieval.models.cells import Cells
     from retrieval.models.encoder import Encoder
     from retrieval.models.runtime import EncoderRuntime
     from retrieval.workflows.live_index import Say
@@ -50,6 +51,7 @@ class GalleryEncoder:
         self._say = say
         self._remember = remember
         self._opening = threading.Lock()
+        self._explaining = threading.Lock()
         self.card = self.card_of(gallery, space)
 
     @staticmethod
@@ -83,6 +85,22 @@ class GalleryEncoder:
         """[n, S, S, 3] to [n, D] float32, unit norm."""
         return self._open().embed(pixels)
 
+    def embed_cells(self, pixels: Pixels) -> "list[Cells]":
+        """The embeddings of [n, S, S, 3] pictures cell by cell, in float32; one caller at a time.
+
+        Raises:
+            NoGrid: the encoder keeps no grid.
+        """
+        from retrieval.models.cells import embed_cells
+
+        with self._explaining:
+            return embed_cells(self._whole, self.spec, pixels)
+
+    @cached_property
+    def _whole(self) -> "Encoder":
+        """The encoder with all its parts by name; the runtime's copy is folded and may be in half precision."""
+        return self._load()[0]
+
     def _open(self) -> "EncoderRuntime":
         # cached_property alone would let two first searches load the encoder twice.
         with self._opening:
@@ -90,16 +108,19 @@ class GalleryEncoder:
 
     @cached_property
     def _runtime(self) -> "EncoderRuntime":
+        encoder, card = self._load()
+        runtime = open_runtime(self._gallery, encoder, card, remember=self._remember)
+        self._compare_probes(runtime)
+        return runtime
+
+    def _load(self) -> "tuple[Encoder, ModelCard]":
         from retrieval.models.folder import load_encoder
 
         folder = self._gallery.layout.model(self._space.fingerprint)
         try:
-            encoder, card = load_encoder(folder)
+            return load_encoder(folder)
         except RetrievalError as error:
             raise _copy_damaged(folder, error.message) from error
-        runtime = open_runtime(self._gallery, encoder, card, remember=self._remember)
-        self._compare_probes(runtime)
-        return runtime
 
     def _compare_probes(self, runtime: "EncoderRuntime") -> None:
         """A library upgrade may change what the same weights give: compare with what the space began with."""

@@ -1,6 +1,5 @@
 """A page of what is nearest to pictures, parts of them and judgements, in one space."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -11,11 +10,9 @@ import numpy as np
 from retrieval.core.errors import NoSuchPath
 from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.types import Filters, Ids, Vectors
-from retrieval.images.jobs import DecodeBytes, ReadFile
-from retrieval.images.pool import DecodePool
 from retrieval.workflows.copies import first_of_each
+from retrieval.workflows.examples import Examples
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.history import History
 from retrieval.workflows.opened import Calibrated, OpenedSpace
 from retrieval.workflows.queries import Query
 from retrieval.workflows.ranking import Ranked, ReadExample, Wanted, ranked
@@ -28,13 +25,12 @@ class Finder:
 
     Args:
         gallery: opened.
-        pool: decodes examples.
-        history: of kept uploads.
+        examples: decodes them.
         live: the space.
     """
 
-    def __init__(self, gallery: Gallery, pool: DecodePool, history: History, live: OpenedSpace) -> None:
-        self._gallery, self._pool, self._history, self._live = gallery, pool, history, live
+    def __init__(self, gallery: Gallery, examples: Examples, live: OpenedSpace) -> None:
+        self._gallery, self._examples, self._live = gallery, examples, live
 
     def find(
         self, query: Query, k: int, filters: Filters | None, start: int, together: bool, spec: Preprocessing
@@ -71,33 +67,19 @@ class Finder:
         """What must be decoded, by its place among all examples, and what was kept as a vector."""
         futures: dict[int, Any] = {}
         read: dict[int, ReadExample] = {}
+        space = self._live.space
         for place, one in enumerate((*query.like, *query.unlike)):
-            if one.kept is not None:
-                kept = self._history.read(one.kept, self._live.space.fingerprint)
-                if kept.vector is not None and one.region is None and len(kept.vector) == self._live.space.dimension:
-                    read[place] = ReadExample(None, 0, 0, kept.vector)
-                else:
-                    futures[place] = self._pool.submit(DecodeBytes(kept.picture, spec, region=one.region))
-            elif one.data is not None:
-                futures[place] = self._pool.submit(DecodeBytes(one.data, spec, region=one.region))
-            elif one.region is not None:
-                assert one.image_id is not None
-                path = self._file_of(one.image_id)
-                futures[place] = self._pool.submit(ReadFile(path, spec, None, region=one.region))
+            vector = self._examples.kept_vector(one, space.fingerprint, space.dimension)
+            if vector is not None:
+                read[place] = ReadExample(None, 0, 0, vector)
+            elif one.image_id is None or one.region is not None:
+                futures[place] = self._examples.decode(one, spec)
         for place, future in futures.items():
             result = future.result()
             if result.error is not None:
                 raise result.error
             read[place] = ReadExample(result.pixels, result.facts.width, result.facts.height)
         return read
-
-    def _file_of(self, image_id: int) -> bytes:
-        for path in record_of(self._gallery, image_id).paths:
-            if os.path.isfile(raw := os.fsencode(path)):
-                return raw
-        raise NoSuchPath(
-            f"No file of image {image_id} can be reached just now.", "Connect the drive or folder that holds it."
-        )
 
     def _direction(self, query: Query, read: dict[int, ReadExample]) -> Vectors:
         examples = (*query.like, *query.unlike)

@@ -181,7 +181,7 @@ def set_label(
     """
     label = clean_label(label)
     with disk_full_is_said(str(folder)), Gallery(folder, settings) as gallery, gallery.writing():
-        ids = _named(gallery.catalog, images)
+        ids = named_images(gallery.catalog, images)
         standing = list(gallery.catalog.labels.standing(ids))
         if remove:
             gone = [event.id for event in standing if event.label == label]
@@ -193,7 +193,8 @@ def set_label(
         return _report(change)
 
 
-def _named(catalog: Catalog, images: Sequence[str | int]) -> list[int]:
+def named_images(catalog: Catalog, images: Sequence[str | int]) -> list[int]:
+    """Ids of images that are named by a path or an id, each once. Raises NoSuchPath for one that is not there."""
     paths = {name: os.path.abspath(os.fsencode(name)) for name in images if isinstance(name, str)}
     by_path = image_ids(catalog, list(paths.values()))
     numbers = {name: int(name) for name in images if isinstance(name, int) or (name.isdecimal() and len(name) < 19)}

@@ -44,6 +44,13 @@ def neighbour_of(rank: int, score: float, probability: float | None, record: Ima
     )
 
 
+def above(row: tuple[Neighbour, ...], filters: Filters | None) -> tuple[Neighbour, ...]:
+    """Those with the score that filters ask for."""
+    if filters is None or filters.min_score is None:
+        return row
+    return tuple(one for one in row if one.score >= filters.min_score)
+
+
 def no_such_image(image_id: int) -> NoSuchPath:
     """The error for an id that no image has."""
     return NoSuchPath(f"The gallery has no image {image_id}.", "Ids stand in the results of a search.")

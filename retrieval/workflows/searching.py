@@ -17,17 +17,19 @@ from retrieval.core.text import shown
 from retrieval.core.types import EmbeddingSpace, Filters, ImageFacts, ImageRecord, Matches, Pixels, Vectors
 from retrieval.images.jobs import DecodeBytes, MakeView, ReadFile
 from retrieval.images.pool import DecodePool
-from retrieval.images.scan import classify, scan
+from retrieval.images.scan import images_in
 from retrieval.workflows.encoders import GalleryEncoder, refuse_other_encoder
+from retrieval.workflows.examples import Examples
 from retrieval.workflows.finding import Finder
 from retrieval.workflows.gallery import Gallery, nothing_indexed
 from retrieval.workflows.history import SIDE as KEPT_SIDE
 from retrieval.workflows.history import History
 from retrieval.workflows.live_index import LiveIndex, Say
+from retrieval.workflows.matching import Explanation, ToMatch, explained
 from retrieval.workflows.opened import Calibrated, OpenedSpace
-from retrieval.workflows.queries import Query
+from retrieval.workflows.queries import Example, Query
 from retrieval.workflows.ranking import DEEPEST
-from retrieval.workflows.records import allowed_ids, is_present, neighbour_of, no_such_image, record_of
+from retrieval.workflows.records import above, allowed_ids, is_present, neighbour_of, no_such_image, record_of
 from retrieval.workflows.results import Browsed, Neighbour, SearchResult, Summary, Timings
 
 T = TypeVar("T")
@@ -63,6 +65,7 @@ class Searcher:
         self.history = History(gallery.folder)
         self._say = say
         self._pool = DecodePool(workers, gallery.settings.limits, gallery.settings.plugins)
+        self._examples = Examples(gallery, self._pool, self.history)
         self._lock = threading.Lock()
         self._opened: OpenedSpace | None = None
         self._opened_as: tuple[int, int, str] | None = None
@@ -169,7 +172,7 @@ class Searcher:
         if model is not None:
             refuse_other_encoder(self.gallery, model, self._say)
         raw = os.path.abspath(os.fsencode(path))
-        files = iter([raw]) if not os.path.isdir(raw) else _images_in(raw)
+        files = iter([raw]) if not os.path.isdir(raw) else images_in(raw)
         found = False
         while some := list(islice(files, _QUERIES_AT_ONCE)):
             found = True
@@ -228,7 +231,7 @@ class Searcher:
         searched -= int(self._is_among(live, image_id, filters))
         timings = Timings(index=middle - start, catalog=perf_counter() - middle)
         nothing = calibrated.nothing_like_this(found)
-        return SearchResult(_above(neighbours, filters), timings, searched, record.width, record.height, nothing)
+        return SearchResult(above(neighbours, filters), timings, searched, record.width, record.height, nothing)
 
     def find(
         self,
@@ -264,8 +267,32 @@ class Searcher:
     def _find(
         self, live: OpenedSpace, query: Query, k: int, filters: Filters | None, start: int, together: bool
     ) -> SearchResult:
-        finder = Finder(self.gallery, self._pool, self.history, live)
+        finder = Finder(self.gallery, self._examples, live)
         return finder.find(query, k, filters, start, together, self._spec(live))
+
+    def explain(self, query: Example, image_id: int) -> Explanation:
+        """Where a picture and one of the gallery's match. Both are decoded and embedded anew, in float32.
+
+        Raises:
+            ImageError: one of them cannot be read as a picture.
+            NoSuchPath: there is no such image, or no file of it can be reached.
+            NoGrid: the encoder cannot tell.
+            EmptyGallery: nothing is indexed.
+        """
+        return self._asked(lambda live: self._explain(live, query, image_id))
+
+    def _explain(self, live: OpenedSpace, query: Example, image_id: int) -> Explanation:
+        spec, pair = self._spec(live), (query, Example(image_id))
+        if not is_present(self.record(image_id)):
+            raise no_such_image(image_id)
+        results = [self._examples.decode(one, spec) for one in pair]
+        return explained(
+            live.encoder, [ToMatch(result.result(), one.region) for result, one in zip(results, pair, strict=True)]
+        )
+
+    def picture_of(self, one: Example, side: int) -> bytes:
+        """A JPEG of an example within ``side`` pixels. Raises as ``explain`` does."""
+        return self._examples.view(one, side)
 
     def remember(self, data: bytes) -> str:
         """Keep an upload so that it can be searched with again, without the file itself; its key.
@@ -328,7 +355,7 @@ class Searcher:
         timings = Timings(decode_seconds, times[1] - times[0], times[2] - times[1], times[3] - times[2])
         return [
             SearchResult(
-                _above(row, filters),
+                above(row, filters),
                 timings,
                 searched,
                 fact.width,
@@ -387,16 +414,3 @@ class Searcher:
         live.index.refresh()
         trained = GalleryEncoder.card_of(self.gallery, live.space).trained
         return Summary(len(live.index), live.space.model, trained, live.space.fingerprint, live.index.kind)
-
-
-def _images_in(folder: bytes) -> Iterator[bytes]:
-    for entry in scan(folder):
-        path = os.path.join(folder, entry.relpath)
-        if classify(path, os.path.basename(entry.relpath)) == "image":
-            yield path
-
-
-def _above(row: tuple[Neighbour, ...], filters: Filters | None) -> tuple[Neighbour, ...]:
-    if filters is None or filters.min_score is None:
-        return row
-    return tuple(n for n in row if n.score >= filters.min_score)

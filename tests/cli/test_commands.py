@@ -28,7 +28,7 @@ REPORT = (
 )
 PARTS = ("new", "changed", "moved", "copied", "unchanged", "failed")
 COMMANDS = ["index", "search", "status", "failures", "roots", "prune", "backup", "restore", "models", "model"]
-COMMANDS += ["jobs", "duplicates"]
+COMMANDS += ["jobs", "duplicates", "explain"]
 COMMANDS += ["pretrain", "finetune", "distil", "probe", "diagnose", "temperature"]
 COMMANDS += ["train", "evaluate", "recipes", "labels", "spaces", "switch", "rollback", "serve", "demo"]
 GROUPS = {"model": ["create"], "labels": ["list", "import", "export", "set", "undo", "auto", "check", "resaved"]}

@@ -13,7 +13,7 @@ from retrieval.core.types import Region
 from retrieval.images.decode import decode
 from retrieval.images.jobs import DecodeBytes, ReadFile
 from retrieval.images.pool import DecodePool
-from retrieval.images.region import decode_region, seen_around
+from retrieval.images.region import decode_region, seen_around, seen_share
 
 SPEC = Preprocessing(input_size=32)
 
@@ -90,3 +90,33 @@ def test_workers_cut_too(tmp_path) -> None:
     assert (read.pixels == uploaded.pixels).all()
     assert read.facts == uploaded.facts
     assert (read.facts.width, read.facts.height) == (160, 160)
+
+
+def coordinates(size: tuple[int, int], orientation: int = 1) -> bytes:
+    """Red tells how far to the right a pixel of the upright picture is, green how far down; blue nothing."""
+    x, y = np.meshgrid((np.arange(size[0]) + 0.5) / size[0], (np.arange(size[1]) + 0.5) / size[1])
+    upright = Image.fromarray((np.stack([x, y, 0 * x], -1) * 255).round().astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    (upright.transpose(Image.Transpose.ROTATE_90) if orientation == 6 else upright).save(out, "PNG", exif=exif)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("region", [None, Region(0.55, 0.1, 0.95, 0.3), Region(0, 0, 0.2, 1)])
+@pytest.mark.parametrize("size", [(400, 250), (250, 400)])
+@pytest.mark.parametrize(("fit", "crop"), [("crop", 1.0), ("crop", 0.8), ("stretch", 1.0)])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_share_that_is_seen_is_where_the_pixels_came_from(
+    region: Region | None, size: tuple[int, int], fit: str, crop: float, orientation: int
+) -> None:
+    spec = Preprocessing(input_size=64, fit=fit, crop=crop, interpolation="bilinear")
+    data = coordinates(size, orientation)
+    pixels = decode(data, spec)[1] if region is None else decode_region(data, region, spec)
+    left, top, right, bottom = seen_share(size, spec, region)
+    half = 0.5 / 64
+    low = (left + half * (right - left), top + half * (bottom - top))
+    high = (right - half * (right - left), bottom - half * (bottom - top))
+    # A filter that reaches over the edge moves the outermost values a little.
+    assert pixels[0, 0, :2] / 255 == pytest.approx(np.array(low), abs=0.012)
+    assert pixels[-1, -1, :2] / 255 == pytest.approx(np.array(high), abs=0.012)

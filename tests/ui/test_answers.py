@@ -1,15 +1,17 @@
 """Every outcome of a search becomes something the page can show."""
 
+import base64
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from retrieval.core.errors import EmptyGallery, GalleryBusy, GalleryDamaged, ImageError, NoSuchPath, Reason
+from retrieval.core.errors import EmptyGallery, GalleryBusy, GalleryDamaged, ImageError, NoGrid, NoSuchPath, Reason
 from retrieval.core.types import Filters, Region
 from retrieval.workflows.queries import Example, Query
-from tests.ui.twins import SUMMARY, SearcherTwin, result
+from tests.ui.tree import Tree
+from tests.ui.twins import SUMMARY, SearcherTwin, explanation, result
 from ui.addresses import Addresses
 from ui.answers import Answers
 from ui.asking import Asked, Nonsense, Picture, acted, similar_to
@@ -168,3 +170,61 @@ def test_programs_get_plain_values(upload: str) -> None:
     assert found["neighbours"][0]["captured"] == "2021-06-07T14:05:00"
     with pytest.raises(ImageError):
         _answers(SearcherTwin(answer=ImageError(Reason.EMPTY, "Empty."))).found(upload, Options())
+
+
+# -- where two pictures match ----------------------------------------------------------------------------------------
+
+
+def test_the_first_example_is_compared_as_it_was_searched_with(upload: str) -> None:
+    searcher, part = SearcherTwin(), Region(0.1, 0.2, 0.5, 0.6)
+    asked = Asked((Picture(file=upload, key="a" * 64, region=part), Picture(7)), (Picture(8),))
+    html = _answers(searcher).matched(asked, 9, "3")
+    assert searcher.explained == [(Example(None, b"bytes of a picture", part), 9)]
+    tree = Tree(html)
+    frames = [attributes for _, attributes in tree.tags if "match-frame" in attributes.get("class", "")]
+    query, image = frames
+    assert [query["data-rows"], query["data-columns"], image["data-rows"], image["data-columns"]] == [
+        "1",
+        "3",
+        "2",
+        "1",
+    ]
+    levels = [list(base64.b64decode(one["data-levels"])) for one in frames]
+    assert levels == [[42, 42, 255], [255, 85]]
+    (section,) = [attributes for _, attributes in tree.tags if attributes.get("class") == "match"]
+    assert section["data-match"] == "3"
+    assert list(base64.b64decode(section["data-pairs"])) == [0, 51, 51, 0, 255, 51]
+    pictures = [attributes for name, attributes in tree.tags if name == "img"]
+    assert [picture["src"].partition("?")[0] for picture in pictures][1] == "images/9/full"
+    assert pictures[0]["data-spare"] == f"queries/{'a' * 64}"
+    assert ENGLISH.matching.query_first in tree.text
+    assert ENGLISH.matching.edges in tree.text
+    assert "0.80" in tree.text
+
+
+def test_an_approximation_is_called_one(upload: str) -> None:
+    asked = Asked((Picture(file=upload),))
+    rough = _answers(SearcherTwin(explanation=explanation(exact=False))).matched(asked, 9, "1")
+    assert "take it as a hint" in rough
+    assert "take it as a hint" not in _answers(SearcherTwin()).matched(asked, 9, "1")
+
+
+@pytest.mark.parametrize("image", [None, "x", -1, True, 2**70, {"a": 1}])
+def test_nonsense_is_no_image_to_compare_with(image: object) -> None:
+    searcher = SearcherTwin()
+    assert ENGLISH.search.not_an_id in _answers(searcher).matched(similar_to(3), image, "4")
+    assert searcher.explained == []
+
+
+@pytest.mark.parametrize("token", [None, 7, "<b>", ["1"]])
+def test_a_token_is_digits_or_nothing(token: object) -> None:
+    html = _answers(SearcherTwin()).matched(similar_to(3), 9, token)
+    assert 'data-match=""' in html
+
+
+def test_why_two_pictures_cannot_be_compared_is_said_under_the_token() -> None:
+    for error in (NoGrid("It does not keep where.", "Search on."), ImageError(Reason.CORRUPT, "It is damaged.")):
+        html = _answers(SearcherTwin(explanation=error)).matched(similar_to(3), 9, "5")
+        assert 'data-match="5"' in html
+        assert error.message in html
+    assert 'data-match="6"' in _answers(SearcherTwin()).matched(None, 9, "6")

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from retrieval.core.errors import EmptyGallery, ImageError, NoSuchPath, Reason, RetrievalError
+from retrieval.core.errors import EmptyGallery, ImageError, NoGrid, NoSuchPath, Reason, RetrievalError
 from retrieval.workflows.jobs import KINDS, Jobs, State, process, request_from
 from retrieval.workflows.layout import Layout
 from tests.core.test_errors import tree
@@ -113,6 +113,35 @@ def test_an_image_of_the_gallery_and_its_neighbours(client: TestClient) -> None:
 @pytest.mark.parametrize(("content", "kind"), [(b"", "image.empty"), (b"text, no picture" * 9, "image.not_an_image")])
 def test_what_is_no_picture_is_refused(client: TestClient, content: bytes, kind: str) -> None:
     problem(client.post("/search", content=content), 422, kind)
+
+
+def test_where_two_pictures_match_is_told_of_an_upload_and_of_an_image() -> None:
+    searcher = SearcherTwin()
+    client = twin(searcher, max_upload_bytes=3_000_000)
+    upload = bytes(2_500_000)
+    for answer in (
+        client.post("/match", params={"image": 7, "pairs": True}, content=upload),
+        client.get("/match", params={"image": 7, "query": 9, "pairs": True}),
+    ):
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert (body["score"], body["exact"]) == (0.8, True)
+        assert body["pairs"] == [[0, 0.1], [0.1, 0], [0.5, 0.1]]
+        assert (body["query"]["seen"], body["image"]["values"]) == ([0.1, 0, 0.9, 1], [[0.6], [0.2]])
+    assert [(query.data, query.image_id, image) for query, image in searcher.explained] == [
+        (upload, None, 7),
+        (None, 9, 7),
+    ]
+    assert client.get("/match", params={"image": 7, "query": 9}).json()["pairs"] is None
+    problem(client.get("/match", params={"image": 7}), 422, "bad_value")
+    problem(client.get("/match", params={"image": 0, "query": 9}), 422, "bad_value")
+    searcher.explanation = NoGrid("It does not keep where.")
+    problem(client.get("/match", params={"image": 7, "query": 9}), 422, "no_grid")
+    searcher.explanation = NoSuchPath("/photos/secret is gone.")
+    assert (
+        "/photos"
+        not in problem(twin(searcher, hide_paths=True).get("/match?image=7&query=9"), 404, "no_such_path")["message"]
+    )
 
 
 def test_labels_are_asked_for_as_they_are_shown() -> None:

@@ -38,9 +38,9 @@ EVERY_TEXT = """
   ]).filter(Boolean);
 }
 """
-# Names of things: labels, files, formats, units, the product, and what another language calls itself.
+# Names of things: labels, files, formats, units, keys, the product, and what another language calls itself.
 DATA = re.compile(
-    r"apple|red|/photos/fruit|1\.jpg|JPEG|MB|ms|Retrieval|mobilenetv2_100|faiss-flat|English|caf\\xe9|Shift"
+    r"apple|red|Shift|/photos/fruit|1\.jpg|JPEG|MB|ms|Retrieval|mobilenetv2_100|faiss-flat|English|caf\\xe9"
 )
 
 

@@ -22,13 +22,14 @@ from tests.conftest import REPOSITORY
 from tests.core.test_errors import tree as error_tree
 from tests.ui.library_pieces import library_pieces
 from tests.ui.tree import Tree
-from tests.ui.twins import NEIGHBOUR, SUMMARY, SearcherTwin, result
+from tests.ui.twins import NEIGHBOUR, SUMMARY, SearcherTwin, explanation, result
 from ui import cards
 from ui.addresses import Addresses
 from ui.asking import Asked, Picture, similar_to
 from ui.labels.asked import Look
 from ui.labels.grid import Sheet, render_grid
 from ui.labels.head import render_head
+from ui.matching import render_match
 from ui.notices import Refused, render_error, told
 from ui.pages import PAGES
 from ui.refining import Shown, render_browsed, render_history
@@ -184,6 +185,8 @@ def pieces(words: Words) -> dict[str, str]:
         "not kept": cards.render_results(found, SITE.addresses, words, Shown(JUDGED, 1, True, "7")),
         "history": render_history(["1" * 64], words),
         "linked": cards.render_results(found, SITE.addresses, words, Shown(JUDGED, link="?1")),
+        "match": render_match(explanation(), similar_to(3), 4, SITE.addresses, words, "1"),
+        "rough match": render_match(explanation(exact=False), REFINED, 4, SITE.addresses, words, "1"),
         "browse": render_browsed(Browsed((1, 2), 9), 1, 2, SITE.addresses, words),
         "samples": cards.render_samples([1, 2], SITE.addresses, words),
         "empty": cards.render_empty_gallery(words),

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import numpy as np
+
 from retrieval.core.errors import GalleryBusy, ImageError, NoSuchPath, Reason
 from retrieval.core.types import FileRecord, Filters, ImageRecord
-from retrieval.workflows.queries import Query
+from retrieval.workflows.matching import Explanation, Heat
+from retrieval.workflows.queries import Example, Query
 from retrieval.workflows.results import Browsed, Neighbour, SearchResult, Summary, Timings, View
 from tests.ui.drawing import picture
 from ui.ports import Kind
@@ -37,6 +40,20 @@ def neighbours(number: int) -> tuple[Neighbour, ...]:
 def result(found: Sequence[Neighbour], searched: int = 1234) -> SearchResult:
     """A result with them."""
     return SearchResult(tuple(found), Timings(0.011, 0.062, 0.003, 0.008), searched, 640, 480)
+
+
+def explanation(*, exact: bool = True) -> Explanation:
+    """A wide query of 1 x 3 cells and a tall image of 2 x 1: the query's last and the image's first belong together."""
+    pairs = np.array([[0.0, 0.1], [0.1, 0.0], [0.5, 0.1]], np.float32)
+    query = np.array([[0.1, 0.1, 0.6]], np.float32)
+    image = np.array([[0.6], [0.2]], np.float32)
+    return Explanation(
+        Heat(640, 480, (0.1, 0.0, 0.9, 1.0), query, query / 0.6),
+        Heat(480, 640, (0.0, 0.25, 1.0, 0.75), image, image / 0.6),
+        pairs,
+        0.8,
+        exact,
+    )
 
 
 @dataclass
@@ -69,6 +86,8 @@ class SearcherTwin:
     asked: list[tuple[object, int, Filters | None]] = field(default_factory=list)
     queries: list[tuple[Query, int]] = field(default_factory=list)
     history: HistoryTwin = field(default_factory=HistoryTwin)
+    explanation: Explanation | Exception = field(default_factory=lambda: explanation())
+    explained: list[tuple[Example, int]] = field(default_factory=list)
 
     def by_image(self, data: bytes, k: int = 10, filters: Filters | None = None) -> SearchResult:
         return self._answer(data, k, filters)
@@ -88,6 +107,12 @@ class SearcherTwin:
         self.queries.append((query, start))
         one = query.like[0]
         return self._answer(one.image_id if one.data is None else one.data, k, filters)
+
+    def explain(self, query: Example, image_id: int) -> Explanation:
+        self.explained.append((query, image_id))
+        if isinstance(self.explanation, Exception):
+            raise self.explanation
+        return self.explanation
 
     def remember(self, data: bytes) -> str:
         key = hashlib.sha256(data).hexdigest()

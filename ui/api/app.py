@@ -16,8 +16,8 @@ from ui.api.search_routes import search_routes
 from ui.shell.site import Site
 
 PREFIX = "/api/v1"
-SEARCH_PATH = f"{PREFIX}/search"
-"""Takes files; what other routes take is small."""
+PICTURE_PATHS = (f"{PREFIX}/search", f"{PREFIX}/match")
+"""Take files; what other routes take is small."""
 
 _ABOUT = (
     "The gallery for programs. Pictures are sent as they are, everything else is JSON. Errors have a body with `kind`, "

@@ -7,8 +7,9 @@ from retrieval.core.hiding import file_name, hide_paths
 from retrieval.core.text import shown
 from retrieval.core.types import ImageRecord
 from retrieval.workflows.jobs import Job
+from retrieval.workflows.matching import Explanation
 from retrieval.workflows.results import SearchResult
-from ui.api.models import ImageOut, JobOut, SearchOut
+from ui.api.models import ImageOut, JobOut, MatchOut, SearchOut
 
 
 class Giving:
@@ -46,6 +47,12 @@ class Giving:
                 "nothing_like_this": result.nothing_like_this,
             }
         )
+
+    @staticmethod
+    def match(found: Explanation, *, pairs: bool) -> MatchOut:
+        """Where two pictures match, with or without what each pair of cells has to do with each other."""
+        listed = [[round(value, 6) for value in row] for row in found.pairs.tolist()] if pairs else None
+        return MatchOut.model_validate({**found.to_dict(), "pairs": listed})
 
     def image(self, record: ImageRecord) -> ImageOut:
         """What is known of an image."""

@@ -67,6 +67,32 @@ class SearchOut(BaseModel):
     )
 
 
+class HeatOut(BaseModel):
+    """One of two pictures that are compared."""
+
+    width: int = Field(description="Pixels, upright.")
+    height: int = Field(description="Pixels, upright.")
+    seen: tuple[float, float, float, float] = Field(
+        description="Left, top, right and bottom of what is looked at, as shares of the picture; equal cells divide it."
+    )
+    values: list[list[float]] = Field(description="Row by row, what each cell adds to the score, or its own cosine.")
+    levels: list[list[float]] = Field(description="The same from 0 to 1, to be shown.")
+
+
+class MatchOut(BaseModel):
+    """Where two pictures match."""
+
+    query: HeatOut
+    image: HeatOut
+    score: float = Field(ge=-1.000001, le=1.000001, description="Cosine similarity of the two.")
+    exact: bool = Field(
+        description="The values of each picture sum to the score; otherwise they are cosines of cells by themselves."
+    )
+    pairs: list[list[float]] | None = Field(
+        description="What each cell of the query (row) has to do with each cell of the image; null if not asked for."
+    )
+
+
 # -- the gallery ---------------------------------------------------------------------------------------------------
 
 

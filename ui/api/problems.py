@@ -32,6 +32,7 @@ STATUS: Mapping[str, int] = {
     "training_failed": 500,
     "not_proven": 409,
     "read_only": 403,
+    "no_grid": 422,
     "interrupted": 503,
     "image.too_large": 413,
 }

@@ -7,8 +7,9 @@ from starlette.concurrency import run_in_threadpool
 
 from retrieval.core.text import shown
 from retrieval.core.types import Filters
+from retrieval.workflows.queries import Example
 from ui.api.giving import Giving
-from ui.api.models import ImageId, ImageOut, SearchOptions, SearchOut
+from ui.api.models import ImageId, ImageOut, MatchOut, SearchOptions, SearchOut
 from ui.ports import Searches
 
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
@@ -21,10 +22,12 @@ _BODY = {
 }
 
 Options = Annotated[SearchOptions, Query()]
+Of = Annotated[int, Query(ge=1, le=2**63 - 1, description="An image's number in the gallery.")]
+Pairs = Annotated[bool, Query(description="Also tell what each pair of cells has to do with each other.")]
 
 
 def search_routes(searcher: Searches, giving: Giving) -> APIRouter:
-    """``POST /search``, ``GET /images/{id}/similar`` and ``GET /images/{id}``."""
+    """``POST /search``, ``POST`` and ``GET /match``, ``GET /images/{id}/similar`` and ``GET /images/{id}``."""
     routes = APIRouter(tags=["search"])
 
     def filters(options: SearchOptions) -> Filters:
@@ -48,6 +51,16 @@ def search_routes(searcher: Searches, giving: Giving) -> APIRouter:
     @routes.get("/images/{image_id}", summary="An image of the gallery")
     def image(image_id: ImageId) -> ImageOut:
         return giving.image(searcher.record(image_id))
+
+    @routes.post("/match", summary="Where a picture and an image match", openapi_extra=_BODY)
+    async def match(request: Request, image: Of, pairs: Pairs = False) -> MatchOut:
+        picture = await request.body()
+        found = await run_in_threadpool(lambda: searcher.explain(Example(None, picture), image))
+        return giving.match(found, pairs=pairs)
+
+    @routes.get("/match", summary="Where two images of the gallery match")
+    def match_images(query: Of, image: Of, pairs: Pairs = False) -> MatchOut:
+        return giving.match(searcher.explain(Example(query), image), pairs=pairs)
 
     return routes
 

@@ -96,6 +96,7 @@ def _head(words: Words, title: str, address: str) -> str:
         "title": title,
         "language": words.code,
         "viewer": said.viewer,
+        "viewerFacts": said.viewer_facts,
         "viewerMissing": said.viewer_missing,
         "viewerPrevious": said.viewer_previous,
         "viewerNext": said.viewer_next,
@@ -104,6 +105,11 @@ def _head(words: Words, title: str, address: str) -> str:
         "viewerCount": said.viewer_count,
         "viewerMore": words.refine.more_like,
         "viewerLess": words.refine.less_like,
+        "viewerMatch": words.matching.button,
+        "matchTitle": words.matching.title,
+        "matchBusy": words.matching.busy,
+        "matchLost": words.matching.lost,
+        "matchClose": words.matching.close,
         "cropTitle": words.refine.crop_title,
         "cropHow": words.refine.crop_how,
         "cropBox": words.refine.crop_box,
@@ -118,11 +124,12 @@ def _head(words: Words, title: str, address: str) -> str:
     return (
         f'<title>{escape(title)}</title><meta name="color-scheme" content="light dark">'
         '<link rel="icon" href="favicon.ico" type="image/svg+xml">'
-        f"<style>{_file('shell.css')}{_file('page.css')}{_file('refine.css')}{_own(address, 'css')}"
+        f"<style>{_file('shell.css')}{_file('page.css')}{_file('refine.css')}{_file('match.css')}"
+        f"{_own(address, 'css')}"
         f":root {{ --r-no-preview: {json.dumps(said.no_preview, ensure_ascii=False)}; }}</style>"
         f"<script>window.retrievalWords = {_inert(texts)};</script>"
         f"<script>{_file('shell.js')}</script><script>{_file('page.js')}</script><script>{_file('refine.js')}</script>"
-        f"<script>{_own(address, 'js')}</script>"
+        f"<script>{_file('match.js')}</script><script>{_own(address, 'js')}</script>"
     )
 
 
@@ -146,8 +153,8 @@ def _header(site: Site, words: Words, pages: Sequence[Page], address: str, name:
         f'<div class="shell-tools">{_languages(words)}{_colours(words)}</div></div>'
         f'<div id="state">{render_state(site, words)}</div>'
         f'<div id="jobs">{render_jobs(site, words, seen, {page.address for page in pages})}</div>'
-        '<p id="jobs-said" class="shell-heard" role="status" aria-live="polite"></p></header>'
-        f'<div id="page" tabindex="-1"><h1 class="shell-title">{escape(name)}</h1></div>'
+        '<p id="jobs-said" class="shell-heard" role="status" aria-live="polite"></p>'
+        f'<div id="page" tabindex="-1"><h1 class="shell-title">{escape(name)}</h1></div></header>'
     )
 
 

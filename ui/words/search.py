@@ -81,6 +81,7 @@ class SearchWords:
     upload_too_large: str
     upload_too_large_hint: str
     viewer: str
+    viewer_facts: str
     viewer_missing: str
     viewer_previous: str
     viewer_next: str
@@ -164,6 +165,7 @@ ENGLISH = SearchWords(
     upload_too_large="The file is larger than {limit} MB.",
     upload_too_large_hint="Send a smaller copy, or set RETRIEVAL_MAX_UPLOAD_MB.",
     viewer="Picture and its facts",
+    viewer_facts="Facts about the picture",
     viewer_missing="The original cannot be reached now: drive offline, or the file has changed.",
     viewer_previous="Previous picture",
     viewer_next="Next picture",
@@ -245,6 +247,7 @@ CHINESE = SearchWords(
     upload_too_large="文件大于 {limit} MB。",
     upload_too_large_hint="请上传较小的副本，或设置 RETRIEVAL_MAX_UPLOAD_MB。",
     viewer="图片及其信息",
+    viewer_facts="图片的信息",
     viewer_missing="目前无法读取原图：磁盘离线，或文件已更改。",
     viewer_previous="上一张",
     viewer_next="下一张",

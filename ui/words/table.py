@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, jobs, labels_texts, library, refine, search, shell, teach_texts, writing
+from ui.words import errors, jobs, labels_texts, library, matching, refine, search, shell, teach_texts, writing
 from ui.words.errors import ErrorWords
 from ui.words.jobs import JobWords
 from ui.words.labels import LabelWords
 from ui.words.library import LibraryWords
+from ui.words.matching import MatchWords
 from ui.words.refine import RefineWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
@@ -33,6 +34,7 @@ class Words:
     library: LibraryWords
     labels: LabelWords
     refine: RefineWords
+    matching: MatchWords
     errors: ErrorWords
 
 
@@ -47,6 +49,7 @@ ENGLISH = Words(
     library=library.ENGLISH,
     labels=labels_texts.ENGLISH,
     refine=refine.ENGLISH,
+    matching=matching.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -61,6 +64,7 @@ CHINESE = Words(
     library=library.CHINESE,
     labels=labels_texts.CHINESE,
     refine=refine.CHINESE,
+    matching=matching.CHINESE,
     errors=errors.CHINESE,
 )
 
