@@ -5,6 +5,8 @@ that of its own: the inverted file of Jégou, Douze and Schmid, "Product Quantiz
 TPAMI 33, 2011, section 4. It serves where a neighbour that is missed now and then does no harm, and is no index.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -44,7 +46,7 @@ def near_rows(rows: Tensor, k: int, *, exact: int = EXACT, probes: int = PROBES)
     centroids = _centroids(rows, max(2, round(len(rows) ** 0.5)))
     cell = _nearest(rows, centroids)
     order = cell.argsort(stable=True)
-    members = order.split(torch.bincount(cell, minlength=len(centroids)).tolist())
+    members = torch.tensor_split(order, torch.bincount(cell, minlength=len(centroids)).cumsum(0)[:-1])
     near = _squared(centroids, centroids).argsort(dim=1, stable=True)
     for number, own in enumerate(members):
         if not len(own):
@@ -62,7 +64,7 @@ def _search(rows: Tensor, asked: Tensor, among: Tensor, k: int, found: Tensor) -
     base = rows[among]
     place = torch.full((len(rows),), -1)
     place[among] = torch.arange(len(among))
-    for some in asked.split(max(1, _BLOCK // len(among))):
+    for some in _blocks(asked, max(1, _BLOCK // len(among))):
         apart = _squared(rows[some], base)
         apart[torch.arange(len(some)), place[some]] = torch.inf
         found[some] = among[apart.topk(k, largest=False).indices]
@@ -82,7 +84,11 @@ def _centroids(rows: Tensor, cells: int) -> Tensor:
 
 
 def _nearest(rows: Tensor, centroids: Tensor) -> Tensor:
-    return torch.cat([_squared(some, centroids).argmin(dim=1) for some in rows.split(_BLOCK // len(centroids))])
+    return torch.cat([_squared(some, centroids).argmin(dim=1) for some in _blocks(rows, _BLOCK // len(centroids))])
+
+
+def _blocks(rows: Tensor, size: int) -> Iterator[Tensor]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _squared(some: Tensor, others: Tensor) -> Tensor:

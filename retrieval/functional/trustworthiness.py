@@ -20,8 +20,8 @@ def trustworthiness(rows: Tensor, places: Tensor, k: int = 10, *, queries: int =
     """Trustworthiness T(k) of a map of N rows.
 
     T(k) = 1 - 2 / (N k (2N - 3k - 1)) · sum over i, and over j among the k nearest of i on the map but not among its k
-    nearest rows, of (r(i, j) - k), with r(i, j) = 1, 2, ... the rank of j among the rows by distance from i. Streamed in
-    blocks: never N × N at once.
+    nearest rows, of (r(i, j) - k), with r(i, j) = 1, 2, ... the rank of j among the rows by distance from i. It is
+    streamed in blocks: never N × N at once.
 
     Args:
         rows: [N, D], finite.
@@ -45,7 +45,8 @@ def trustworthiness(rows: Tensor, places: Tensor, k: int = 10, *, queries: int =
     asked = sample(count, queries)
     block = max(1, _BLOCK // count)
     penalty = 0
-    for some in asked.split(block):
+    for start in range(0, len(asked), block):
+        some = asked[start : start + block]
         near = _distances(places, some).topk(k, largest=False).indices
         apart = _distances(rows, some)
         limits = apart.gather(1, near)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, jobs, labels_texts, library, refine, search, shell, teach_texts, writing
+from ui.words import errors, jobs, labels_texts, library, refine, search, shell, teach_texts, understand_texts, writing
 from ui.words.errors import ErrorWords
 from ui.words.jobs import JobWords
 from ui.words.labels import LabelWords
@@ -11,6 +11,7 @@ from ui.words.refine import RefineWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
 from ui.words.teach import TeachWords
+from ui.words.understand import UnderstandWords
 from ui.words.writing import WritingWords
 
 
@@ -33,6 +34,7 @@ class Words:
     library: LibraryWords
     labels: LabelWords
     refine: RefineWords
+    understand: UnderstandWords
     errors: ErrorWords
 
 
@@ -47,6 +49,7 @@ ENGLISH = Words(
     library=library.ENGLISH,
     labels=labels_texts.ENGLISH,
     refine=refine.ENGLISH,
+    understand=understand_texts.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -61,6 +64,7 @@ CHINESE = Words(
     library=library.CHINESE,
     labels=labels_texts.CHINESE,
     refine=refine.CHINESE,
+    understand=understand_texts.CHINESE,
     errors=errors.CHINESE,
 )
 
