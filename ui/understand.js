@@ -27,7 +27,7 @@
       gl_PointSize = chosen > 0.5 ? size + 5.0 : size;
     }`;
   const FRAGMENT = `#version 300 es
-    precision mediump float;
+    precision highp float;
     in vec4 colour; in float chosen;
     uniform vec4 ink; uniform float size;
     out vec4 given;

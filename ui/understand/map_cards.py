@@ -64,7 +64,7 @@ def render_map(state: MapState, addresses: Addresses, words: Words, *, may_write
         f'<div class="und-stage"><canvas class="und-canvas" tabindex="0" role="application" aria-label="{label}"'
         f' aria-describedby="und-keys"></canvas><svg class="und-over" aria-hidden="true"></svg>'
         f'<p class="und-wait" role="status">{escape(said.loading)}</p>{_tools(words)}{_pin(words)}</div>'
-        f'<div class="und-side">{_legend(words)}{_selection(words, may_write)}</div>'
+        f"{_legend(words)}{_selection(words, may_write)}"
         f'<p class="fine und-simple" hidden>{escape(said.simple)}</p>'
         f'<p class="fine" id="und-keys">{escape(said.map_keys)}</p>'
         '<p class="und-heard" aria-live="polite"></p></section>'
@@ -139,11 +139,11 @@ def _selection(words: Words, may_write: bool) -> str:
         else ""
     )
     return (
-        f'<section class="und-selection" aria-label="{escape(said.selected_none)}"><p class="und-count" role="status">'
+        f'<section class="und-selection" aria-label="{escape(said.selection)}"><p class="und-count" role="status">'
         f'{escape(said.selected_none)}</p><div class="und-row"><button type="button" class="und-button quiet"'
         f' data-tool="view">{escape(said.select_view)}</button><button type="button" class="und-button quiet"'
-        f' data-tool="clear" disabled>{escape(said.clear)}</button></div>{form}<ul class="und-list"></ul>'
-        '<p class="fine und-rest"></p></section>'
+        f' data-tool="clear" disabled>{escape(said.clear)}</button></div>{form}<div class="und-picked">'
+        '<ul class="und-list"></ul><p class="fine und-rest"></p></div></section>'
     )
 
 

@@ -59,6 +59,7 @@ class UnderstandWords:
     similar: str
     large: str
     pin_close: str
+    selection: str
     selected_none: str
     selected: Counted
     and_more: str
