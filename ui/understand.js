@@ -435,7 +435,7 @@
       this.part("similar").href = `./?like=${id}`;
       this.part("large").href = this.picture(id, "full");
       clearTimeout(this.asking);
-      if (say) this.part("heard").textContent = `${this.words.picture}: ${this.name(n)}`;
+      if (say) this.part("heard").textContent = [this.words.picture, this.name(n)].join(": ");
       this.asking = setTimeout(() => this.facts(id), say || this.pinned ? 0 : 120);
     }
 
@@ -741,7 +741,24 @@
   let map = null;
   let heard = "";
 
+  // A piece that shows progress is made anew every other second: whoever has its button focused keeps it.
+  let held = null;
+
+  function hold(event) {
+    const button = event.target.closest?.("#understand [data-do]");
+    held = button ? { button, piece: button.closest('[id^="understand-"]').id } : null;
+  }
+
+  function keepFocus() {
+    if (!held || held.button.isConnected || document.activeElement !== document.body) return;
+    const piece = document.getElementById(held.piece);
+    const same = piece?.querySelector(`[data-do="${held.button.dataset.do}"]`) ?? piece?.querySelector("[data-do]");
+    held = null;
+    (same ?? document.getElementById("page"))?.focus();
+  }
+
   function look() {
+    keepFocus();
     const root = document.querySelector("#understand-map .und-map");
     if (root !== (map?.root ?? null)) {
       map?.end();
@@ -759,6 +776,7 @@
 
   function start() {
     window.retrievalMap = null;
+    document.addEventListener("focusin", hold);
     new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
     new MutationObserver(() => map?.redraw()).observe(document.body, { attributeFilter: ["class"] });
     look();

@@ -226,6 +226,19 @@ def test_the_state_of_the_map_is_told(site: Site, tmp_path: Path) -> None:
     assert "1 new picture is not on it." in page.pieces(Visit())["status"]
 
 
+def test_the_cost_of_the_comparison_comes_before_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("ui.understand.answers.study_cost", lambda _, *, ready: asked.append(ready) or (65.0, 600.0))
+    page = Understanding(site, ENGLISH)
+    assert "Measuring how long" in page.pieces(Visit())["strict"]
+    assert "data-do" not in page.pieces(Visit())["strict"]
+    page.measure()
+    page.measure()
+    assert len(asked) == 1
+    assert "between 65 s and 10 min" in page.pieces(Visit())["strict"]
+    assert 'data-do="strict"' in page.pieces(Visit())["strict"]
+
+
 def test_an_empty_gallery_and_one_with_two_pictures_say_what_to_do(
     site: Site, tmp_path: Path, tiny_model: Path
 ) -> None:

@@ -191,6 +191,17 @@ def test_everything_goes_by_keyboard(arrive: Callable[..., Visit], gallery: Path
         assert {known[image_id] for image_id in opened.catalog.labels.chosen()} == {"apple"}
 
 
+def test_the_focus_stays_while_a_piece_is_made_anew(arrive: Callable[..., Visit]) -> None:
+    here = arrive(viewport=WIDE)
+    button = here.page.get_by_role("button", name="Start the check-up")
+    button.focus()
+    here.page.evaluate(
+        "(() => { const part = document.querySelector('#understand-check .und-part');"
+        " part.replaceWith(part.cloneNode(true)); })()"
+    )
+    expect(button).to_be_focused()
+
+
 def test_a_picture_is_shown_and_leads_on(arrive: Callable[..., Visit], gallery: Path) -> None:
     answer(gallery, {image_id: f"a {kind}" for image_id, kind in kinds(gallery).items() if kind != "sky"})
     here = arrive(viewport=WIDE)

@@ -1,6 +1,5 @@
 """Every piece of the Understand page, made of values without letters."""
 
-import re
 from typing import Any
 
 from retrieval.workflows.checkup import LIMITS
@@ -29,7 +28,7 @@ def understand_pieces(words: Words, addresses: Addresses) -> dict[str, str]:
     strict = {"words": words, **may}
     scaffold = render_map(old, addresses, words, may_write=True)
     return {
-        "map": re.sub(r' (data-words|aria-describedby)="[^"]*"', "", scaffold),
+        "map": render_map(old, addresses, words, may_write=True),
         "map, none": render_status(MapState(12), None, words, **may),
         "map, few": render_status(MapState(2), None, words, **may),
         "map, old": render_status(old, lost, words, **may),

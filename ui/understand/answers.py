@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from retrieval.core.errors import EmptyGallery
+from retrieval.core.errors import EmptyGallery, RetrievalError
 from retrieval.workflows import labelling
 from retrieval.workflows.jobs import Job, JobRequest, Jobs, State
 from retrieval.workflows.jobs.requests import DiagnoseJob, MapJob, TemperatureJob
 from retrieval.workflows.labels import undo
 from retrieval.workflows.mapping import MapState, map_state
+from retrieval.workflows.readiness import Readiness, readiness
 from retrieval.workflows.study_cost import study_cost
 from ui import cards
 from ui.notices import Refused, render_error
@@ -57,7 +58,7 @@ class Understanding:
         self._words = words
         self._lock = threading.Lock()
         self._state: tuple[object, MapState] | None = None
-        self._cost: tuple[_Cost] | None = None
+        self._cost: tuple[Readiness, _Cost] | None = None
         self._requests: Mapping[str, Callable[[], JobRequest]] = {
             "map": MapJob,
             "check": DiagnoseJob,
@@ -116,7 +117,7 @@ class Understanding:
             "strict": check_cards.render_strict(
                 newest["temperature"],
                 done["temperature"],
-                None if cost is None else cost[0],
+                None if cost is None else cost[1],
                 known=cost is not None,
                 words=words,
                 **may,
@@ -133,20 +134,24 @@ class Understanding:
             self._state = (key, found)
         return found
 
-    def _known_cost(self) -> tuple[_Cost] | None:
+    def _known_cost(self) -> tuple[Readiness, _Cost] | None:
         with self._lock:
             return self._cost
 
     def measure(self) -> None:
-        """Look at what the comparison would cost; takes seconds."""
+        """Look at what the comparison would cost, where that is not known; takes seconds."""
         if not self._site.may_write:
             return
         try:
-            found = study_cost(self._folder)
-        except Exception:
-            found = None
+            ready = readiness(self._folder)
+            with self._lock:
+                if self._cost is not None and self._cost[0] == ready:
+                    return
+            found = study_cost(self._folder, ready=ready)
+        except RetrievalError:
+            return
         with self._lock:
-            self._cost = (found,)
+            self._cost = (ready, found)
 
     # -- what is done ---------------------------------------------------------------------------------------------
 

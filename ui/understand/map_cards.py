@@ -45,6 +45,12 @@ def render_status(state: MapState, job: Job | None, words: Words, *, may_write: 
     return part("map", said.map_title, f'{lead}{ended}<div class="und-drawn">{lines(drawn, kind="fine")}{again}</div>')
 
 
+def render_waiting(words: Words) -> str:
+    """What stands there until it is known how old the map is."""
+    said = words.understand
+    return part("map", said.map_title, lines(said.map_lead))
+
+
 def render_map(state: MapState, addresses: Addresses, words: Words, *, may_write: bool) -> str:
     """The scaffold; empty where there is no map. The script draws into it, and sets what it says as text.
 
@@ -102,7 +108,7 @@ def _tools(words: Words) -> str:
     )  # fmt: skip
     buttons = "".join(
         f'<button type="button" data-tool="{name}" aria-label="{escape(text)}" title="{escape(text)}"{more}>'
-        f'<svg viewBox="0 0 24 24" aria-hidden="true"><path d="{path}"></path></svg></button>'
+        f'<svg viewBox="0 0 24 24" aria-hidden="true"><path d="{path}"/></svg></button>'
         for name, path, text, more in tools
     )
     return f'<div class="und-tools">{buttons}</div>'

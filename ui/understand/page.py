@@ -6,6 +6,7 @@ import gradio as gr
 
 from ui.shell.site import Site
 from ui.understand.answers import PIECES, Understanding, Visit
+from ui.understand.map_cards import render_waiting
 from ui.words import Words
 
 _SECONDS = 2.0
@@ -36,21 +37,23 @@ class UnderstandPage:
         with gr.Column(elem_id="understand"):
             # The map's place among the pieces: what was done stands right below it, where the button was.
             order = ("status", "map", "told", "check", "strict")
-            self._pieces = {name: self._piece(name) for name in order}
+            self._pieces = {name: self._piece(name, words) for name in order}
         self.visit: gr.State = gr.State(Visit())
         self.timer = gr.Timer(_SECONDS)
         self._connect(blocks)
 
     @staticmethod
-    def _piece(name: str) -> gr.HTML:
+    def _piece(name: str, words: Words) -> gr.HTML:
         script = {"map": None, "told": _DO + _ASKED}.get(name, _DO)
-        return gr.HTML("", elem_id=f"understand-{name}", js_on_load=script, apply_default_css=False)
+        first = render_waiting(words) if name == "status" else ""
+        return gr.HTML(first, elem_id=f"understand-{name}", js_on_load=script, apply_default_css=False)
 
     def _connect(self, blocks: gr.Blocks) -> None:
         outputs = [self._pieces[name] for name in PIECES]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         blocks.load(self._on_load, self.visit, outputs, **quiet)
-        blocks.load(self._on_measure, self.visit, outputs, **quiet)
+        # What it finds comes with the next tick.
+        blocks.load(self._answers.measure, None, None, **quiet)
         self.timer.tick(self._fresh, self.visit, outputs, **quiet)
         for name in ("told", "status", "check", "strict"):
             # One after the other: what was asked first is done first.
@@ -61,10 +64,6 @@ class UnderstandPage:
     def _on_load(self, visit: Visit) -> _Updates:
         visit.shown.clear()
         self._answers.arrive()
-        return self._fresh(visit)
-
-    def _on_measure(self, visit: Visit) -> _Updates:
-        self._answers.measure()
         return self._fresh(visit)
 
     def _on_act(self, event: gr.EventData, visit: Visit) -> _Updates:
