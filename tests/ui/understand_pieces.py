@@ -26,7 +26,6 @@ def understand_pieces(words: Words, addresses: Addresses) -> dict[str, str]:
     old = MapState(12, 9, 5.0, 3)
     check = {"fingerprint": "2", "addresses": addresses, "words": words, **may}
     strict = {"words": words, **may}
-    scaffold = render_map(old, addresses, words, may_write=True)
     return {
         "map": render_map(old, addresses, words, may_write=True),
         "map, none": render_status(MapState(12), None, words, **may),
