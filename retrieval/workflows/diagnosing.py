@@ -71,6 +71,8 @@ class DiagnoseReport:
         unreadable: how many could not be read.
         out: the page that was written, or None.
         seed: of the intervals.
+        fingerprint: of ``model``.
+        ids: of the gallery's images; None where others were looked at.
     """
 
     dataset: str
@@ -84,6 +86,8 @@ class DiagnoseReport:
     unreadable: int
     out: Path | None
     seed: int
+    fingerprint: str = ""
+    ids: list[int] | None = None
 
     @property
     def figures(self) -> list[Measured]:
@@ -94,6 +98,14 @@ class DiagnoseReport:
     def alarms(self) -> list[Reading]:
         """Every alarm, of ``model``."""
         return read_alarms(self.found)
+
+    @property
+    def hubs(self) -> list[dict[str, int]]:
+        """Images of the gallery that are found most often: ``id`` and ``occurrence``; none of other images."""
+        often = self.found.hubness
+        if self.ids is None:
+            return []
+        return [{"id": self.ids[row], "occurrence": int(often.occurrence[row])} for row in often.strongest()]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -111,6 +123,8 @@ class DiagnoseReport:
             "figures": {one.figure.key: one.to_dict() for one in self.figures},
             "alarms": [one.to_dict() for one in self.alarms],
             **self.found.to_dict(self.classes, self.paths),
+            "fingerprint": self.fingerprint,
+            "hubs": self.hubs,
             "against": beside,
         }
 
@@ -257,6 +271,8 @@ class _Diagnosing:
             unreadable=pictures.failures,
             out=None if out is None else out.expanduser().absolute(),
             seed=self.request.seed,
+            fingerprint=models[0].card.fingerprint,
+            ids=None if pictures.ids is None else pictures.ids.tolist(),
         )
 
 

@@ -34,6 +34,7 @@ class Layout:
     ``catalog.sqlite3``          the catalog, its seal beside it
     ``spaces/FINGERPRINT/``      a space's vectors
     ``index/FINGERPRINT/``       snapshots of the index, derived
+    ``maps/FINGERPRINT.npz``     the map of a space, derived
     ``models/FINGERPRINT/``      the encoder
     ``history/``                 photos that were searched with, small
     ``writing.lock``             held while something is written
@@ -56,6 +57,10 @@ class Layout:
     def index(self, space: EmbeddingSpace) -> Path:
         """Folder of the snapshots of a space's index."""
         return self.folder / "index" / space.fingerprint[:16]
+
+    def map(self, space: EmbeddingSpace) -> Path:
+        """File of a space's map."""
+        return self.folder / "maps" / f"{space.fingerprint[:16]}.npz"
 
     def model(self, fingerprint: str) -> Path:
         """Folder of an encoder."""

@@ -31,10 +31,10 @@ from retrieval.workflows.projecting import head_method
 from retrieval.workflows.readiness import Readiness, readiness
 from retrieval.workflows.recipes import Recipe
 
-_AROUND = (4.0, 20.0)
+AROUND = (4.0, 20.0)
 """Seconds for starting a process, the proof's intervals and the report page, at the least and at the most."""
 
-_AT_MOST = 2.0
+AT_MOST = 2.0
 """What is measured on a few steps is exceeded: by logs, checkpoints, and by what else the machine does."""
 
 _TRIED = 4
@@ -100,11 +100,20 @@ def lesson_cost(
     if ready.lack is not None:
         raise BadValue("There is too little to learn from.", "Label more images.")
     with torch_threads(settings.threads):
-        return _Trial(folder, recipe, ready, settings).cost()
+        return LessonTrial(folder, recipe, ready, settings).cost()
 
 
 @dataclass(frozen=True)
-class _Trial:
+class LessonTrial:
+    """A few steps of a recipe, tried.
+
+    Attributes:
+        folder: the gallery's.
+        recipe: as it would train.
+        ready: what there is to learn from.
+        settings: threads and limits.
+    """
+
     folder: Path
     recipe: Recipe
     ready: Readiness
@@ -114,7 +123,7 @@ class _Trial:
         """The whole of it."""
         with Gallery(self.folder, self.settings) as gallery:
             features = gallery.live_space().dimension
-        low, high = (around + part for around, part in zip(_AROUND, self._head(features), strict=True))
+        low, high = (around + part for around, part in zip(AROUND, self._head(features), strict=True))
         known = self.ready.train + self.ready.choose + self.ready.prove
         memory = _PROCESS + 4 * known * 3 * features
         device, epochs = "cpu", self.recipe.loop.epochs
@@ -125,6 +134,13 @@ class _Trial:
         return LessonCost(
             self.recipe.name, self.recipe.scope, self.ready.train, epochs, round(low, 1), round(high, 1), memory, device
         )
+
+    def pace(self) -> tuple[float, float]:
+        """Seconds of a step of the projection's training, and of a validation of it."""
+        with Gallery(self.folder, self.settings) as gallery:
+            features = gallery.live_space().dimension
+        with torch_threads(self.settings.threads):
+            return self._step_seconds(features), self._validation_seconds(features)
 
     # -- the projection -------------------------------------------------------------------------------------------
 
@@ -139,7 +155,7 @@ class _Trial:
     def _range(self, epoch: float, epochs: int, every: int, times: int = 1) -> tuple[float, float]:
         patience = self.recipe.loop.patience
         least = epochs if patience is None else min(epochs, (patience + 1) * every)
-        return times * least * epoch, _AT_MOST * times * epochs * epoch
+        return times * least * epoch, AT_MOST * times * epochs * epoch
 
     @property
     def _steps(self) -> int:
@@ -187,7 +203,7 @@ class _Trial:
         low, high = self._range(ready.train * training + check, loop.epochs, loop.validate_every)
         # Weights, gradients, two moments, the average, the start; and what the backward pass needs of a batch.
         memory = 6 * 4 * card.parameters + activations * (loop.chunk or self._batch)
-        return low + once, high + _AT_MOST * once, memory
+        return low + once, high + AT_MOST * once, memory
 
     def _decoding_seconds(self, paths: list[bytes]) -> float:
         """An image, with all cores at it."""

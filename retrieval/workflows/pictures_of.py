@@ -40,6 +40,7 @@ class PictureSet:
             none has two.
         of: how many images there are in all.
         failures: how many could not be read.
+        ids: [N] of the gallery's images; None for others.
     """
 
     images: list[LabelledImage]
@@ -49,13 +50,16 @@ class PictureSet:
     subclasses: Ids | None
     of: int
     failures: int
+    ids: Ids | None = None
 
     def only(self, paths: Collection[bytes]) -> "PictureSet":
         """The images with these paths, in the same order; classes keep their numbers."""
         rows = np.array([i for i, image in enumerate(self.images) if image.path in paths], np.int64)
         finer = None if self.subclasses is None else self.subclasses[rows]
         images = [self.images[i] for i in rows.tolist()]
-        return replace(self, images=images, vectors=self.vectors[rows], numbers=self.numbers[rows], subclasses=finer)
+        ids = None if self.ids is None else self.ids[rows]
+        vectors, numbers = self.vectors[rows], self.numbers[rows]
+        return replace(self, images=images, vectors=vectors, numbers=numbers, subclasses=finer, ids=ids)
 
 
 def open_pictures(name: str, note: Note = no_notes) -> tuple[list[LabelledImage], Path | None]:
@@ -126,7 +130,8 @@ def _of_gallery(encoder: Encoder, card: ModelCard, embedding: Embedding, on_disk
         images, kept = _images(gallery, chosen, on_disk, embedding)
         if space is not None:
             vectors, there = _stored(gallery, space, kept)
-            return _put_together([images[i] for i in there.tolist()], vectors, None, len(ids), 0)
+            found = _put_together([images[i] for i in there.tolist()], vectors, None, len(ids), 0)
+            return replace(found, ids=kept[there])
     made = _embedded(images, None, encoder, card, embedding)
     return replace(made, of=len(ids))
 

@@ -197,6 +197,7 @@ def drop_space(folder: Path, fingerprint: str, settings: Settings | None = None)
         dropped = _info(gallery, space)
         # The index first: it is derived. What a crash leaves after that belongs to no space, and is in nobody's way.
         engines.discard(gallery.layout.index(space))
+        gallery.layout.map(space).unlink(missing_ok=True)
         gallery.catalog.switches.drop(space.id)
         shutil.rmtree(gallery.layout.vectors(space), ignore_errors=True)
         shutil.rmtree(gallery.layout.model(space.fingerprint), ignore_errors=True)

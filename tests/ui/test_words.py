@@ -23,6 +23,7 @@ from tests.core.test_errors import tree as error_tree
 from tests.ui.library_pieces import library_pieces
 from tests.ui.tree import Tree
 from tests.ui.twins import NEIGHBOUR, SUMMARY, SearcherTwin, explanation, result
+from tests.ui.understand_pieces import understand_pieces
 from ui import cards
 from ui.addresses import Addresses
 from ui.asking import Asked, Picture, similar_to
@@ -204,6 +205,7 @@ def pieces(words: Words) -> dict[str, str]:
         **{f"job {name}": render_jobs(jobs_site(job), words) for name, job in JOBS.items()},
         "frame": framed(document, SITE, words, PAGES, "").replace("English", "").replace("简体中文", ""),
         **label_pieces(words),
+        **understand_pieces(words, SITE.addresses),
         "lonely": lonely(SITE, words, PAGES).replace("English", "").replace("简体中文", ""),
     }
 

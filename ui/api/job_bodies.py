@@ -176,6 +176,12 @@ class DuplicatesBody(JobBody):
     workers: Workers = None
 
 
+class MapBody(JobBody):
+    """Draw the map of the gallery anew."""
+
+    kind: Literal["map"]
+
+
 class BackupBody(JobBody):
     """Write a backup of the gallery."""
 
@@ -192,6 +198,6 @@ class CheckBody(JobBody):
 
 AnyJobBody = Annotated[
     IndexBody | RetryBody | TrainBody | PretrainBody | FinetuneBody | DistilBody | SwitchBody | DiagnoseBody
-    | TemperatureBody | ProbeBody | AutoLabelsBody | CalibrateBody | DuplicatesBody | BackupBody | CheckBody,
+    | TemperatureBody | ProbeBody | AutoLabelsBody | CalibrateBody | DuplicatesBody | MapBody | BackupBody | CheckBody,
     Field(discriminator="kind"),
 ]  # fmt: skip

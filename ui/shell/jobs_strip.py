@@ -17,7 +17,7 @@ _PAGES = {
     **dict.fromkeys(("index", "retry", "duplicates", "backup", "check"), "library"),
     **dict.fromkeys(("auto-labels",), "labels"),
     **dict.fromkeys(("train", "pretrain", "finetune", "distil", "switch", "calibrate"), "teach"),
-    **dict.fromkeys(("diagnose", "temperature", "probe"), "understand"),
+    **dict.fromkeys(("map", "diagnose", "temperature", "probe"), "understand"),
 }
 """Addresses of the pages on which a kind of job is asked for."""
 

@@ -2,7 +2,19 @@
 
 from dataclasses import dataclass
 
-from ui.words import errors, jobs, labels_texts, library, matching, refine, search, shell, teach_texts, writing
+from ui.words import (
+    errors,
+    jobs,
+    labels_texts,
+    library,
+    matching,
+    refine,
+    search,
+    shell,
+    teach_texts,
+    understand_texts,
+    writing,
+)
 from ui.words.errors import ErrorWords
 from ui.words.jobs import JobWords
 from ui.words.labels import LabelWords
@@ -12,6 +24,7 @@ from ui.words.refine import RefineWords
 from ui.words.search import SearchWords
 from ui.words.shell import ShellWords
 from ui.words.teach import TeachWords
+from ui.words.understand import UnderstandWords
 from ui.words.writing import WritingWords
 
 
@@ -35,6 +48,7 @@ class Words:
     labels: LabelWords
     refine: RefineWords
     matching: MatchWords
+    understand: UnderstandWords
     errors: ErrorWords
 
 
@@ -50,6 +64,7 @@ ENGLISH = Words(
     labels=labels_texts.ENGLISH,
     refine=refine.ENGLISH,
     matching=matching.ENGLISH,
+    understand=understand_texts.ENGLISH,
     errors=errors.ENGLISH,
 )
 
@@ -65,6 +80,7 @@ CHINESE = Words(
     labels=labels_texts.CHINESE,
     refine=refine.CHINESE,
     matching=matching.CHINESE,
+    understand=understand_texts.CHINESE,
     errors=errors.CHINESE,
 )
 

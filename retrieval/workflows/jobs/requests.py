@@ -219,6 +219,11 @@ class DuplicatesJob(JobRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MapJob(JobRequest):
+    """See ``draw_map``."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackupJob(JobRequest):
     """See ``backup``."""
 
@@ -248,6 +253,7 @@ KINDS: Mapping[str, type[JobRequest]] = {
     "auto-labels": AutoLabelsJob,
     "calibrate": CalibrateJob,
     "duplicates": DuplicatesJob,
+    "map": MapJob,
     "backup": BackupJob,
     "check": CheckJob,
 }

@@ -19,6 +19,7 @@ from retrieval.workflows.jobs.requests import (
     FinetuneJob,
     IndexJob,
     JobRequest,
+    MapJob,
     PretrainJob,
     ProbeJob,
     RetryJob,
@@ -250,6 +251,13 @@ def _duplicates(asked: DuplicatesJob, place: Place) -> dict[str, Any]:
     return found.summary()
 
 
+def _map(_: MapJob, place: Place) -> dict[str, Any]:
+    from retrieval.workflows.mapping import Hooks, draw_map
+
+    report = place.report
+    return draw_map(place.gallery, hooks=Hooks(report.say, report.working, report.stop)).to_dict()
+
+
 def _check(asked: CheckJob, place: Place) -> dict[str, Any]:
     from retrieval.workflows.status import status
 
@@ -277,6 +285,7 @@ _WORK: Mapping[type[JobRequest], Callable[[Any, Place], dict[str, Any]]] = {
     AutoLabelsJob: _auto_labels,
     CalibrateJob: _calibrate,
     DuplicatesJob: _duplicates,
+    MapJob: _map,
     BackupJob: _backup,
     CheckJob: _check,
 }

@@ -1,0 +1,1 @@
+"""The page that shows what the search makes of the pictures: the map, the check-up, the comparison of temperatures."""
