@@ -333,6 +333,7 @@ def test_names_of_bytes_go_in_and_come_out_of_a_real_process(gallery: Path, tmp_
     assert [os.fsencode(path) for path in answer["neighbours"][0]["paths"]] == [query]
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_had_enough_is_no_error_worth_a_traceback(six: tuple[Path, Path]) -> None:
     command = [PYTHON, "-m", "retrieval", "search", str(six[1]), "--csv", "--gallery", str(six[0])]
     reader, writer = os.pipe()

@@ -338,7 +338,10 @@ def test_who_may_only_look_changes_nothing(gallery: Path, opened: Callable[..., 
             ("/jobs", {"kind": "check"}), ("/jobs/1/cancel", {}), ("/jobs/1/resume", None),
         ]  # fmt: skip
         written = [path for path, routes in client.get("/openapi.json").json()["paths"].items() if "post" in routes]
-        assert {re.sub(r"\{.*?\}", "1", path) for path in written} == {path for path, _ in asked} | {"/search"}
+        assert {re.sub(r"\{.*?\}", "1", path) for path in written} == {path for path, _ in asked} | {
+            "/search",
+            "/match",
+        }
         for path, body in asked:
             problem(client.post(path, json=body), 403, "read_only")
         assert client.post("http://testserver/shell/jobs/1/cancel").status_code == 403
@@ -408,4 +411,4 @@ def test_the_description_is_whole_and_shown_without_anybody_else_s_server(client
 
 def test_without_a_gallery_s_folder_only_searching_is_offered() -> None:
     paths = twin().get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/search", "/images/{image_id}", "/images/{image_id}/similar"}
+    assert set(paths) == {"/search", "/match", "/images/{image_id}", "/images/{image_id}/similar"}

@@ -26,7 +26,7 @@ def opened(staged: Callable[..., Visit], searcher: SearcherTwin, **arguments: ob
     return here
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_a_part_of_one_picture_shows_its_match_in_the_other(staged: Callable[..., Visit], width: int) -> None:
     searcher = SearcherTwin()
     here = opened(staged, searcher, viewport={"width": width, "height": 844})

@@ -125,7 +125,7 @@ def share(found: Any, colour: tuple[int, int, int]) -> float:
     return float((np.abs(found - np.array(colour)).max(axis=2) < 40).mean())
 
 
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("viewport", [WIDE, pytest.param(NARROW, marks=pytest.mark.slow)], ids=["wide", "narrow"])
 def test_a_line_around_a_cluster_labels_exactly_its_pictures(
     arrive: Callable[..., Visit], gallery: Path, viewport: Any
 ) -> None:

@@ -148,6 +148,7 @@ def test_a_fraction_takes_equally_many_of_each_class(
     assert chosen_labels(labelled, split, 1, 0).tolist() == everything.tolist()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_goes_on_bit_for_bit(seen: Path, dataset: Path, tmp_path: Path) -> None:
     whole, parts, steps = tmp_path / "whole", tmp_path / "parts", []
     finetune(request(seen, dataset, whole))
@@ -162,6 +163,7 @@ def test_a_run_that_is_stopped_goes_on_bit_for_bit(seen: Path, dataset: Path, tm
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_without_a_hidden_layer_it_begins_at_the_embedding(dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
     recipe = quick("autoencoder", epochs="1")
     pretrain(PretrainRequest(str(dataset), recipe, tmp_path / "seen", str(tiny_model), workers=1))
@@ -242,6 +244,7 @@ def test_a_student_of_other_pixels_is_refused(seen: Path, dataset: Path, tmp_pat
     assert "model create" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_with_labels_the_teachers_answers_follow(
     tuned: tuple[Path, TrainReport], dataset: Path, other_model: Path, tmp_path: Path
 ) -> None:
@@ -288,6 +291,7 @@ def test_only_labels_of_the_training_part_are_learned(
     assert (numbers[: report.parts["train"]] >= 0).all()
 
 
+@pytest.mark.slow
 def test_distillation_goes_on_where_it_was_stopped(
     tuned: tuple[Path, TrainReport], dataset: Path, other_model: Path, tmp_path: Path
 ) -> None:

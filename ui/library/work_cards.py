@@ -13,7 +13,7 @@ WAITS = "Waiting for another process"
 def render_running(job: Job, words: Words) -> str:
     """A job that runs or waits."""
     said = words.library
-    kind = said.kinds.get(job.kind, said.working)
+    kind = words.jobs.kinds.get(job.kind, said.working)
     return (
         f'<section class="lib-work" aria-label="{escape(said.working)}"><h2 class="lib-title">{escape(kind)}</h2>'
         f"{_bar(job)}<p>{escape(_how_far(job, words))}</p></section>"

@@ -11,7 +11,6 @@ class LibraryWords:
     """Texts of the library page.
 
     Attributes:
-        kinds: what a job does, by its kind.
         reasons: why a file could not be read, by its reason.
         parts: what takes disk space, by its name.
         account: what became of files, by the field of the report; in the order in which they are shown.
@@ -108,7 +107,6 @@ class LibraryWords:
     check_found: Counted
     repair: str
     empty_action: str
-    kinds: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     account: Mapping[str, str] = field(default_factory=dict)
 
@@ -226,23 +224,6 @@ ENGLISH = LibraryWords(
     check_found=Counted("{n} problem was found.", "{n} problems were found."),
     repair="Mend what can be mended",
     empty_action="Add a folder of photos",
-    kinds={
-        "index": "Reading pictures",
-        "retry": "Trying failed files again",
-        "train": "Teaching a model",
-        "pretrain": "Learning from pictures without labels",
-        "finetune": "Teaching with few labels",
-        "distil": "Making a smaller model",
-        "switch": "Changing over to another model",
-        "diagnose": "Examining a model",
-        "temperature": "Studying a setting of the training",
-        "probe": "Measuring a model",
-        "auto-labels": "Proposing labels",
-        "calibrate": "Working out how sure matches are",
-        "duplicates": "Looking for pictures that are there twice",
-        "backup": "Making a backup",
-        "check": "Checking the gallery",
-    },
     reasons={
         "empty": "The file is empty",
         "not_an_image": "Not a picture",
@@ -373,23 +354,6 @@ CHINESE = LibraryWords(
     check_found=Counted("发现 {n} 个问题。", "发现 {n} 个问题。"),
     repair="修复可以修复的部分",
     empty_action="添加照片文件夹",
-    kinds={
-        "index": "正在读取图片",
-        "retry": "正在重试失败的文件",
-        "train": "正在训练模型",
-        "pretrain": "正在从无标签的图片中学习",
-        "finetune": "正在用少量标签训练",
-        "distil": "正在制作更小的模型",
-        "switch": "正在切换到另一个模型",
-        "diagnose": "正在分析模型",
-        "temperature": "正在研究一项训练设置",
-        "probe": "正在测量模型",
-        "auto-labels": "正在提议标签",
-        "calibrate": "正在估计匹配的可靠程度",
-        "duplicates": "正在查找重复的图片",
-        "backup": "正在备份",
-        "check": "正在检查图库",
-    },
     reasons={
         "empty": "文件是空的",
         "not_an_image": "不是图片",
