@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# One test process more than cores, four at most: each holds torch in memory.
+# One test process a core, four at most: each holds torch in memory.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: help install demo test test-slow lint format bench clean

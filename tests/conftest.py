@@ -30,11 +30,6 @@ def need(condition: object, reason: str) -> None:
     pytest.skip(reason)
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores: a test that waits for a browser or another process leaves a core to the others."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_configure() -> None:
     """Float32, in this process and in all it starts, whatever the processor is quickest in.
 

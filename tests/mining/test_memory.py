@@ -90,6 +90,7 @@ def taken(tmp_path_factory):
     return json.loads(path.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MINERS)
 def test_what_is_taken_from_the_system_is_what_was_said(name, taken):
     """At 4096 rows and more, where the heap shows what the tensors do not: holes between those that are kept."""

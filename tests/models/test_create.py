@@ -26,6 +26,7 @@ def test_the_seed_decides_and_the_global_state_is_left_alone() -> None:
     assert tiny(head="mlp", dim=8, seed=1)[1].fingerprint != first
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_encoder() -> None:
     code = "from tests.models.conftest import tiny; print(tiny(seed=3)[1].fingerprint)"
     root = Path(__file__).resolve().parents[2]

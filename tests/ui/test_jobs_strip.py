@@ -212,6 +212,7 @@ def test_a_queue_that_stands_still_goes_on_though_nobody_looks(
 # -- in a browser --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_a_job_is_followed_stopped_and_closed(
     jobs: Jobs, tmp_path: Path, contexts: Callable[..., Any], width: int

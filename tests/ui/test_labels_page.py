@@ -89,6 +89,7 @@ def test_many_pictures_get_a_label_by_mouse(arrive: Callable[..., Visit], galler
     assert here.overflow() == 0
 
 
+@pytest.mark.slow
 def test_everything_goes_by_keyboard(arrive: Callable[..., Visit], gallery: Path) -> None:
     here = arrive()
     keys = here.page.keyboard
@@ -152,6 +153,7 @@ def test_a_label_or_a_picture_chooses_what_is_shown(arrive: Callable[..., Visit]
     expect(here.page.locator("#labels-view .notice")).to_contain_text("is not a full path")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("viewport", [WIDE, pytest.param(NARROW, marks=pytest.mark.slow)], ids=["wide", "narrow"])
 def test_a_group_is_named_without_its_strangers(arrive: Callable[..., Visit], gallery: Path, viewport: Any) -> None:
     here = arrive(viewport=viewport)
@@ -200,6 +202,7 @@ def test_suggestions_are_answered_by_keyboard(arrive: Callable[..., Visit], gall
     assert progress(gallery).labelled == 31 + 18
 
 
+@pytest.mark.slow
 def test_a_table_is_sent_and_saved(arrive: Callable[..., Visit], gallery: Path) -> None:
     here = arrive()
     here.page.locator(".labels-tabs button", has_text="Tables and folders").click()
@@ -215,6 +218,7 @@ def test_a_table_is_sent_and_saved(arrive: Callable[..., Visit], gallery: Path) 
     assert saved.count("cup,,csv") == 2
 
 
+@pytest.mark.slow
 def test_what_cannot_be_done_is_said_and_the_selection_stays(
     arrive: Callable[..., Visit], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_part_of_one_picture_shows_its_match_in_the_other(staged: Callable[...
     here.assert_calm()
 
 
+@pytest.mark.slow
 def test_an_encoder_that_cannot_tell_is_said_in_the_view_and_it_can_be_asked_again(
     staged: Callable[..., Visit],
 ) -> None:

@@ -84,6 +84,7 @@ def test_everything_can_be_done_by_keyboard(visit: Callable[..., Visit], apple: 
     expect(here.cards.nth(1)).to_be_focused()
 
 
+@pytest.mark.slow
 def test_find_similar_searches_with_the_picture(visit: Callable[..., Visit], apple: Path) -> None:
     here = visit()
     here.search(apple)
@@ -148,6 +149,7 @@ def test_a_bad_file_is_a_friendly_notice(visit: Callable[..., Visit], content: b
     here.cards.first.wait_for()
 
 
+@pytest.mark.slow
 def test_odd_names_arrive_as_text(visit: Callable[..., Visit], apple: Path) -> None:
     here = visit()
     here.page.on("dialog", lambda dialog: here.complaints.append("a name was run as a script"))
@@ -172,6 +174,7 @@ def test_odd_names_arrive_as_text(visit: Callable[..., Visit], apple: Path) -> N
     assert here.overflow() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "scheme"),
     [
@@ -202,6 +205,7 @@ def test_options_are_folded_on_a_phone_and_the_answer_comes_into_view(visit: Cal
     expect(here.cards.first).to_be_in_viewport()
 
 
+@pytest.mark.slow
 def test_a_picture_can_be_pasted_anywhere_and_again(visit: Callable[..., Visit]) -> None:
     here = visit()
     for n, label in enumerate(("grass", "sky")):
@@ -219,6 +223,7 @@ def test_a_picture_can_be_pasted_anywhere_and_again(visit: Callable[..., Visit])
         expect(here.cards.first.locator(".score")).to_have_text("1.000")
 
 
+@pytest.mark.slow
 def test_a_dropped_file_may_have_no_media_type(visit: Callable[..., Visit]) -> None:
     here = visit()
     here.page.evaluate(
@@ -235,6 +240,7 @@ def test_a_dropped_file_may_have_no_media_type(visit: Callable[..., Visit]) -> N
     expect(here.page.locator("#photo")).to_have_class(re.compile("no-preview"))
 
 
+@pytest.mark.slow
 def test_clearing_the_photo_brings_the_samples_back(visit: Callable[..., Visit], apple: Path) -> None:
     here = visit()
     here.search(apple)
@@ -278,6 +284,7 @@ def test_an_empty_gallery_comes_to_life(
         here.assert_calm()
 
 
+@pytest.mark.slow
 def test_an_offline_original_is_a_placeholder(staged: Callable[..., Visit]) -> None:
     from dataclasses import replace
 
@@ -292,6 +299,7 @@ def test_an_offline_original_is_a_placeholder(staged: Callable[..., Visit]) -> N
     expect(here.dialog.locator(".viewer-missing")).to_be_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_a_chance_stands_on_the_line_of_the_score_and_within_its_card(staged: Callable[..., Visit], width: int) -> None:
     from dataclasses import replace
@@ -311,6 +319,7 @@ def test_a_chance_stands_on_the_line_of_the_score_and_within_its_card(staged: Ca
     assert chance["right"] <= whole["right"] - 5
 
 
+@pytest.mark.slow
 def test_an_unexpected_error_is_no_red_box(staged: Callable[..., Visit]) -> None:
     here = staged(SearcherTwin(answer=ZeroDivisionError("secret"))).open()
     here.page.locator("button.sample").first.click()

@@ -70,6 +70,7 @@ def test_a_part_is_marked_with_the_mouse_and_by_keyboard(visit: Callable[..., Vi
     expect(here.cards.first.locator(".score")).to_have_text("1.000")
 
 
+@pytest.mark.slow
 def test_examples_are_added_from_results_and_uploads_and_taken_away(
     visit: Callable[..., Visit], apple: Path, pictures: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_thumbs_order_anew_at_once_and_are_kept(taught: Callable[..., tuple[Visi
         assert judged_pairs(gallery).pairs == ()
 
 
+@pytest.mark.slow
 def test_copies_open_below_their_picture_and_pages_turn(staged: Callable[..., Visit]) -> None:
     found = neighbours(12)
     copies = (replace(found[0], id=31, copies=()), replace(found[0], id=32, copies=()))
@@ -148,6 +150,7 @@ def test_copies_open_below_their_picture_and_pages_turn(staged: Callable[..., Vi
     assert twin.queries[-1][1] == 12
 
 
+@pytest.mark.slow
 def test_a_picture_of_the_gallery_is_picked(visit: Callable[..., Visit]) -> None:
     here = visit(viewport={"width": 390, "height": 844})
     here.page.get_by_role("button", name="Browse all pictures").click()
@@ -175,6 +178,7 @@ def test_sizes_narrow_the_search_and_a_bad_date_is_said(visit: Callable[..., Vis
     expect(here.page.locator("#results .notice")).to_contain_text("soon is not a date")
 
 
+@pytest.mark.slow
 def test_nothing_like_this_is_said_before_the_results(staged: Callable[..., Visit]) -> None:
     here = staged(SearcherTwin(answer=replace(result(neighbours(3)), nothing_like_this=True))).open()
     here.page.locator("button.sample").first.click()
@@ -183,6 +187,7 @@ def test_nothing_like_this_is_said_before_the_results(staged: Callable[..., Visi
     expect(here.cards).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_a_photo_is_remembered_its_link_gives_the_search_again_and_the_history_is_cleared(
     taught: Callable[..., tuple[Visit, Path]], apple: Path
 ) -> None:

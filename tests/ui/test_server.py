@@ -30,6 +30,7 @@ print("stopped cleanly", flush=True)
 _LINUX_HAS_MORE = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.1 is the only address that is set up")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to whole groups of processes")
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("127.0.0.2", marks=[_LINUX_HAS_MORE, pytest.mark.slow])])
 def test_it_says_where_answers_there_and_stops_at_ctrl_c(host: str) -> None:

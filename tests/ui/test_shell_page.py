@@ -99,6 +99,7 @@ def test_the_frame_is_there_before_gradio(browser: Any, address: str) -> None:
     context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])
 def test_by_keyboard(arrive: Callable[..., Visit], width: int) -> None:
     here = arrive(viewport={"width": width, "height": 844})
@@ -157,6 +158,7 @@ def test_in_chinese_nothing_is_english_from_the_first_view_to_the_large_picture(
     assert english == set()
 
 
+@pytest.mark.slow
 def test_colours_follow_the_system_until_others_are_chosen(arrive: Callable[..., Visit]) -> None:
     here = arrive("/library", color_scheme="light")
     here.page.get_by_text("Here is library.").wait_for()
@@ -190,6 +192,7 @@ def test_a_dark_page_is_dark_before_gradio_draws(browser: Any, address: str) -> 
     context.close()
 
 
+@pytest.mark.slow
 def test_an_address_without_a_page(browser: Any, address: str) -> None:
     context = browser.new_context(locale="zh-CN")
     page = context.new_page()

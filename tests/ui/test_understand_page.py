@@ -161,6 +161,7 @@ def test_a_line_around_a_cluster_labels_exactly_its_pictures(
     assert here.overflow() == 0
 
 
+@pytest.mark.slow
 def test_everything_goes_by_keyboard(arrive: Callable[..., Visit], gallery: Path) -> None:
     here = arrive(viewport=WIDE)
     page = here.page
@@ -202,6 +203,7 @@ def test_the_focus_stays_while_a_piece_is_made_anew(arrive: Callable[..., Visit]
     expect(button).to_be_focused()
 
 
+@pytest.mark.slow
 def test_a_picture_is_shown_and_leads_on(arrive: Callable[..., Visit], gallery: Path) -> None:
     answer(gallery, {image_id: f"a {kind}" for image_id, kind in kinds(gallery).items() if kind != "sky"})
     here = arrive(viewport=WIDE)
@@ -225,6 +227,7 @@ def test_a_picture_is_shown_and_leads_on(arrive: Callable[..., Visit], gallery: 
     assert "/?like=" in page.url
 
 
+@pytest.mark.slow
 def test_without_a_graphics_card_the_map_is_drawn_all_the_same(
     arrive: Callable[..., Visit], contexts: Callable[..., Any], address: str
 ) -> None:

@@ -111,6 +111,7 @@ def test_looking_at_the_catalog_keeps_other_processes_out(six: tuple[Path, Path]
         assert opened.catalog.get("key") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(gallery: Path, tmp_path: Path, start: Start) -> None:
     photos = fill(tmp_path / "many", range(1000, 1240))
