@@ -13,12 +13,19 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_OUT = "PYTEST_XDIST_WORKER" in os.environ
+
+
+if not os.environ.get("CI"):
+    # A quarter of the usual examples at a desk; hypothesis has a profile of its own for CI.
+    hypothesis.settings.register_profile("desk", max_examples=25)
+    hypothesis.settings.load_profile("desk")
 
 
 def need(condition: object, reason: str) -> None:

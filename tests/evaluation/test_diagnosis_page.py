@@ -139,6 +139,7 @@ def test_points_on_one_line_or_in_one_place_can_be_drawn():
         assert height > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_never_scrolls_sideways(full, browser, tmp_path, width, scheme):  # noqa: F811

@@ -182,6 +182,7 @@ def test_it_can_be_written_down(page):
     assert json.loads(json.dumps(said, allow_nan=False))["c"]["temperature"] == 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_never_scrolls_sideways(page, browser, tmp_path, width, scheme):  # noqa: F811

@@ -16,6 +16,7 @@ from tests.training.child import crash_method
 from tests.training.tiny import TinySource, config, same_state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "code"), [("kill", -9), ("rename", -9), ("full", DiskFull.exit_code)])
 def test_a_save_that_fails_costs_one_step(tmp_path: Path, children: Path, task: str, code: int) -> None:
     """The third checkpoint (of step 2) is never there; the second (of step 1) is whole, and the run goes on from it."""

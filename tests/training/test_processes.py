@@ -20,6 +20,7 @@ def two(children: Path) -> list[dict[str, Any]]:
     return [torch.load(children / f"pair{rank}" / "results.pt", weights_only=True) for rank in (0, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_are_one(tmp_path: Path, two: list[dict[str, Any]], name: str) -> None:
     run = RUNS[name]

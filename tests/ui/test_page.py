@@ -198,6 +198,7 @@ def test_both_widths_and_schemes(visit: Callable[..., Visit], apple: Path, width
     assert here.overflow() == 0
 
 
+@pytest.mark.slow
 def test_options_are_folded_on_a_phone_and_the_answer_comes_into_view(visit: Callable[..., Visit], apple: Path) -> None:
     here = visit(viewport={"width": 390, "height": 844})
     expect(here.page.get_by_label("In this folder")).to_be_hidden()

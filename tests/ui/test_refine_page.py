@@ -163,6 +163,7 @@ def test_a_picture_of_the_gallery_is_picked(visit: Callable[..., Visit]) -> None
     expect(here.page.locator("#browse section")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_sizes_narrow_the_search_and_a_bad_date_is_said(visit: Callable[..., Visit], apple: Path) -> None:
     here = visit()
     here.search(apple)

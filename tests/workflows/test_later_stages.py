@@ -84,6 +84,7 @@ def test_fine_tuning_goes_on_from_the_first_hidden_layer(tuned: tuple[Path, Trai
     }
 
 
+@pytest.mark.slow
 def test_it_starts_with_what_was_learned_without_labels(seen: Path, dataset: Path, tmp_path: Path) -> None:
     """Without a step, the head is the projector's first layer as the run has left it."""
     finetune(request(seen, dataset, tmp_path / "run", recipe=tuning(epochs="0")))
@@ -128,6 +129,7 @@ def test_the_accuracy_is_that_of_the_kept_classifier(tuned: tuple[Path, TrainRep
     assert np.mean(right) == pytest.approx(report.metrics["classification"]["accuracy"]["mean"])
 
 
+@pytest.mark.slow
 def test_a_fraction_takes_equally_many_of_each_class(
     seen: Path, dataset: Path, tmp_path: Path, tuned: tuple[Path, TrainReport]
 ) -> None:
@@ -204,6 +206,7 @@ def distilling(teacher: Path, student: object, dataset: Path, out: Path, labels:
     )
 
 
+@pytest.mark.slow
 def test_a_student_learns_the_teachers_features_without_labels(
     seen: Path, dataset: Path, other_model: Path, tmp_path: Path
 ) -> None:
@@ -264,6 +267,7 @@ def test_with_labels_the_teachers_answers_follow(
     assert {"labelled", "soft", "agreement"} <= {key for line in history for key in line}
 
 
+@pytest.mark.slow
 def test_images_that_prove_and_were_seen_are_counted(
     tuned: tuple[Path, TrainReport], dataset: Path, other_model: Path, tmp_path: Path
 ) -> None:
@@ -272,6 +276,7 @@ def test_images_that_prove_and_were_seen_are_counted(
     assert report.metrics["seen_without_labels"] == report.parts["test"]
 
 
+@pytest.mark.slow
 def test_only_labels_of_the_training_part_are_learned(
     tuned: tuple[Path, TrainReport], dataset: Path, other_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

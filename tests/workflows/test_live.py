@@ -178,6 +178,7 @@ def test_a_second_ctrl_c_ends_at_once_and_nothing_is_lost(gallery: Path, tmp_pat
     assert rest.embedded + rest.unchanged == 60
 
 
+@pytest.mark.slow
 def test_a_searcher_sees_what_another_process_does_from_the_first_image_on(
     gallery: Path, tmp_path: Path, start: Start
 ) -> None:

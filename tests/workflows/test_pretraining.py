@@ -384,6 +384,7 @@ def test_a_collapse_is_an_alarm_in_the_report(tiny_model: Path, photos: Path, tm
     ).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name in METHODS if name in PRETRAIN_RECIPES])
 def test_every_method_trains(method: str, photos: Path, tiny_model: Path, tmp_path: Path) -> None:
     report = pretrain(request(photos, tmp_path / "run", tiny_model, quick(method, epochs="1")))

@@ -132,6 +132,7 @@ def between(searcher: Searcher, point: str, act: Callable[[], None], monkeypatch
     monkeypatch.setattr(owner, name, overtaken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["decoded", "embedded", "matched"])
 def test_a_search_that_a_switch_overtakes_ends_where_it_began(
     both: tuple[Path, Path], other: Switcher, point: str, monkeypatch: pytest.MonkeyPatch
