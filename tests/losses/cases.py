@@ -13,7 +13,7 @@ from retrieval.losses import LOSSES
 BATCH, DIMENSION, CLASSES, IMAGES = 12, 6, 4, 20
 
 VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "contrastive": [{"balanced": True}],
+    "contrastive": [{"balanced": True}, {"balanced": True, "squared": False}, {"squared": False}],
     "triplet": [
         {"select": "all", "squared": True},
         {"select": "mixed", "soft": True},

@@ -37,12 +37,13 @@ def others(y, a):
     return positives, [j for j in range(len(y)) if y[j] not in (y[a], -1)]
 
 
-def contrastive(z, y, margin=1.0, balanced=False):
+def contrastive(z, y, margin=1.0, balanced=False, squared=True):
     pull, push = [], []
     for a in range(len(y)):
         positives, negatives = others(y, a)
-        pull += [distance(z[a], z[p]) ** 2 for p in positives]
-        push += [max(0, margin - distance(z[a], z[n])) ** 2 for n in negatives]
+        power = 2 if squared else 1
+        pull += [distance(z[a], z[p]) ** power for p in positives]
+        push += [max(0, margin - distance(z[a], z[n])) ** power for n in negatives]
     pull, push = [v for v in pull if v > 0], [v for v in push if v > 0]
     return mean(pull) + mean(push) if balanced else mean(pull + push)
 

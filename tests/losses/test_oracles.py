@@ -43,7 +43,11 @@ def test_equals_the_paper(case, data):
 @given(seed=st.integers(0, 10_000), tau=st.floats(0.05, 2), margin=st.floats(0.05, 1.5), scale=st.floats(1, 100))
 def test_options_mean_what_they_say(seed, tau, margin, scale):
     options = {
-        "contrastive": [{"margin": margin}, {"margin": margin, "balanced": True}],
+        "contrastive": [
+            {"margin": margin, "balanced": balanced, "squared": squared}
+            for balanced in (False, True)
+            for squared in (False, True)
+        ],
         "triplet": [{"margin": margin, "select": kind, "soft": seed % 2 == 0} for kind in ("all", "semihard", "easy")],
         "circle": [{"margin": margin / 2, "scale": scale}],
         "circle_batch": [{"margin": margin / 2, "scale": scale}],
