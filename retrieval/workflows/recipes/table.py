@@ -27,9 +27,11 @@ _FULL = LoopConfig(
 )
 
 
-def _full(name: str, summary: str, *terms: Term) -> Recipe:
+_UNKNOWN = "not measured yet; validation keeps the start where no epoch is better"
+
+
+def _full(name: str, summary: str, *terms: Term, expected: str = _UNKNOWN) -> Recipe:
     cost = "every image decoded and trained on in every epoch: minutes to hours on a processor; a GPU helps"
-    expected = "not measured yet; validation keeps the start where no epoch is better"
     return Recipe(
         name,
         summary,
@@ -62,6 +64,7 @@ _ALL = (
         Term("triplet", 1.0, None, {"margin": 0.2}),
         Term("center", 0.003, None, {}),
         Term("cosine_softmax", 0.1, None, {"kind": "normface", "scale": 32.0}),
+        expected="recall@1 from 0.83 to 0.86 on flowers of kinds never seen, from 0.51 to 0.70 on groceries in a shop",
     ),
     _full(
         "supervised-contrastive",
