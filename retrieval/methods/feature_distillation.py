@@ -1,7 +1,8 @@
 """Distillation of features: a smaller encoder learns to lay out images as a frozen one does. Needs no labels.
 
 Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015: https://arxiv.org/abs/1412.6550; Tung and Mori,
-"Similarity-Preserving Knowledge Distillation", ICCV 2019: https://arxiv.org/abs/1907.09682
+"Similarity-Preserving Knowledge Distillation", ICCV 2019: https://arxiv.org/abs/1907.09682; with labels besides:
+Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020: https://arxiv.org/abs/2004.11362
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,24 +14,28 @@ from torch import Tensor, nn
 from retrieval.functional.batch import Batch
 from retrieval.functional.gather import gather, gather_with_gradient
 from retrieval.losses.feature_distillation import cosine_term, similarity_term
+from retrieval.losses.supervised_contrastive import supervised_contrastive
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.projector import mlp
 
 
 class FeatureDistillation(SelfSupervised):
-    """Two terms, each with its weight: the student's embedding, projected onto the teacher's width, points where the
-    teacher's does (``cosine``); and the student's own embeddings are as similar to each other as the teacher's
-    (``similarity``), over all processes together.
+    """Terms, each with its weight: the student's embedding, projected onto the teacher's width, points where the
+    teacher's does (``cosine``); the student's own embeddings are as similar to each other as the teacher's
+    (``similarity``); and, where it has a weight, images of one label find each other among all others
+    (``supervised``, for what the teacher tells apart badly); the last two over all processes together.
 
-    The second looks at the student's embedding itself, before the projector, since that is what is kept and searched.
-    The teacher sees the same pixels; it is a part of the method, so that a checkpoint says whose features a run learns,
-    stays in eval mode and gets no gradient. In the log, unweighted: ``cosine`` and ``similarity``.
+    The latter two look at the student's embedding itself, before the projector, since that is what is kept and
+    searched. The teacher sees the same view, unless the batch brings what it has said (``Batch.targets``); it is a part
+    of the method, so that a checkpoint says whose features a run learns, stays in eval mode and gets no gradient. In the log, unweighted: the terms that have a weight.
 
     Args:
         encoder: the student's.
         teacher: an encoder of the same pixels.
         cosine, similarity: weights >= 0 of the terms, not both 0.
+        supervised: weight >= 0 of the term that learns from the batch's labels (Khosla et al. 2020).
+        temperature: of that term, above 0.
         layers: of the projector from the student's width to the teacher's, 1 or more.
         hidden: width of its hidden layers.
         seed: of the projector.
@@ -48,6 +53,8 @@ class FeatureDistillation(SelfSupervised):
         teacher: Encoder,
         cosine: float = 1.0,
         similarity: float = 1.0,
+        supervised: float = 0.0,
+        temperature: float = 0.1,
         layers: int = 1,
         hidden: int = 2048,
         seed: int = 0,
@@ -55,7 +62,9 @@ class FeatureDistillation(SelfSupervised):
         super().__init__(encoder, seed=seed)
         if min(cosine, similarity) < 0 or cosine + similarity == 0:
             raise ValueError(f"The weights are 0 or more and not both 0, not {cosine} and {similarity}.")
-        self.cosine, self.similarity = cosine, similarity
+        if supervised < 0 or temperature <= 0:
+            raise ValueError(f"supervised is 0 or more and temperature above 0, not {supervised} and {temperature}.")
+        self.cosine, self.similarity, self.supervised, self.temperature = cosine, similarity, supervised, temperature
         self.projector = mlp([encoder.dimension, *[hidden] * (layers - 1), teacher.dimension], seed=seed)
         self.teacher = teacher.eval().requires_grad_(False)
 
@@ -70,12 +79,19 @@ class FeatureDistillation(SelfSupervised):
     ) -> tuple[Tensor, dict[str, Tensor], Sequence[EncoderOutput]]:
         """The loss of the first view."""
         output = self.encoder(views[0])
-        with torch.no_grad():
-            wanted = self.teacher(views[0]).normalised
+        wanted = batch.targets
+        if wanted is None:
+            with torch.no_grad():
+                wanted = self.teacher(views[0]).normalised
         cosine = cosine_term(self.projector(output.raw), wanted)
         similarity = similarity_term(gather_with_gradient(output.raw), gather(wanted))
         loss = self.cosine * cosine + self.similarity * similarity
-        return loss, {"cosine": cosine.detach(), "similarity": similarity.detach()}, [output]
+        logs = {"cosine": cosine.detach(), "similarity": similarity.detach()}
+        if self.supervised:
+            rows, labels = gather_with_gradient(output.normalised), gather(batch.labels)
+            supervised = supervised_contrastive(rows, labels, temperature=self.temperature)
+            loss, logs["supervised"] = loss + self.supervised * supervised, supervised.detach()
+        return loss, logs, [output]
 
     def learned(self) -> Iterator[tuple[nn.Module, float]]:
         """The projector, where a term uses it."""

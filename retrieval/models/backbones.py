@@ -1,5 +1,6 @@
 """Backbones by timm's names: created, with weights from the hub or from a file."""
 
+import contextlib
 import difflib
 import math
 from collections.abc import Iterable, Mapping
@@ -38,7 +39,8 @@ _OURS = frozenset(
 
 
 def parse_backbone_args(texts: Iterable[str]) -> dict[str, BackboneArg]:
-    """``["pad_type=same", "drop_rate=0.1"]`` → values as int, float, bool (true, false) or str.
+    """``["pad_type=same", "drop_rate=0.1"]`` → values as int, float, bool (true, false), str,
+    or from ``channels=[48,96,192,384]`` a list of int.
 
     Raises:
         BadValue: one is not ``key=value``, a key is repeated, or it is one that this program sets.
@@ -146,6 +148,9 @@ def _nearest(name: str) -> list[str]:
 
 
 def _value(text: str) -> BackboneArg:
+    if text.startswith("[") and text.endswith("]"):
+        with contextlib.suppress(ValueError):
+            return [int(part) for part in text[1:-1].split(",")]
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):

@@ -14,7 +14,7 @@ CARD_FORMAT = 2
 """The newest format this program reads. An encoder without projections is written in format 1, which older versions
 of it read too."""
 
-BackboneArg: TypeAlias = int | float | bool | str
+BackboneArg: TypeAlias = int | float | bool | str | list[int]
 
 _AGAIN = "Copy the folder again from where it came from, or make it again with `retrieval model create`."
 
@@ -157,10 +157,16 @@ def _check_types(card: ModelCard, where: str) -> None:
         and isinstance(card.licence, str | None)
         and type(card.trained) is bool
         and isinstance(card.backbone_args, dict)
-        and all(isinstance(arg, int | float | bool | str) for arg in card.backbone_args.values())
+        and all(_is_backbone_arg(arg) for arg in card.backbone_args.values())
     )
     if not fits:
         raise ModelDamaged(f"{where} is damaged: a value has the wrong type.", _AGAIN)
+
+
+def _is_backbone_arg(value: object) -> bool:
+    if isinstance(value, list):
+        return all(type(one) is int for one in value)
+    return isinstance(value, int | float | bool | str)
 
 
 def _first_line(error: Exception) -> str:

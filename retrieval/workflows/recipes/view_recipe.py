@@ -14,6 +14,8 @@ from retrieval.workflows.recipes.keys import nearest_hint, refuse_unknown, requi
 _FIXED = ("size", "count", "filter")
 """What of a look follows from the encoder, ``views`` and ``crops``, or is the preset's."""
 
+_OF_TEACHER = ("views_kept", "whitening", "target_dimension")
+
 _USUAL_SIZE = 224
 
 _LOOK = "look"
@@ -37,6 +39,10 @@ class ViewRecipe:
         look: fields of ``models.looks.Look`` that shall differ from the preset, for all views; ``scale``, which
             full-size views and small crops share out between them, for the full-size ones.
         batch_size: images a step, at least 2; fewer where the dataset has fewer.
+        views_kept: of a method with a teacher: the views of a picture are these many, and the teacher looks at each
+            only once, before the training; 0: views without end, the teacher beside the student.
+        whitening: power in [0, 1] with which the teacher's kept embeddings are evened out on their main directions.
+        target_dimension: how many of those; 0: as they are, not centred either.
         loop: everything else: epochs, rates, schedule, precision. Nothing is validated, so the last weights are kept
             (the averaged ones where ``average`` is set, but for a classifier, which would not fit them).
     """
@@ -52,6 +58,9 @@ class ViewRecipe:
     crops: int | None = None
     look: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 128
+    views_kept: int = 0
+    whitening: float = 0.0
+    target_dimension: int = 0
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
@@ -62,20 +71,38 @@ class ViewRecipe:
             _known(f"option of {self.method}", name, self.spec.options)
         for name in self.look:
             _known("look", name, _look_types())
-        for name, least in (("batch_size", 2), ("views", 1), ("crops", 0)):
+        for name, least in (("batch_size", 2), ("views", 1), ("crops", 0), ("views_kept", 0), ("target_dimension", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} is {least} or more, not {value}.")
+        self._check_targets()
         require_one_device(self.loop)
         if self.loop.average is not None and self.spec.needs("classes"):
             raise ValueError("average is none: a classifier is not averaged, and would not fit the averaged encoder.")
         # A value that no look can have is said here, and not after the images were prepared.
         self.views_at(_USUAL_SIZE)
 
+    def _check_targets(self) -> None:
+        if not 0 <= self.whitening <= 1:
+            raise ValueError(f"whitening is 0 to 1, not {self.whitening}.")
+        if self.views_kept and not self.spec.needs("teacher"):
+            raise ValueError(f"views_kept is 0: {self.method} has no teacher.")
+        if (self.target_dimension or self.whitening) and not self.views_kept:
+            raise ValueError("target_dimension and whitening are 0 where views_kept is.")
+        if self.learns_labels and not self.views_kept:
+            raise ValueError("supervised needs views_kept.")
+        if self.whitening and not self.target_dimension:
+            raise ValueError("whitening needs a target_dimension.")
+
     @property
     def spec(self) -> MethodSpec:
         """What the table says about the method."""
         return METHODS[self.method]
+
+    @property
+    def learns_labels(self) -> bool:
+        """Whether the method has a term that learns from the dataset's own labels."""
+        return bool((self.spec.options | dict(self.options)).get("supervised"))
 
     @property
     def preset(self) -> str:
@@ -93,7 +120,8 @@ class ViewRecipe:
     def keys(self) -> dict[str, Any]:
         """Every key that can be set, with its present value: own fields, the loop's, ``METHOD.option``, and
         ``look.FIELD``, which is None where it is as in the preset."""
-        own = {name: getattr(self, name) for name in ("looks", "views", "crops", "batch_size")}
+        of_teacher = _OF_TEACHER if self.spec.needs("teacher") else ()
+        own = {name: getattr(self, name) for name in ("looks", "views", "crops", "batch_size", *of_teacher)}
         loop = {f.name: getattr(self.loop, f.name) for f in fields(self.loop)}
         options = {f"{self.method}.{name}": value for name, value in (self.spec.options | dict(self.options)).items()}
         return own | loop | options | {f"{_LOOK}.{name}": self.look.get(name) for name in _look_types()}
