@@ -28,7 +28,8 @@ class FeatureDistillation(SelfSupervised):
 
     The latter two look at the student's embedding itself, before the projector, since that is what is kept and
     searched. The teacher sees the same view, unless the batch brings what it has said (``Batch.targets``); it is a part
-    of the method, so that a checkpoint says whose features a run learns, stays in eval mode and gets no gradient. In the log, unweighted: the terms that have a weight.
+    of the method, so that a checkpoint says whose features a run learns, stays in eval mode and gets no gradient. In
+    the log, unweighted: the terms that have a weight.
 
     Args:
         encoder: the student's.

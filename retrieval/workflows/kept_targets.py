@@ -119,7 +119,7 @@ def kept_targets(
         Interrupted: ``hooks.stop`` said so.
         DiskFull: no space is left; what was computed is kept.
     """
-    said = _identity(prepared, card, looks[0], views, seed)
+    said = _identity(prepared, card, looks[0], seed)
     folder = settings.cache / "targets" / hashlib.sha256(said).hexdigest()[:24]
     shape = (views, len(prepared), card.dimension)
     with disk_full_is_said(str(folder), "the same command goes on from here"):
@@ -128,7 +128,7 @@ def kept_targets(
             write_atomically(folder / _IDENTITY, said)
             with open(folder / _VALUES, "ab") as file:
                 _complete(file, shape, _Looking(prepared, teacher, card, looks[0], seed, settings), hooks)
-    return np.memmap(folder / _VALUES, np.float16, "r", shape=shape)
+    return np.memmap(folder / _VALUES, np.float16, "r", shape=shape)  # a file may hold further views
 
 
 def whitened(
@@ -262,12 +262,13 @@ def _complete(file: BinaryIO, shape: tuple[int, int, int], looking: _Looking, ho
     """Write what is missing behind what is there; a torn end is cut off first."""
     views, n, width = shape
     a_view, row = -(-n // _BATCH), 2 * width
+    file.seek(0, 2)
     done = _whole_batches(file.tell() // row, n)
     file.truncate(_rows_of(done, n) * row)
     file.seek(0, 2)
     total = views * a_view
     hooks.working("The teacher looks", done * _BATCH, total * _BATCH)
-    if done >= total:
+    if done >= total:  # another run may have kept more views
         return
     for vectors in looking.views(*divmod(done, a_view), views):
         file.write(vectors.astype(np.float16).tobytes())
@@ -287,8 +288,8 @@ def _rows_of(batches: int, n: int) -> int:
     return view * n + rest * _BATCH
 
 
-def _identity(prepared: Prepared, card: ModelCard, look: Look, views: int, seed: int) -> bytes:
-    """Everything that decides about the values, as JSON."""
+def _identity(prepared: Prepared, card: ModelCard, look: Look, seed: int) -> bytes:
+    """Everything that decides about the values of a view, as JSON."""
     digests = b"".join(image.digest or image.path for image in prepared.labelled.images)
     said = {
         "version": VERSION,
@@ -296,7 +297,6 @@ def _identity(prepared: Prepared, card: ModelCard, look: Look, views: int, seed:
         "data": hashlib.sha256(digests).hexdigest(),
         "side": prepared.side,
         "look": asdict(look),
-        "views": views,
         "seed": seed,
     }
     return (json.dumps(said, indent=2, sort_keys=True) + "\n").encode()

@@ -303,8 +303,7 @@ def _with_labels(comparison: Comparison, labelled: Labelled, learned: bool) -> d
         "used_to_choose": False,
         "learned": learned,
         "images": comparison.after.database,
-        "way": f"among each other, leave one out; all of them were trained on, {'with' if learned else 'without'} their "
-        "labels",
+        "way": f"among each other, leave one out; all were trained on, {'with' if learned else 'without'} their labels",
         "before": comparison.before.to_dict(),
         "after": comparison.after.to_dict(),
         "comparison": comparison.to_dict(),
