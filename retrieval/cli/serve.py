@@ -107,9 +107,7 @@ def _demo(folder: Path, named: bool, place: "Place | None") -> None:
             trained = searcher.summary().trained
             fingerprint = searcher.space.fingerprint
         if not trained:
-            note(
-                f"This gallery began with an untrained encoder; without {shown(str(folder))} it begins with the starter."
-            )
+            note(f"This demo began with an untrained encoder; without {shown(str(folder))} it begins better.")
         _lesson(folder, fingerprint)
         if place is not None:
             _serve(opened, place, None)

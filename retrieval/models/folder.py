@@ -37,8 +37,8 @@ def save_encoder(encoder: "Encoder", card: ModelCard, folder: Path, *, half: boo
         encoder: its tensors have to be those that ``card.fingerprint`` was made of.
         card: ``weights_sha256`` is filled in.
         folder: made, with its parents; an empty one is replaced, one that holds the same encoder is left alone.
-        half: write float16, half the size, for an encoder whose values are all float16 ones (``halved``). It is the same
-            encoder, with the same fingerprint: whoever loads it gets float32.
+        half: write float16, half the size, for an encoder whose values are all float16 ones (``halved``). It is the
+            same encoder, with the same fingerprint: whoever loads it gets float32.
 
     Returns:
         The card as it lies in the folder.

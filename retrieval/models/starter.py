@@ -21,9 +21,12 @@ STARTER, AUTO = "starter", "auto"
 STARTER_FOLDER = Path(__file__).resolve().parent / "starter_encoder"
 
 RECOMMENDED = "vit_small_patch14_dinov2.lvd142m"
-"""DINOv2 ViT-S/14 (Oquab et al. 2023, https://arxiv.org/abs/2304.07193), Apache-2.0: trained on 142 million images to be
-compared as they are, without labels, where ImageNet classifiers know a thousand labels; the smallest of its family, and
-about the largest that indexes a photo in a tenth of a second on a laptop."""
+"""DINOv2 ViT-S/14, Apache-2.0: Oquab et al. 2023, https://arxiv.org/abs/2304.07193.
+
+Its embeddings were made to be compared as they are, from 142 million images without labels: 79.0 % of ImageNet by its
+nearest neighbours alone, with 21 million weights (https://github.com/facebookresearch/dinov2). The next larger one
+gains three points for four times the work, and on a processor it is the work that decides.
+"""
 
 RECOMMENDED_SIZE = 224
 """Pixels. It was published for 518, at which it costs seven times as much."""
