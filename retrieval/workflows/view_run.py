@@ -120,7 +120,7 @@ class ViewRun:
 
     def _looks(self, encoder: Encoder, card: ModelCard) -> tuple[Look, ...]:
         """The views that the recipe makes. Raises BadValue where the encoder takes no pictures of their size."""
-        looks = self.recipe.views_at(card.preprocessing.input_size)
+        looks = self.recipe.views_at(self.recipe.view_size or card.preprocessing.input_size)
         for side in sorted({look.size for look in looks} - {card.preprocessing.input_size}):
             try:
                 with torch.inference_mode():

@@ -16,6 +16,8 @@ _FIXED = ("size", "count", "filter")
 
 _OF_TEACHER = ("views_kept", "whitening", "target_dimension")
 
+_NONE_OR_MORE = ("view_size", "views_kept", "target_dimension")
+
 _USUAL_SIZE = 224
 
 _LOOK = "look"
@@ -38,6 +40,9 @@ class ViewRecipe:
         crops: small crops beside them, where the preset has any; None: as many as the preset has.
         look: fields of ``models.looks.Look`` that shall differ from the preset, for all views; ``scale``, which
             full-size views and small crops share out between them, for the full-size ones.
+        view_size: side of the full-size views in pixels; 0: the encoder's input size. Things look larger in a crop than
+            in a whole picture, so that views somewhat smaller than the input cost less and teach as well (Touvron et
+            al., "Fixing the train-test resolution discrepancy", NeurIPS 2019: https://arxiv.org/abs/1906.06423).
         batch_size: images a step, at least 2; fewer where the dataset has fewer.
         views_kept: of a method with a teacher: the views of a picture are these many, and the teacher looks at each
             only once, before the training; 0: views without end, the teacher beside the student.
@@ -57,6 +62,7 @@ class ViewRecipe:
     views: int | None = None
     crops: int | None = None
     look: Mapping[str, Any] = field(default_factory=dict)
+    view_size: int = 0
     batch_size: int = 128
     views_kept: int = 0
     whitening: float = 0.0
@@ -71,7 +77,7 @@ class ViewRecipe:
             _known(f"option of {self.method}", name, self.spec.options)
         for name in self.look:
             _known("look", name, _look_types())
-        for name, least in (("batch_size", 2), ("views", 1), ("crops", 0), ("views_kept", 0), ("target_dimension", 0)):
+        for name, least in (("batch_size", 2), ("views", 1), ("crops", 0), *((key, 0) for key in _NONE_OR_MORE)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} is {least} or more, not {value}.")
@@ -121,7 +127,9 @@ class ViewRecipe:
         """Every key that can be set, with its present value: own fields, the loop's, ``METHOD.option``, and
         ``look.FIELD``, which is None where it is as in the preset."""
         of_teacher = _OF_TEACHER if self.spec.needs("teacher") else ()
-        own = {name: getattr(self, name) for name in ("looks", "views", "crops", "batch_size", *of_teacher)}
+        own = {
+            name: getattr(self, name) for name in ("looks", "views", "crops", "view_size", "batch_size", *of_teacher)
+        }
         loop = {f.name: getattr(self.loop, f.name) for f in fields(self.loop)}
         options = {f"{self.method}.{name}": value for name, value in (self.spec.options | dict(self.options)).items()}
         return own | loop | options | {f"{_LOOK}.{name}": self.look.get(name) for name in _look_types()}
