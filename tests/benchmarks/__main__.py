@@ -14,6 +14,7 @@ from tests.benchmarks import (
     memory,
     precision,
     search,
+    starter,
     throughput,
     views,
 )
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "memory": memory.run,
     "known": memory.run_known,
     "precision": precision.run,
+    "starter": starter.run,
     "throughput": throughput.run,
     "views": views.run,
     "losses_speed": losses_speed.run,
