@@ -37,7 +37,8 @@ class FeatureDistillation(SelfSupervised):
         cosine, similarity: weights >= 0 of the terms, not both 0.
         supervised: weight >= 0 of the term that learns from the batch's labels (Khosla et al. 2020).
         temperature: of that term, above 0.
-        layers: of the projector from the student's width to the teacher's, 1 or more.
+        layers: of the projector from the student's width to the teacher's; 0: none, the student's embedding itself lies
+            as the teacher's does, and has its width.
         hidden: width of its hidden layers.
         seed: of the projector.
 
@@ -61,12 +62,19 @@ class FeatureDistillation(SelfSupervised):
         seed: int = 0,
     ) -> None:
         super().__init__(encoder, seed=seed)
+        self.layers = layers
         if min(cosine, similarity) < 0 or cosine + similarity == 0:
             raise ValueError(f"The weights are 0 or more and not both 0, not {cosine} and {similarity}.")
         if supervised < 0 or temperature <= 0:
             raise ValueError(f"supervised is 0 or more and temperature above 0, not {supervised} and {temperature}.")
         self.cosine, self.similarity, self.supervised, self.temperature = cosine, similarity, supervised, temperature
-        self.projector = mlp([encoder.dimension, *[hidden] * (layers - 1), teacher.dimension], seed=seed)
+        if layers == 0 and encoder.dimension != teacher.dimension:
+            raise ValueError(
+                f"Without a projector (layers = 0) the student's width is the teacher's, {teacher.dimension}, "
+                f"and not {encoder.dimension}."
+            )
+        widths = [encoder.dimension, *[hidden] * (layers - 1), teacher.dimension]
+        self.projector = mlp(widths, seed=seed) if layers else nn.Identity()
         self.teacher = teacher.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
@@ -96,5 +104,5 @@ class FeatureDistillation(SelfSupervised):
 
     def learned(self) -> Iterator[tuple[nn.Module, float]]:
         """The projector, where a term uses it."""
-        if self.cosine:
+        if self.cosine and self.layers:
             yield self.projector, 1.0

@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 from retrieval.core.errors import BadValue, ModelDamaged
 from retrieval.core.preprocessing import Preprocessing
 
-CARD_FORMAT = 2
-"""The newest format this program reads. An encoder without projections is written in format 1, which older versions
-of it read too."""
+CARD_FORMAT = 3
+"""The newest format this program reads. A card is written in the oldest that can say what it says: 1, from 2 on with
+projections, from 3 on with lists among the backbone's arguments; so older versions of the program read what they can.
+"""
 
 BackboneArg: TypeAlias = int | float | bool | str | list[int]
 
@@ -122,6 +123,13 @@ class ModelCard:
     def renamed(self, name: str) -> "ModelCard":
         """The same card under another name; the fingerprint stays."""
         return replace(self, name=name)
+
+
+def format_of(backbone_args: Mapping[str, BackboneArg], projections: tuple[int, ...]) -> int:
+    """The oldest format that can say this; see ``CARD_FORMAT``."""
+    if any(isinstance(value, list) for value in backbone_args.values()):
+        return 3
+    return 2 if projections else 1
 
 
 def canonical_json(value: Any) -> bytes:

@@ -20,7 +20,7 @@ from retrieval.models.backbones import (
     pretrained_backbone,
     pretrained_config,
 )
-from retrieval.models.card import CARD_FORMAT, BackboneArg, ModelCard
+from retrieval.models.card import BackboneArg, ModelCard, format_of
 from retrieval.models.encoder import Encoder, Projection
 from retrieval.models.fingerprint import fingerprint_of
 from retrieval.models.heads import head_dimension, make_head
@@ -112,6 +112,7 @@ def create_encoder(
             parameters=0,
             fingerprint="",
             licence=licence,
+            format=format_of(args, ()),
         ),
     )
     return encoder, card
@@ -166,7 +167,8 @@ def with_projection(
     longer = Encoder(encoder.backbone, encoder.head, projection.out_features, [*encoder.projections, projection])
     longer.eval().requires_grad_(False)
     widths = (*(card.projections or (card.dimension,)), projection.out_features)
-    changes = {"dimension": longer.dimension, "projections": widths, "format": CARD_FORMAT} | changes
+    form = format_of(card.backbone_args, widths)
+    changes = {"dimension": longer.dimension, "projections": widths, "format": form} | changes
     return longer, describe(longer, card, **changes)
 
 

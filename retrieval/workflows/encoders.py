@@ -171,7 +171,7 @@ def ensure_space(gallery: Gallery, model: str | None, say: "Say") -> EmbeddingSp
         return space
     if space is None and model is None:
         say(stronger())
-    encoder, card = resolve_model(model or DEFAULT_MODEL, announce=say)
+    encoder, card = resolve_model(DEFAULT_MODEL if model is None else model, announce=say)
     folder = gallery.layout.model(card.fingerprint)
     if space is None:
         save_encoder(encoder, card, folder)

@@ -113,3 +113,14 @@ def test_weights_of_the_labels_that_cannot_be(options: dict[str, float]) -> None
 
 def _fails(*_: Any) -> Any:
     raise AssertionError("the teacher was asked")
+
+
+def test_without_a_projector_the_embedding_itself_lies_as_the_teachers() -> None:
+    method, batch = tiny_method("feature_distillation", layers=0, similarity=0.0), batches()[0]
+    assert isinstance(method, FeatureDistillation)
+    expected = cosine_term(method.encoder(batch.inputs).raw, tiny_encoder(seed=5)(batch.inputs).raw)
+    torch.testing.assert_close(method.training_step(batch).loss, expected)
+    assert list(method.learned()) == []
+    wide = Encoder(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 20)), torch.nn.Identity(), 20)
+    with pytest.raises(ValueError, match="layers = 0"):
+        FeatureDistillation(tiny_encoder(), teacher=wide, layers=0)
