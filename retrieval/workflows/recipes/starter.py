@@ -24,10 +24,10 @@ caltech101 / flowers90 / invented signs; ``--validating`` in ``data/make_starter
 - size: views of 96 pixels in batches of 96 without labels reach .45 / .62 / .20 in 143 steps, views of 80 in batches of
   64 with some labels .51 / .67 / .37 in 398 steps, and views of 64 .52 / .69 / .52 in 418 steps and two thirds of that
   time. What was learned at 64 retrieves best at 96 (``view_size``);
-- labels: weight 1 in place of 0.1 gives .61 / .65 / .57: it helps what the teacher tells apart badly, line drawings, and
-  costs where the teacher is good. 0.5 lies between;
-- targets: the teacher's embeddings, centred and half whitened on 384 directions, retrieve as well as all 1,280 (.94 / .95
-  / .82 against .93 / .95 / .83);
+- labels: weight 1 in place of 0.1 gives .61 / .65 / .57: it helps what the teacher tells apart badly, line drawings,
+  and costs where the teacher is good. 0.5 lies between;
+- targets: the teacher's embeddings, centred and half whitened on 384 directions, retrieve as well as all 1,280 (.94 /
+  .95 / .82 against .93 / .95 / .83);
 - no head: the pooled features themselves, before the projector, retrieve better at first than an embedding that is the
   projection (.48 / .66 / .34 against .45 / .57 / .37).
 """
