@@ -9,7 +9,7 @@ How its file is made, from a checkout beside ``../shared``, with the sets of ``.
     retrieval model create --backbone resnet10t --backbone-args 'channels=[32,64,160,384]' --untrained \\
         --mean 0.5 --std 0.5 --input-size 96 --interpolation bicubic --name starter-student --out STUDENT
     retrieval distil SET/pictures.csv --teacher TEACHER --student STUDENT --recipe starter --out RUN
-    python data/make_starter_encoder.py RUN
+    python data/make_starter_encoder.py RUN --pictures SET/pictures.csv
     python -m tests.benchmarks starter
 
 ``--resume`` goes on with a run that was stopped. Nothing here sees grocery or omniglot, nor the parts of the other sets
