@@ -104,6 +104,9 @@ def distil(
             "The teacher is a run of `retrieval finetune`.",
         ),
     ] = None,
+    recipe: Annotated[
+        str, typer.Option("--recipe", metavar="NAME|FILE", help="Of the features: a recipe, or a file with one.")
+    ] = "feature_distillation",
     settings: SetOption = None,
     out: OutOption = None,
     epochs: EpochsOption = None,
@@ -117,8 +120,9 @@ def distil(
     """Distil a smaller encoder: it learns to lay out images as the teacher does.
 
     Needs no labels. With --labels the answers of a fine-tuned teacher follow (SimCLRv2's third stage), and accuracy and
-    retrieval are measured on images that were held out. --set takes the keys of the recipes feature_distillation and,
-    with --labels, distillation; one that both have changes both.
+    retrieval are measured on images that were held out. --set takes the keys of the recipes of --recipe and, with
+    --labels, distillation; one that both have changes both. With --set views_kept=8 the teacher looks only once at each
+    of eight views of an image, and the student may be an encoder folder of smaller pictures than the teacher's.
     """
     from retrieval.workflows.distilling import DistilRequest
     from retrieval.workflows.distilling import distil as start
@@ -126,7 +130,7 @@ def distil(
     from retrieval.workflows.recipes import load_distil_recipes
 
     features, answers = load_distil_recipes(
-        changed_keys(settings, epochs=epochs, seed=seed), with_labels=labels is not None
+        changed_keys(settings, epochs=epochs, seed=seed), with_labels=labels is not None, name=recipe
     )
     request = DistilRequest(
         teacher=teacher,

@@ -69,6 +69,9 @@ def create(
         float | None, typer.Option("--crop", help="Share of the short side that is kept.", show_default="1")
     ] = None,
     fit: Annotated[str | None, typer.Option("--fit", help="crop or stretch.", show_default="crop")] = None,
+    pooling: Annotated[
+        str, typer.Option("--pooling", help="backbone (as timm has it) or levels (mean and spread of every level).")
+    ] = "backbone",
     head: Annotated[str, typer.Option("--head", help="none, linear, mlp or hidden.")] = "none",
     dim: Annotated[int | None, typer.Option("--dim", min=1, help="Embedding width of a head.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What to call it.")] = None,
@@ -90,6 +93,7 @@ def create(
         interpolation=interpolation,
         crop=crop,
         fit=fit,
+        pooling=pooling,
         head=head,
         dim=dim,
         name=name,

@@ -24,7 +24,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="M",
-        help="An encoder folder, a timm name (pretrained weights from the hub), or 'untrained'.",
+        help="'starter' (the default of a new gallery), 'auto' (a stronger one from the hub, where it can be had), "
+        "an encoder folder, or a timm name (pretrained weights from the hub).",
     ),
 ]
 WorkersOption = Annotated[

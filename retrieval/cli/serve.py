@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.panel import Panel
 
 from retrieval.cli.index import stopping
 from retrieval.cli.options import GalleryOption, gallery_folder
-from retrieval.cli.say import Bar, messages, note, results, warn
+from retrieval.cli.say import Bar, note, results, warn
 from retrieval.cli.search import print_neighbours
 from retrieval.core.errors import BadValue, EmptyGallery, Interrupted
 from retrieval.core.settings import load_settings
@@ -150,10 +149,8 @@ def _demo(folder: Path, named: bool, place: "Place | None") -> None:
             trained = searcher.summary().trained
             fingerprint = searcher.space.fingerprint
         if not trained:
-            _say_untrained()
+            note(f"This demo began with an untrained encoder; without {shown(str(folder))} it begins better.")
         _lesson(folder, fingerprint)
-        if not trained:
-            note("An untrained encoder gives a lesson little to build on: with a pretrained one it does.")
         if place is not None:
             _serve(opened, place, _Offer())
 
@@ -171,20 +168,6 @@ def _lesson(folder: Path, fingerprint: str) -> None:
     results.print("\nTaught with the samples' labels (recipe quick-head), measured on labels that were held out:")
     print_proof(metrics)
     results.print(f"Report: {escape(shown(str(run)))}/report.html\n")
-
-
-def _say_untrained() -> None:
-    messages.print(
-        Panel(
-            "This demo uses an [bold]UNTRAINED[/] encoder, with random weights, so that it needs no network.\n"
-            "Its neighbours mean little. For your own photos give a pretrained one:\n\n"
-            "  retrieval index FOLDER --model mobilenetv2_100\n"
-            "  retrieval model create --backbone NAME --weights FILE --out DIR     [dim](without a network)[/]",
-            title="[bold yellow]Untrained encoder[/]",
-            border_style="yellow",
-            expand=False,
-        )
-    )
 
 
 def _credentials(auth: str) -> tuple[str, str]:

@@ -45,6 +45,7 @@ class _Views:
     batch), and in ``_pictures`` what they are."""
 
     _piece = 0
+    _repeat: int | None = None
 
     def __init__(self, count: int, sampler: Sampler, augment: ViewMaker, seed: int, workers: int) -> None:
         if seed < 0 or workers < 0:
@@ -95,7 +96,8 @@ class _Views:
 
     def _fill(self, waiting: "_Waiting", epoch: int, piece: slice) -> None:
         ids = waiting.ids[piece]
-        keys = keys_of(self._seed, epoch, ids, waiting.repetitions[piece])
+        looks = epoch if self._repeat is None else epoch % self._repeat
+        keys = keys_of(self._seed, looks, ids, waiting.repetitions[piece])
         self._augment.fill(self._pictures(ids), keys, [view[piece] for view in waiting.views])
 
     def _pieces(self, ids: Ids) -> list[slice]:
@@ -193,16 +195,27 @@ class ViewSource(_Views):
         augment: makes the views.
         seed: at least 0; of the augmentation.
         workers: threads; 0 works in the caller's.
+        repeat: after so many epochs the views of a picture come again (the batches do not); None: never.
 
     Raises:
-        ValueError: ``seed`` or ``workers`` is negative.
+        ValueError: ``seed`` or ``workers`` is negative, or ``repeat`` below 1.
     """
 
     _piece = _PIECE
 
-    def __init__(self, prepared: Prepared, sampler: Sampler, augment: ViewMaker, seed: int, workers: int = 2) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        sampler: Sampler,
+        augment: ViewMaker,
+        seed: int,
+        workers: int = 2,
+        repeat: int | None = None,
+    ) -> None:
         super().__init__(len(prepared), sampler, augment, seed, workers)
-        self._prepared = prepared
+        if repeat is not None and repeat < 1:
+            raise ValueError(f"Views cannot come again after {repeat} epochs.")
+        self._prepared, self._repeat = prepared, repeat
 
     def describe(self, ids: Tensor) -> list[str]:
         """The files of these examples, for people."""

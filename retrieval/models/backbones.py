@@ -1,5 +1,6 @@
 """Backbones by timm's names: created, with weights from the hub or from a file."""
 
+import contextlib
 import difflib
 import math
 from collections.abc import Iterable, Mapping
@@ -10,10 +11,17 @@ import timm
 from torch import nn
 
 from retrieval.core.errors import BadValue, ModelUnavailable, RetrievalError
-from retrieval.models.card import BackboneArg
+from retrieval.models.card import OWN_POOLING, BackboneArg
 from retrieval.models.hub import Announce, fetch_pretrained, quiet
+from retrieval.models.levels import Levels
 from retrieval.models.seeding import seeded
 from retrieval.models.weights import load_strictly, read_safetensors
+
+LEVELS = "levels"
+POOLINGS = (OWN_POOLING, LEVELS)
+"""How maps become one vector: as the backbone does it itself, or over all its levels (``levels.Levels``)."""
+
+_MORE: dict[str, dict[str, Any]] = {OWN_POOLING: {}, LEVELS: {"features_only": True}}
 
 _OURS = frozenset(
     # Set by us, or able to load a stranger's pickle or code: a card from elsewhere must not reach them.
@@ -38,7 +46,8 @@ _OURS = frozenset(
 
 
 def parse_backbone_args(texts: Iterable[str]) -> dict[str, BackboneArg]:
-    """``["pad_type=same", "drop_rate=0.1"]`` → values as int, float, bool (true, false) or str.
+    """``["pad_type=same", "drop_rate=0.1"]`` → values as int, float, bool (true, false), str,
+    or from ``channels=[48,96,192,384]`` a list of int.
 
     Raises:
         BadValue: one is not ``key=value``, a key is repeated, or it is one that this program sets.
@@ -78,33 +87,47 @@ def check_backbone_name(name: str) -> None:
         )
 
 
-def build_backbone(name: str, args: Mapping[str, BackboneArg], seed: int = 0) -> nn.Module:
+def build_backbone(name: str, args: Mapping[str, BackboneArg], seed: int = 0, pooling: str = OWN_POOLING) -> nn.Module:
     """An untrained, pooled backbone [B, 3, S, S] → [B, F] in evaluation mode, seeded.
+
+    Args:
+        name, args: as timm has them.
+        seed: of its weights.
+        pooling: one of ``POOLINGS``.
 
     Raises:
         ModelUnavailable: timm has no such backbone.
-        BadValue: it does not take these arguments.
+        BadValue: it does not take these arguments, or there is no such pooling.
     """
     check_backbone_name(name)
     check_backbone_args(args)
+    if pooling not in POOLINGS:
+        raise BadValue(f"There is no pooling {pooling!r}.", f"Use one of: {', '.join(POOLINGS)}.")
     with seeded(seed):
-        return _create(name, args)
+        return pooled(_create(name, args, **_MORE[pooling]), pooling)
 
 
-def pretrained_backbone(name: str, args: Mapping[str, BackboneArg], announce: Announce) -> nn.Module:
-    """A backbone with the hub's weights.
+def pooled(body: nn.Module, pooling: str) -> nn.Module:
+    """A backbone as timm makes it for this pooling, with its pooling, in evaluation mode."""
+    return body if pooling == OWN_POOLING else Levels(body).eval()
+
+
+def pretrained_backbone(
+    name: str, args: Mapping[str, BackboneArg], announce: Announce, pooling: str = OWN_POOLING
+) -> nn.Module:
+    """A backbone with the hub's weights; ``pooling`` as in ``build_backbone``.
 
     Raises:
         ModelUnavailable, ModelUnsafe: see ``fetch_pretrained``.
         BadValue: it does not take these arguments, or the weights do not fit with them.
     """
-    config = pretrained_config(build_backbone(name, args))
+    config = pretrained_config(build_backbone(name, args, pooling=pooling))
     path = fetch_pretrained(name, config, announce)
     with seeded(0):
         # The file is handed over so that timm itself neither downloads nor falls back to a pickle;
         # it still renames the keys of older checkpoints, which only it knows how to do.
         overlay = {"file": str(path), "custom_load": False}
-        return _create(name, args, pretrained=True, pretrained_cfg_overlay=overlay)
+        return pooled(_create(name, args, pretrained=True, pretrained_cfg_overlay=overlay, **_MORE[pooling]), pooling)
 
 
 def load_backbone_weights(backbone: nn.Module, path: Path) -> None:
@@ -113,12 +136,20 @@ def load_backbone_weights(backbone: nn.Module, path: Path) -> None:
     Raises:
         NoSuchPath, ModelUnsafe, ModelDamaged: see ``read_safetensors`` and ``load_strictly``.
     """
-    load_strictly(backbone, read_safetensors(path), str(path), optional=_classifiers(backbone))
+    tensors = read_safetensors(path)
+    body = backbone
+    if isinstance(backbone, Levels):
+        body = backbone.body
+        # Behind the last level there may be more layers, which this pooling does without.
+        wanted = body.state_dict()
+        tensors = {name: tensor for name, tensor in tensors.items() if name in wanted}
+    load_strictly(body, tensors, str(path), optional=_classifiers(body))
 
 
 def pretrained_config(backbone: nn.Module) -> dict[str, Any]:
     """timm's configuration of the backbone's pretrained weights."""
-    config = getattr(backbone, "pretrained_cfg", None)
+    body = backbone.body if isinstance(backbone, Levels) else backbone
+    config = getattr(body, "pretrained_cfg", None)
     return dict(config) if config else {}
 
 
@@ -126,7 +157,8 @@ def _create(name: str, args: Mapping[str, BackboneArg], **more: Any) -> nn.Modul
     try:
         with quiet():
             given: dict[str, Any] = {**args, **more}
-            backbone: nn.Module = timm.create_model(name, num_classes=0, **given)
+            classes = {} if given.get("features_only") else {"num_classes": 0}
+            backbone: nn.Module = timm.create_model(name, **classes, **given)
     except RetrievalError:
         raise
     except Exception as error:  # each architecture refuses in its own way
@@ -146,6 +178,9 @@ def _nearest(name: str) -> list[str]:
 
 
 def _value(text: str) -> BackboneArg:
+    if text.startswith("[") and text.endswith("]"):
+        with contextlib.suppress(ValueError):
+            return [int(part) for part in text[1:-1].split(",")]
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):

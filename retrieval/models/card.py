@@ -10,11 +10,16 @@ from typing import Any, TypeAlias
 from retrieval.core.errors import BadValue, ModelDamaged
 from retrieval.core.preprocessing import Preprocessing
 
-CARD_FORMAT = 2
-"""The newest format this program reads. An encoder without projections is written in format 1, which older versions
-of it read too."""
+CARD_FORMAT = 4
+"""The newest format this program reads. A card is written in the oldest that can say what it says: 1, from 2 on with
+projections, from 3 on with lists among the backbone's arguments, from 4 on with a pooling of our own; so older versions
+of the program read what they can.
+"""
 
-BackboneArg: TypeAlias = int | float | bool | str
+OWN_POOLING = "backbone"
+"""The backbone pools as timm has it; see ``backbones.POOLINGS``."""
+
+BackboneArg: TypeAlias = int | float | bool | str | list[int]
 
 _AGAIN = "Copy the folder again from where it came from, or make it again with `retrieval model create`."
 
@@ -30,6 +35,7 @@ class ModelCard:
         head: ``"none"``, ``"linear"``, ``"mlp"`` or ``"hidden"``; see ``heads.make_head``.
         features: F, what the backbone gives.
         dimension: D of the embeddings.
+        pooling: how the backbone's maps become one vector, one of ``backbones.POOLINGS``.
         projections: the widths along the projections after the head, from what the head gives to D; empty for none.
         preprocessing: from file to input tensor.
         origin: where the weights came from, e.g. ``"untrained, seed 0"``.
@@ -57,6 +63,7 @@ class ModelCard:
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     weights_sha256: str = ""
     projections: tuple[int, ...] = ()
+    pooling: str = OWN_POOLING
     format: int = 1
 
     @property
@@ -72,7 +79,8 @@ class ModelCard:
             "head": {"kind": self.head, "features": self.features, "dimension": self.head_dimension},
             "preprocessing": self.preprocessing.to_dict(),
         }
-        return identity | ({"projections": list(self.projections)} if self.projections else {})
+        identity |= {"projections": list(self.projections)} if self.projections else {}
+        return identity | ({} if self.pooling == OWN_POOLING else {"pooling": self.pooling})
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, with a checksum over all of them."""
@@ -83,6 +91,8 @@ class ModelCard:
         }
         if not self.projections:  # as format 1 has it
             del values["projections"]
+        if self.pooling == OWN_POOLING:  # as the formats before 4 have it
+            del values["pooling"]
         return values | {"checksum": _checksum(values)}
 
     def to_bytes(self) -> bytes:
@@ -124,6 +134,17 @@ class ModelCard:
         return replace(self, name=name)
 
 
+def format_of(
+    backbone_args: Mapping[str, BackboneArg], projections: tuple[int, ...], pooling: str = OWN_POOLING
+) -> int:
+    """The oldest format that can say this; see ``CARD_FORMAT``."""
+    if pooling != OWN_POOLING:
+        return 4
+    if any(isinstance(value, list) for value in backbone_args.values()):
+        return 3
+    return 2 if projections else 1
+
+
 def canonical_json(value: Any) -> bytes:
     """One and only one text for a JSON value: sorted keys, no white space, ASCII, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
@@ -147,7 +168,16 @@ def _parse(content: bytes, where: str) -> dict[str, Any]:
 
 
 def _check_types(card: ModelCard, where: str) -> None:
-    texts = (card.name, card.backbone, card.head, card.origin, card.created, card.fingerprint, card.weights_sha256)
+    texts = (
+        card.name,
+        card.backbone,
+        card.head,
+        card.origin,
+        card.created,
+        card.fingerprint,
+        card.weights_sha256,
+        card.pooling,
+    )
     counts = (card.features, card.dimension, card.parameters, card.format)
     fits = (
         all(isinstance(text, str) for text in texts)
@@ -157,10 +187,16 @@ def _check_types(card: ModelCard, where: str) -> None:
         and isinstance(card.licence, str | None)
         and type(card.trained) is bool
         and isinstance(card.backbone_args, dict)
-        and all(isinstance(arg, int | float | bool | str) for arg in card.backbone_args.values())
+        and all(_is_backbone_arg(arg) for arg in card.backbone_args.values())
     )
     if not fits:
         raise ModelDamaged(f"{where} is damaged: a value has the wrong type.", _AGAIN)
+
+
+def _is_backbone_arg(value: object) -> bool:
+    if isinstance(value, list):
+        return all(type(one) is int for one in value)
+    return isinstance(value, int | float | bool | str)
 
 
 def _first_line(error: Exception) -> str:

@@ -20,7 +20,7 @@ from retrieval.models.backbones import (
     pretrained_backbone,
     pretrained_config,
 )
-from retrieval.models.card import CARD_FORMAT, BackboneArg, ModelCard
+from retrieval.models.card import OWN_POOLING, BackboneArg, ModelCard, format_of
 from retrieval.models.encoder import Encoder, Projection
 from retrieval.models.fingerprint import fingerprint_of
 from retrieval.models.heads import head_dimension, make_head
@@ -48,6 +48,7 @@ def create_encoder(
     interpolation: str | None = None,
     crop: float | None = None,
     fit: str | None = None,
+    pooling: str = OWN_POOLING,
     head: str = "none",
     dim: int | None = None,
     name: str | None = None,
@@ -63,6 +64,7 @@ def create_encoder(
         seed: of untrained parts; the global random state is neither used nor changed.
         input_size: pixels; like ``mean``, ``std`` (one value or three), ``interpolation``, ``crop`` and ``fit``
             it defaults to what timm says about the backbone, apart from the crop (``DEFAULT_CROP``).
+        pooling: one of ``backbones.POOLINGS``; over all levels it costs nothing and keeps colour and texture.
         head, dim: see ``make_head``.
         name: for people; made from the rest when None.
         announce: called with one line before a download.
@@ -77,17 +79,17 @@ def create_encoder(
     if weights is not None and pretrained:
         raise BadValue("Weights come from a file or from the model hub, not from both.", "Leave one of the two out.")
     args = dict(backbone_args or {})
-    blank = build_backbone(backbone, args, seed)
+    blank = build_backbone(backbone, args, seed, pooling)
     if input_size is not None and "img_size" not in args and pretrained_config(blank).get("fixed_input_size"):
         # Such a backbone is built for one size and would refuse any other picture.
         args["img_size"] = input_size
-        blank = build_backbone(backbone, args, seed)
+        blank = build_backbone(backbone, args, seed, pooling)
     preprocessing = preprocessing_for(
         blank, input_size=input_size, mean=mean, std=std, interpolation=interpolation, crop=crop, fit=fit
     )
     licence, origin, body = None, f"untrained, seed {seed}", blank
     if pretrained:
-        body = pretrained_backbone(backbone, args, announce or _say_nothing)
+        body = pretrained_backbone(backbone, args, announce or _say_nothing, pooling)
         config = pretrained_config(body)
         licence, origin = config.get("license"), f"hub {config.get('hf_hub_id') or backbone}"
     elif weights is not None:
@@ -112,6 +114,8 @@ def create_encoder(
             parameters=0,
             fingerprint="",
             licence=licence,
+            pooling=pooling,
+            format=format_of(args, (), pooling),
         ),
     )
     return encoder, card
@@ -141,7 +145,7 @@ def build_encoder(card: ModelCard) -> Encoder:
         ModelUnavailable: timm has no such backbone.
         BadValue: it cannot be built like that.
     """
-    backbone = build_backbone(card.backbone, card.backbone_args)
+    backbone = build_backbone(card.backbone, card.backbone_args, pooling=card.pooling)
     dim = None if card.head == "none" else card.head_dimension
     projections = [Projection(wide, narrow) for wide, narrow in pairwise(card.projections)]
     return Encoder(backbone, make_head(card.head, card.features, dim), card.dimension, projections)
@@ -166,7 +170,8 @@ def with_projection(
     longer = Encoder(encoder.backbone, encoder.head, projection.out_features, [*encoder.projections, projection])
     longer.eval().requires_grad_(False)
     widths = (*(card.projections or (card.dimension,)), projection.out_features)
-    changes = {"dimension": longer.dimension, "projections": widths, "format": CARD_FORMAT} | changes
+    form = format_of(card.backbone_args, widths, card.pooling)
+    changes = {"dimension": longer.dimension, "projections": widths, "format": form} | changes
     return longer, describe(longer, card, **changes)
 
 

@@ -15,6 +15,8 @@ from retrieval.models.card import ModelCard
 from retrieval.models.safety import PICKLE_SUFFIXES, refuse_pickle
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from retrieval.models.encoder import Encoder
 
 WEIGHTS = "model.safetensors"
@@ -28,13 +30,15 @@ def is_encoder_folder(folder: Path) -> bool:
     return (folder / CARD).is_file() or (folder / WEIGHTS).is_file()
 
 
-def save_encoder(encoder: "Encoder", card: ModelCard, folder: Path) -> ModelCard:
+def save_encoder(encoder: "Encoder", card: ModelCard, folder: Path, *, half: bool = False) -> ModelCard:
     """Write the encoder into ``folder``: all of it or nothing.
 
     Args:
         encoder: its tensors have to be those that ``card.fingerprint`` was made of.
         card: ``weights_sha256`` is filled in.
         folder: made, with its parents; an empty one is replaced, one that holds the same encoder is left alone.
+        half: write float16, half the size, for an encoder whose values are all float16 ones (``halved``). It is the
+            same encoder, with the same fingerprint: whoever loads it gets float32.
 
     Returns:
         The card as it lies in the folder.
@@ -42,7 +46,7 @@ def save_encoder(encoder: "Encoder", card: ModelCard, folder: Path) -> ModelCard
     Raises:
         BadValue: the folder exists and holds something else.
         DiskFull: no space is left.
-        ValueError: the card was not made for these tensors.
+        ValueError: the card was not made for these tensors, or ``half`` would change one.
     """
     from safetensors.torch import save
 
@@ -54,6 +58,8 @@ def save_encoder(encoder: "Encoder", card: ModelCard, folder: Path) -> ModelCard
     there = _same_or_free(folder, card.fingerprint)
     if there is not None:
         return there
+    if half:
+        state = {name: _as_half(name, tensor) for name, tensor in state.items()}
     # Shared storage cannot be written; a copy of each tensor is what a reader gets anyway.
     content = save({name: tensor.clone() for name, tensor in state.items()})
     saved = replace(card, weights_sha256=hashlib.sha256(content).hexdigest())
@@ -119,6 +125,37 @@ def verify_folder(folder: Path) -> ModelCard:
     if fingerprint_of(card.identity(), encoder.state_dict()) != card.fingerprint:
         raise ModelDamaged(f"{folder} is damaged: its fingerprint is not that of its weights.", _AGAIN)
     return card
+
+
+def halved(encoder: "Encoder") -> "Encoder":
+    """A copy of the encoder, in float32, whose values are rounded to float16.
+
+    Raises:
+        ValueError: a value is too large for float16.
+    """
+    import copy
+
+    import torch
+
+    made = copy.deepcopy(encoder)
+    for name, tensor in made.state_dict().items():
+        if tensor.is_floating_point():
+            rounded = tensor.half().float()
+            if not torch.isfinite(rounded).all():
+                raise ValueError(f"{name} has values that float16 cannot hold.")
+            tensor.copy_(rounded)
+    return made
+
+
+def _as_half(name: str, tensor: "Tensor") -> "Tensor":
+    import torch
+
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    if not torch.equal(half.to(tensor.dtype), tensor):
+        raise ValueError(f"{name} has values that float16 changes; round them with halved().")
+    return half
 
 
 def _folder_hint() -> str:

@@ -49,7 +49,7 @@ def offline_hint(backbone: str) -> str:
     """What works without a network."""
     return (
         f"Without a network: bring a safetensors file and run `retrieval model create --backbone {backbone} "
-        "--weights FILE --out DIR`, then give DIR as the model; or try things out with `--model untrained`."
+        "--weights FILE --out DIR`, then give DIR as the model; or take `--model starter`, which is there already."
     )
 
 

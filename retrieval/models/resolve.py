@@ -1,4 +1,4 @@
-"""What ``--model`` takes: an encoder folder, ``untrained``, or a name of timm's."""
+"""What ``--model`` takes: ``starter``, ``auto``, an encoder folder, ``untrained``, or a name of timm's."""
 
 import os
 from pathlib import Path
@@ -10,6 +10,7 @@ from retrieval.models.card import ModelCard
 from retrieval.models.folder import is_encoder_folder, load_encoder
 from retrieval.models.hub import Announce
 from retrieval.models.safety import PICKLE_SUFFIXES, refuse_pickle
+from retrieval.models.starter import AUTO, STARTER, load_best, load_starter
 
 if TYPE_CHECKING:
     from retrieval.models.encoder import Encoder
@@ -35,11 +36,12 @@ def resolve_model(
     """The encoder that a user named.
 
     Args:
-        name: an encoder folder; ``"untrained"`` (a seeded encoder without any weights from elsewhere);
+        name: an encoder folder; ``"starter"`` (comes with the package); ``"auto"`` (a stronger one where the hub gives
+            it, else the starter); ``"untrained"`` (a seeded encoder without any weights from elsewhere);
             ``"untrained:BACKBONE"``; or a backbone of timm's, whose pretrained weights come from the model hub.
         announce: called with one line before a download.
         like: how pictures are made for an encoder that is built anew; None: as timm says. An encoder folder keeps its
-            own way.
+            own way, as do ``"starter"`` and ``"auto"``.
 
     Raises:
         NoSuchPath: it looks like a path and there is nothing.
@@ -50,6 +52,10 @@ def resolve_model(
     from retrieval.models.create import create_encoder
 
     wanted: dict[str, Any] = {} if like is None else {key: getattr(like, key) for key in _OWN_WAY}
+    if name == STARTER:
+        return load_starter()
+    if name == AUTO:
+        return load_best(announce or _say_nothing)
     if name == UNTRAINED:
         options = {"input_size": UNTRAINED_SIZE} | wanted
         return create_encoder(backbone=UNTRAINED_BACKBONE, name=UNTRAINED, **options)
@@ -59,6 +65,10 @@ def resolve_model(
     if _is_path(name, path):
         return _load(path)
     return create_encoder(backbone=name, pretrained=True, announce=announce, **wanted)
+
+
+def _say_nothing(message: str) -> None:
+    """For callers that do not announce anything."""
 
 
 def _is_path(name: str, path: Path) -> bool:

@@ -9,6 +9,7 @@ from retrieval.core.errors import BadValue, EmptyGallery, Interrupted, Retrieval
 from retrieval.core.text import shown
 from retrieval.core.types import EmbeddingSpace
 from retrieval.datasets.samples import samples_folder
+from retrieval.models.starter import STARTER
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.results import SearchResult
 from retrieval.workflows.run_folder import RunFolder
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEMO_MODEL", "demo_model", "lesson", "refuse_other_pictures", "sample_query", "samples_folder"]
 
-DEMO_MODEL = "untrained"
+DEMO_MODEL = STARTER
 DEMO_RECIPE = "quick-head"
 
 

@@ -67,8 +67,10 @@ class DistilRequest:
 
     Attributes:
         teacher: a run's folder, an encoder folder, or a timm name; with ``labels`` the folder of a fine-tuned run.
-        student: a timm name, ``untrained:BACKBONE``, or an encoder folder; takes the teacher's pictures.
-        dataset: a folder, a CSV with the column ``path``, or ``gallery``; its labels only measure.
+        student: a timm name, ``untrained:BACKBONE``, or an encoder folder; takes the teacher's pictures; with
+            ``views_kept`` a folder may have a way of its own, such as smaller ones.
+        dataset: a folder, a CSV with the column ``path``, or ``gallery``; its labels only measure, unless the recipe
+            of the features learns them.
         features: recipe of the part that needs no labels.
         out: the run's folder.
         labels: a labelled dataset, for the second part; None: there is none.
@@ -125,7 +127,8 @@ class _Distilling:
     def features(self, run: RunFolder) -> PretrainReport:
         """The part without labels, into ``run``."""
         teacher, teacher_card = resolve_model(_encoder_of(self.request.teacher), announce=self.hooks.say)
-        student, card = student_like(self.request.student, teacher_card.preprocessing, self.hooks.say)
+        kept = self.request.features.views_kept > 0
+        student, card = student_like(self.request.student, teacher_card.preprocessing, self.hooks.say, own_way=kept)
         made = ViewRun(
             run,
             self.request.features,
@@ -135,7 +138,8 @@ class _Distilling:
             self.hooks,
             self.request.workers,
             resume=self.request.resume,
-            handed={"teacher": teacher},
+            handed={} if kept else {"teacher": teacher},
+            teacher=(teacher, teacher_card) if kept else None,
             more={"teacher": {"name": teacher_card.name, "fingerprint": teacher_card.fingerprint}},
         )
         return made.go(self._pictures, student, card)
@@ -209,7 +213,7 @@ class _Distilling:
         method = build_method(recipe, student, len(prepared), **handed)
         assert isinstance(method, Distillation)
         sampler = Shuffled(len(prepared), min(recipe.batch_size, len(prepared)), recipe.loop.seed)
-        augment = BatchAugment(recipe.views_at(spec.input_size), spec.mean, spec.std)
+        augment = BatchAugment(recipe.views_at(recipe.view_size or spec.input_size), spec.mean, spec.std)
         source = ViewSource(prepared, sampler, augment, recipe.loop.seed, available_cores())
         fitted = fit_part(
             TITLE,
@@ -250,20 +254,27 @@ class _Distilling:
             return open_pictures(GALLERY, gallery, note=self.hooks.say)
 
 
-def student_like(name: str, spec: Preprocessing, say: Say) -> tuple[Encoder, ModelCard]:
+def student_like(name: str, spec: Preprocessing, say: Say, *, own_way: bool = False) -> tuple[Encoder, ModelCard]:
     """The student that a user named, for the pictures of a teacher: both see the same pixels.
 
+    Args:
+        name: as in ``DistilRequest``.
+        spec: the teacher's.
+        say: told about downloads.
+        own_way: an encoder folder may make its pictures in another way, such as smaller ones.
+
     Raises:
-        BadValue: an encoder folder whose pictures are made in another way.
+        BadValue: an encoder folder whose pictures are made in another way, where that is not allowed.
         NoSuchPath, ModelUnavailable, ModelDamaged, ModelUnsafe: see ``models.resolve_model``.
     """
     student, card = resolve_model(name, announce=say, like=spec)
     own = card.preprocessing
-    if (own.input_size, own.mean, own.std) != (spec.input_size, spec.mean, spec.std):
+    if not own_way and (own.input_size, own.mean, own.std) != (spec.input_size, spec.mean, spec.std):
         raise BadValue(
             f"{card.name} takes pictures of {own.input_size} pixels with mean {own.mean} and std {own.std}; the "
             f"teacher's have {spec.input_size}, {spec.mean} and {spec.std}.",
-            "Make one with the teacher's: `retrieval model create --input-size ... --mean ... --std ...`.",
+            "Make one with the teacher's: `retrieval model create --input-size ... --mean ... --std ...`; or keep the "
+            "teacher's answers with --set views_kept=8, then it may differ.",
         )
     return student, card
 

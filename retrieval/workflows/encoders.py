@@ -15,6 +15,7 @@ from retrieval.core.types import EmbeddingSpace, Pixels, Vectors
 from retrieval.models.card import ModelCard
 from retrieval.models.folder import read_card, verify_folder
 from retrieval.models.resolve import UNTRAINED
+from retrieval.models.starter import AUTO, STARTER, starter_card, stronger
 from retrieval.workflows.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from retrieval.models.runtime import EncoderRuntime
     from retrieval.workflows.live_index import Say
 
-DEFAULT_MODEL = "mobilenetv2_100"
-"""What a new gallery gets when ``--model`` is not given: small, fast on a processor, pretrained on ImageNet."""
+DEFAULT_MODEL = STARTER
+"""What a new gallery gets when ``--model`` is not given: it comes with the package, and is fast on a processor."""
 
 _LIBRARIES = ("torch", "timm", "pillow")
 
@@ -174,7 +175,8 @@ def open_runtime(gallery: Gallery, encoder: "Encoder", card: ModelCard, *, remem
 def ensure_space(gallery: Gallery, model: str | None, say: "Say") -> EmbeddingSpace:
     """The space to index into; a new gallery gets one for ``model``. The caller holds the write lock.
 
-    A copy of the encoder that is damaged is replaced when ``model`` gives the same one again.
+    A copy of the encoder that is damaged is replaced when ``model`` gives the same one again. ``auto`` is the gallery's
+    own in one that has an encoder.
 
     Raises:
         ModelMismatch: ``model`` is another encoder than the live space's.
@@ -184,9 +186,13 @@ def ensure_space(gallery: Gallery, model: str | None, say: "Say") -> EmbeddingSp
     from retrieval.models.resolve import resolve_model
 
     space = gallery.catalog.spaces.live()
-    if space is not None and (model is None or (_is_name_of(gallery, model, space) and _copy_is_whole(gallery, space))):
+    if space is not None and (
+        model in (None, AUTO) or (_is_name_of(gallery, model, space) and _copy_is_whole(gallery, space))
+    ):
         return space
-    encoder, card = resolve_model(model or DEFAULT_MODEL, announce=say)
+    if space is None and model is None:
+        say(stronger())
+    encoder, card = resolve_model(DEFAULT_MODEL if model is None else model, announce=say)
     folder = gallery.layout.model(card.fingerprint)
     if space is None:
         save_encoder(encoder, card, folder)
@@ -212,7 +218,7 @@ def refuse_other_encoder(gallery: Gallery, model: str, say: "Say" = lambda _: No
     from retrieval.models.resolve import resolve_model
 
     space = gallery.live_space()
-    if not _is_name_of(gallery, model, space):
+    if model != AUTO and not _is_name_of(gallery, model, space):
         _refuse_other(gallery, space, model, resolve_model(model, announce=say)[1])
 
 
@@ -224,6 +230,8 @@ def _is_name_of(gallery: Gallery, model: str, space: EmbeddingSpace) -> bool:
     if model != space.model or Path(model).exists():
         return False
     try:
+        if model == STARTER:
+            return starter_card().fingerprint == space.fingerprint
         origin = GalleryEncoder.card_of(gallery, space).origin
     except RetrievalError:
         return False

@@ -159,7 +159,7 @@ class _Finetuning:
         method = build_method(recipe, encoder, len(prepared), classes=len(labelled.classes))
         assert isinstance(method, FineTuning)
         sampler = Shuffled(len(prepared), min(recipe.batch_size, len(prepared)), recipe.loop.seed)
-        augment = BatchAugment(recipe.views_at(spec.input_size), spec.mean, spec.std)
+        augment = BatchAugment(recipe.views_at(recipe.view_size or spec.input_size), spec.mean, spec.std)
         source = ViewSource(prepared, sampler, augment, recipe.loop.seed, available_cores())
         fitted = fit_part(
             TITLE,

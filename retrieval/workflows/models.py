@@ -8,7 +8,8 @@ from typing import Any
 from retrieval.core.errors import BadValue, EmptyGallery, RetrievalError
 from retrieval.core.settings import Settings
 from retrieval.core.types import EmbeddingSpace
-from retrieval.workflows.encoders import DEFAULT_MODEL, GalleryEncoder
+from retrieval.models.starter import AUTO, RECOMMENDED, STARTER, starter_card
+from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
 
 
@@ -53,8 +54,9 @@ def _described(gallery: Gallery, space: EmbeddingSpace) -> KnownModel:
 
 def _by_name() -> list[KnownModel]:
     return [
-        KnownModel(DEFAULT_MODEL, "the default of a new gallery; pretrained weights from the model hub", 1280, "hub"),
-        KnownModel("NAME", "any other timm architecture with pretrained weights on the hub", 0, "hub"),
+        KnownModel(STARTER, "the default of a new gallery; comes with the program", starter_card().dimension, "local"),
+        KnownModel(AUTO, f"{RECOMMENDED} where the model hub gives it, else the starter", 0, "hub"),
+        KnownModel("NAME", "any timm architecture with pretrained weights on the hub", 0, "hub"),
         KnownModel("DIR", "an encoder folder made by `retrieval model create`", 0, "local"),
         KnownModel("untrained", "random weights, for trying things out without a network", 512, "local"),
     ]
@@ -74,6 +76,7 @@ def create_model(
     interpolation: str | None = None,
     crop: float | None = None,
     fit: str | None = None,
+    pooling: str = "backbone",
     head: str = "none",
     dim: int | None = None,
     name: str | None = None,
@@ -113,6 +116,7 @@ def create_model(
         interpolation=interpolation,
         crop=crop,
         fit=fit,
+        pooling=pooling,
         head=head,
         dim=dim,
         name=name,

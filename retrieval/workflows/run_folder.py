@@ -148,7 +148,8 @@ class RunFolder:
             before = self.read(RECIPE)
             changed = [key for key in said if key != "recipe" and before.get(key) != said[key]]
             then, now = (_deciding(recipe) for recipe in (before["recipe"], said["recipe"]))
-            changed += [key for key in now if then.get(key) != now[key]]
+            # A key that an older version did not know has its effect only where it is set.
+            changed += [key for key in now if then.get(key) != now[key] and (key in then or now[key])]
             if changed:
                 raise BadValue(
                     f"The run in {self.folder} was started with another {', '.join(changed)}.",

@@ -1,7 +1,8 @@
 """A run on views of images without labels: from the images and a start encoder to a run folder that says what changed.
 
 No label chooses anything: there is no validation, and the last weights are kept. Where labels are known they measure
-start and result beside each other, leave one out, on images that were trained on without them.
+start and result beside each other, leave one out, on images that were trained on without them (but for a recipe that
+says otherwise: ``ViewRecipe.learns_labels``).
 """
 
 import hashlib
@@ -27,10 +28,11 @@ from retrieval.models.batch_augment import BatchAugment
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.models.looks import Look
-from retrieval.training.loop import Fitted
+from retrieval.training.loop import Fitted, Source
 from retrieval.workflows.alarm_notes import alarms_of
 from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, load_vectors, runtime_of, save_vectors
 from retrieval.workflows.fit_part import fit_part, in_precision
+from retrieval.workflows.kept_targets import larger, taught_source
 from retrieval.workflows.label_free import LabelFree, TwoLooks, label_free, sampled
 from retrieval.workflows.methods_at_work import build_method, cannot_be, fitted_to, learned_beside, require_enough
 from retrieval.workflows.prepared_pictures import prepared_pictures
@@ -69,6 +71,7 @@ class ViewRun:
         resume: it may go on from what is in the folder.
         handed: what the method gets beside the encoder, as ``methods_at_work.build_method`` takes it.
         more: what else the run is, for ``recipe.json``.
+        teacher: of a recipe that keeps what its teacher says, that one and its card; else it is among ``handed``.
     """
 
     run: RunFolder
@@ -81,6 +84,7 @@ class ViewRun:
     resume: bool = False
     handed: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    teacher: tuple[Encoder, ModelCard] | None = None
     started: float = field(default_factory=monotonic)
 
     def go(self, pictures: Labelled, encoder: Encoder, card: ModelCard) -> PretrainReport:
@@ -93,7 +97,7 @@ class ViewRun:
         # Before anything costly: a value that the method refuses, a view that the encoder cannot take.
         looks = self._looks(encoder, card)
         require_enough(self.recipe, len(pictures))
-        build_method(self.recipe, encoder, len(pictures), **self.handed)
+        build_method(self.recipe, encoder, len(pictures), **self._handed)
         prepared = self._prepared(pictures, card)
         self._remember(card, prepared)
         places = _looked_at(prepared.labelled, self.recipe.loop.seed)
@@ -109,11 +113,16 @@ class ViewRun:
         write_pretrain_report(self.run, report.to_dict(), self.recipe, labelled, comparison, fitted)
         return report
 
+    @property
+    def _handed(self) -> dict[str, Any]:
+        """What the method gets beside the encoder, before the teacher has said anything."""
+        return dict(self.handed) | ({} if self.teacher is None else {"teacher": self.teacher[0]})
+
     # -- before ---------------------------------------------------------------------------------------------------
 
     def _looks(self, encoder: Encoder, card: ModelCard) -> tuple[Look, ...]:
         """The views that the recipe makes. Raises BadValue where the encoder takes no pictures of their size."""
-        looks = self.recipe.views_at(card.preprocessing.input_size)
+        looks = self.recipe.views_at(self.recipe.view_size or card.preprocessing.input_size)
         for side in sorted({look.size for look in looks} - {card.preprocessing.input_size}):
             try:
                 with torch.inference_mode():
@@ -126,9 +135,10 @@ class ViewRun:
         return looks
 
     def _prepared(self, pictures: Labelled, card: ModelCard) -> Prepared:
+        spec = card.preprocessing
         prepared = prepared_pictures(
             pictures,
-            card.preprocessing,
+            spec if self.teacher is None else larger(self.teacher[1].preprocessing, spec),
             self.settings,
             self.hooks,
             workers=self.workers,
@@ -162,10 +172,16 @@ class ViewRun:
         size = min(recipe.batch_size, len(prepared))
         if size < recipe.batch_size:
             self.hooks.say(f"There are only {count(size, 'image')}: they are one batch.")
-        method = build_method(recipe, encoder, len(prepared), **self.handed)
-        sampler = Shuffled(len(prepared), size, recipe.loop.seed)
         augment = BatchAugment(looks, spec.mean, spec.std)
-        source = ViewSource(prepared, sampler, augment, recipe.loop.seed, available_cores())
+        source: Source
+        if self.teacher is None:
+            handed = dict(self.handed)
+            sampler = Shuffled(len(prepared), size, recipe.loop.seed)
+            source = ViewSource(prepared, sampler, augment, recipe.loop.seed, available_cores())
+        else:
+            source, taught_by = taught_source(prepared, *self.teacher, augment, recipe, size, self.settings, self.hooks)
+            handed = dict(self.handed) | {"teacher": taught_by}
+        method = build_method(recipe, encoder, len(prepared), **handed)
         loop = in_precision(recipe.loop, self.settings)
         try:
             fitted = fit_part(
@@ -238,7 +254,9 @@ class ViewRun:
         return {
             "kind": WITHOUT_LABELS,
             "label_free": {"before": before.free.to_dict(), "after": after.free.to_dict()},
-            "labelled": None if comparison is None else _with_labels(comparison, after.embedded.labelled),
+            "labelled": None
+            if comparison is None
+            else _with_labels(comparison, after.embedded.labelled, self.recipe.learns_labels),
             "alarms": alarms_of(fitted),
             "training": {"stopped": fitted.stopped, "epochs": fitted.epochs, "steps": fitted.steps},
             "start": {"name": start.name, "fingerprint": start.fingerprint},
@@ -279,12 +297,13 @@ def _measurable(pictures: Labelled) -> Ids:
     return places if np.count_nonzero(sizes) > 1 and sizes.max() > 1 else places[:0]
 
 
-def _with_labels(comparison: Comparison, labelled: Labelled) -> dict[str, Any]:
+def _with_labels(comparison: Comparison, labelled: Labelled, learned: bool) -> dict[str, Any]:
     names = labelled.classes
     return {
         "used_to_choose": False,
+        "learned": learned,
         "images": comparison.after.database,
-        "way": "among each other, leave one out; all of them were trained on, without their labels",
+        "way": f"among each other, leave one out; all were trained on, {'with' if learned else 'without'} their labels",
         "before": comparison.before.to_dict(),
         "after": comparison.after.to_dict(),
         "comparison": comparison.to_dict(),

@@ -21,6 +21,7 @@ from tests.benchmarks import (
     simclr_v2,
     ssl_peers,
     ssl_table,
+    starter,
     throughput,
     views,
 )
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "map": map.run,
     "known": memory.run_known,
     "precision": precision.run,
+    "starter": starter.run,
     "throughput": throughput.run,
     "views": views.run,
     "losses_speed": losses_speed.run,

@@ -79,6 +79,9 @@ def test_wrong_input_to_finetune_is_one_line(
     ("arguments", "code", "words"),
     [
         (("--set", "distillation.alpha=1"), 14, "feature_distillation"),
+        (("--recipe", "startr"), 14, "starter"),
+        (("--recipe", "distillation"), 14, "not for features"),
+        (("--set", "whitening=0.5"), 14, "views_kept"),
         (("--labels", "D"), 3, "no run folder"),
         (("--split", "half"), 14, "grouped"),
     ],
@@ -112,5 +115,6 @@ def test_the_help_names_the_stages(retrieval: Command, monkeypatch: pytest.Monke
 def test_their_recipes_are_listed(retrieval: Command) -> None:
     commands = {recipe["name"]: recipe["command"] for recipe in retrieval("recipes", "--json").json}
     assert commands["fine_tuning"] == "finetune"
-    assert (commands["feature_distillation"], commands["distillation"]) == ("distil", "distil")
+    assert {commands[name] for name in ("feature_distillation", "distillation", "starter")} == {"distil"}
+    assert "views_kept" in retrieval("recipes", "starter").out
     assert "distillation.alpha" in retrieval("recipes", "distillation").out

@@ -1,5 +1,6 @@
 """Distillation of features: its terms, what each teaches, and the teacher that stays as it is."""
 
+import math
 from typing import Any
 
 import pytest
@@ -67,3 +68,60 @@ def test_weights_that_teach_nothing() -> None:
     for values, said in weights:
         with pytest.raises(ValueError, match=said):
             tiny_method("feature_distillation", **values)
+
+
+def test_what_a_batch_brings_is_learned_and_the_teacher_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    method, batch = tiny_method("feature_distillation", cosine=2.0, similarity=3.0), batches()[0]
+    assert isinstance(method, FeatureDistillation)
+    wanted = torch.randn(len(batch.ids), tiny_encoder(seed=5).dimension, generator=torch.Generator().manual_seed(1))
+    monkeypatch.setattr(method.teacher, "forward", _fails)
+    raw = method.encoder(batch.inputs).raw
+    expected = 2 * cosine_term(method.projector(raw), wanted) + 3 * similarity_term(raw, wanted)
+    torch.testing.assert_close(method.training_step(batch._replace(targets=wanted)).loss, expected)
+
+
+def test_labels_are_learned_where_their_term_has_a_weight() -> None:
+    batch = batches()[0]
+    labels = torch.arange(len(batch.ids)) // 2
+    labels[-1] = -1
+    plain, taught = (tiny_method("feature_distillation", supervised=weight, temperature=0.2) for weight in (0.0, 0.5))
+    own = taught.encoder(batch.inputs).normalised
+    expected = _supervised(own.detach().double(), labels, 0.2)
+    difference = taught.training_step(batch._replace(labels=labels)).loss - plain.training_step(batch).loss
+    assert float(difference.detach()) == pytest.approx(0.5 * expected, rel=1e-4)
+    assert "supervised" not in plain.training_step(batch).logs
+
+
+def _supervised(rows: torch.Tensor, labels: torch.Tensor, temperature: float) -> float:
+    """Khosla et al., equation 2, one anchor after the other."""
+    losses = []
+    known = [i for i in range(len(labels)) if labels[i] >= 0]
+    for a in known:
+        others = [i for i in known if i != a]
+        positives = [i for i in others if labels[i] == labels[a]]
+        if positives:
+            logits = {i: float(rows[a] @ rows[i]) / temperature for i in others}
+            total = math.log(sum(math.exp(value) for value in logits.values()))
+            losses.append(sum(total - logits[p] for p in positives) / len(positives))
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize("options", [{"supervised": -0.1}, {"temperature": 0.0}])
+def test_weights_of_the_labels_that_cannot_be(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="temperature above 0"):
+        tiny_method("feature_distillation", **options)
+
+
+def _fails(*_: Any) -> Any:
+    raise AssertionError("the teacher was asked")
+
+
+def test_without_a_projector_the_embedding_itself_lies_as_the_teachers() -> None:
+    method, batch = tiny_method("feature_distillation", layers=0, similarity=0.0), batches()[0]
+    assert isinstance(method, FeatureDistillation)
+    expected = cosine_term(method.encoder(batch.inputs).raw, tiny_encoder(seed=5)(batch.inputs).raw)
+    torch.testing.assert_close(method.training_step(batch).loss, expected)
+    assert list(method.learned()) == []
+    wide = Encoder(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 20)), torch.nn.Identity(), 20)
+    with pytest.raises(ValueError, match="layers = 0"):
+        FeatureDistillation(tiny_encoder(), teacher=wide, layers=0)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from retrieval.core.errors import BadValue, ModelDamaged, ModelUnavailable, ModelUnsafe, NoSuchPath
 from retrieval.models.backbones import parse_backbone_args
 from retrieval.models.create import create_encoder
+from retrieval.models.folder import save_encoder, verify_folder
 from tests.models.conftest import SHARED_WEIGHTS, tiny
 
 
@@ -105,7 +106,7 @@ def test_arguments_that_are_ours(key: str) -> None:
 
 def test_parsing_arguments() -> None:
     parsed = parse_backbone_args(
-        ["a=1", "b=0.5", "c=true", "d=False", "e=same", "f=", "g=x=y", "h=-3", "i=1e-3", "j=nan"]
+        ["a=1", "b=0.5", "c=true", "d=False", "e=same", "f=", "g=x=y", "h=-3", "i=1e-3", "j=nan", "k=[1, 2,3]", "l=[x]"]
     )
     expected = {
         "a": 1,
@@ -118,9 +119,20 @@ def test_parsing_arguments() -> None:
         "h": -3,
         "i": 0.001,
         "j": "nan",
+        "k": [1, 2, 3],
+        "l": "[x]",
     }
     assert parsed == expected
     assert [type(value) for value in parsed.values()] == [type(value) for value in expected.values()]
+
+
+def test_a_backbone_of_other_widths_is_kept_with_its_card(tmp_path: Path) -> None:
+    args = {"channels": [8, 16, 24, 32]}
+    encoder, card = create_encoder(backbone="resnet10t", backbone_args=args, input_size=32)
+    assert (card.features, card.format) == (32, 3)
+    save_encoder(encoder, card, tmp_path / "narrow")
+    assert verify_folder(tmp_path / "narrow").backbone_args == args
+    assert create_encoder(backbone="resnet10t", input_size=32)[1].format == 1
 
 
 @pytest.mark.parametrize("texts", [["a"], ["=1"], ["a b=1"], ["a=1", "a=2"]])

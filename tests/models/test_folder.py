@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from retrieval.core.errors import BadValue, ModelDamaged, ModelUnavailable, ModelUnsafe, NoSuchPath, RetrievalError
 from retrieval.models import folder as folder_module
 from retrieval.models.create import describe
-from retrieval.models.folder import CARD, WEIGHTS, load_encoder, read_card, save_encoder, verify_folder
+from retrieval.models.folder import CARD, WEIGHTS, halved, load_encoder, read_card, save_encoder, verify_folder
 from tests.models.conftest import tiny
 
 
@@ -203,3 +203,29 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(DiskFull):
         save_encoder(*tiny(), tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_half_the_size_and_the_same_encoder(tmp_path: Path) -> None:
+    encoder, card = tiny()
+    with pytest.raises(ValueError, match="float16 changes"):
+        save_encoder(encoder, card, tmp_path / "no", half=True)
+    small = halved(encoder)
+    described = describe(small, card)
+    saved = save_encoder(small, described, tmp_path / "half", half=True)
+    save_encoder(small, described, tmp_path / "whole")
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.6 * sizes[1]
+    loaded, again = load_encoder(tmp_path / "half")
+    assert again == saved
+    assert verify_folder(tmp_path / "half").fingerprint == read_card(tmp_path / "whole").fingerprint
+    assert all(t.dtype in (torch.float32, torch.int64) for t in loaded.state_dict().values())
+    assert all(torch.equal(t, small.state_dict()[name]) for name, t in loaded.state_dict().items())
+    # The original is as it was.
+    assert any(not torch.equal(t, small.state_dict()[name]) for name, t in encoder.state_dict().items())
+
+
+def test_what_half_floats_cannot_hold_is_refused() -> None:
+    encoder, _ = tiny()
+    next(encoder.parameters()).data.fill_(1e6)
+    with pytest.raises(ValueError, match="float16 cannot hold"):
+        halved(encoder)

@@ -21,6 +21,7 @@ from retrieval.core.errors import ModelUnavailable, ModelUnsafe, RetrievalError
 from retrieval.models import hub
 from retrieval.models.create import create_encoder
 from retrieval.models.resolve import resolve_model
+from retrieval.models.starter import RECOMMENDED, starter_card
 
 
 class FakeHub(BaseHTTPRequestHandler):
@@ -141,6 +142,45 @@ def test_weights_on_the_hub_that_are_damaged(online: type[FakeHub]) -> None:
     assert "test_resnet" in caught.value.message
 
 
+@pytest.fixture
+def recommended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small architecture in the place of the recommended one."""
+    monkeypatch.setattr("retrieval.models.starter.RECOMMENDED", "test_resnet")
+    monkeypatch.setattr("retrieval.models.starter.RECOMMENDED_SIZE", 64)
+
+
+@pytest.mark.usefixtures("recommended", "online")
+def test_auto_takes_the_recommended_encoder_where_the_hub_gives_it() -> None:
+    said: list[str] = []
+    _, card = resolve_model("auto", announce=said.append)
+    assert (card.backbone, card.preprocessing.input_size, card.trained) == ("test_resnet", 64, True)
+    assert re.search(r"Downloading.*MB", said[0])
+    assert said[-1].startswith("--model auto takes test_resnet: ")
+
+
+@pytest.mark.usefixtures("recommended")
+def test_auto_takes_the_starter_without_a_network_and_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_hub(monkeypatch, "http://127.0.0.1:9", tmp_path)
+    said: list[str] = []
+    _, card = resolve_model("auto", announce=said.append)
+    assert card.fingerprint == starter_card().fingerprint
+    (line,) = said
+    assert line.startswith("--model auto takes the starter encoder: The weights of 'test_resnet' cannot be had")
+
+
+@pytest.mark.usefixtures("recommended")
+def test_auto_takes_the_starter_where_the_hub_refuses(online: type[FakeHub]) -> None:
+    online.status = 503
+    assert resolve_model("auto")[1].fingerprint == starter_card().fingerprint
+
+
+def test_the_recommended_encoder_is_one_that_the_hub_has_as_safetensors() -> None:
+    from retrieval.models.backbones import check_backbone_name
+
+    check_backbone_name(RECOMMENDED)
+    assert timm.get_pretrained_cfg(RECOMMENDED).hf_hub_id
+
+
 def is_download(line: str) -> bool:
     return line.startswith("GET") and line.endswith("model.safetensors")
 
@@ -152,7 +192,7 @@ def refuse_to_announce(message: str) -> None:
 def check_offline(error: ModelUnavailable) -> None:
     assert "test_resnet" in error.message
     assert "retrieval model create --backbone test_resnet --weights FILE --out DIR" in error.hint
-    assert "--model untrained" in error.hint
+    assert "--model starter" in error.hint
 
 
 def test_no_hub_at_that_address_fails_fast_and_says_what_works(

@@ -20,7 +20,8 @@ from retrieval.core.errors import (
     RetrievalError,
 )
 from retrieval.models.folder import load_encoder
-from retrieval.workflows.encoders import open_runtime
+from retrieval.models.starter import RECOMMENDED_MEGABYTES, starter_card
+from retrieval.workflows.encoders import open_runtime, refuse_other_encoder
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.indexing import Hooks, index_paths
 from retrieval.workflows.models import create_model, known_models
@@ -83,13 +84,43 @@ def test_where_the_hub_is_out_of_reach_the_offline_choices_are_said(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "no cache"))
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for model in ("mobilenetv2_100", None):
-        with pytest.raises(ModelUnavailable) as caught:
-            index(tmp_path / "new" / "gallery", photos, model=model)
-        assert "model create" in caught.value.hint
-        assert "untrained" in caught.value.hint
-        # Nothing is left of a gallery that never came to be, nor of the folder it would have been in.
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
+    with pytest.raises(ModelUnavailable) as caught:
+        index(tmp_path / "new" / "gallery", photos, model="mobilenetv2_100")
+    assert "model create" in caught.value.hint
+    assert "--model starter" in caught.value.hint
+    # Nothing is left of a gallery that never came to be, nor of the folder it would have been in.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
+
+
+def test_a_new_gallery_begins_with_the_starter_and_names_a_stronger_one_once(tmp_path: Path) -> None:
+    gallery, photos, said = tmp_path / "gallery", fill(tmp_path / "photos", range(2)), []
+    report = index(gallery, photos, hooks=Hooks(say=said.append))
+    assert report.space == starter_card().fingerprint
+    (line,) = said
+    assert "--model auto" in line
+    assert f"{RECOMMENDED_MEGABYTES} MB" in line
+    said.clear()
+    # Named, and again, and as auto, which in a gallery is its own: nothing more to say, nothing to ask the hub.
+    for model in ("starter", None, "auto"):
+        assert index(gallery, photos, model=model, hooks=Hooks(say=said.append)).space == report.space
+    assert said == []
+    with pytest.raises(ModelMismatch):
+        index(gallery, photos, model="untrained")
+    with Gallery(gallery) as opened:
+        for model in ("starter", "auto"):
+            refuse_other_encoder(opened, model)
+
+
+def test_another_starter_than_the_gallerys_is_refused(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an update of the program that brought a new one."""
+    gallery, photos = tmp_path / "gallery", fill(tmp_path / "photos", range(2))
+    index(gallery, photos, model="starter")
+    monkeypatch.setattr("retrieval.models.starter.STARTER_FOLDER", tiny_model)
+    assert counts(index(gallery, photos)) == {"found": 2, "unchanged": 2}
+    with pytest.raises(ModelMismatch, match="starter"):
+        index(gallery, photos, model="starter")
 
 
 def test_a_first_run_that_fails_leaves_what_was_there_before(tmp_path: Path, tiny_model: Path) -> None:
@@ -248,7 +279,7 @@ def test_models_lists_the_gallerys_own_and_what_can_be_given(six: tuple[Path, Pa
     assert "UNTRAINED" in listed[0].what
     assert len(listed[0].fingerprint) == 64
     by_name = {entry.name for entry in known_models(tmp_path / "no gallery")}
-    assert {"mobilenetv2_100", "untrained", "NAME", "DIR"} <= by_name
+    assert {"starter", "auto", "untrained", "NAME", "DIR"} <= by_name
     assert not (tmp_path / "no gallery").exists()
 
 

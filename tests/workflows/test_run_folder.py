@@ -58,3 +58,14 @@ def test_a_run_that_fails_before_it_wrote_anything_leaves_nothing(tmp_path: Path
     with pytest.raises(RuntimeError), RunFolder(tmp_path / "run").writing():
         raise RuntimeError
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["recipe.json", "writing.lock"]
+
+
+def test_a_run_of_an_older_version_goes_on_where_what_is_new_is_not_set(tmp_path: Path) -> None:
+    """Its recipe lacks the keys that were added since."""
+    run, loop = RunFolder(tmp_path), {"loop": {"epochs": 1}}
+    run.remember({"recipe": {"batch_size": 4, **loop}}, resume=False)
+    with pytest.raises(BadValue, match="another view_size"):
+        run.remember({"recipe": {"batch_size": 4, "view_size": 64, **loop}}, resume=True)
+    with pytest.raises(BadValue, match="another batch_size"):
+        run.remember({"recipe": {"batch_size": 0, "view_size": 0, **loop}}, resume=True)
+    run.remember({"recipe": {"batch_size": 4, "view_size": 0, **loop}}, resume=True)

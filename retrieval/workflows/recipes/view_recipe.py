@@ -14,6 +14,10 @@ from retrieval.workflows.recipes.keys import nearest_hint, refuse_unknown, requi
 _FIXED = ("size", "count", "filter")
 """What of a look follows from the encoder, ``views`` and ``crops``, or is the preset's."""
 
+_OF_TEACHER = ("views_kept", "whitening", "target_dimension")
+
+_NONE_OR_MORE = ("view_size", "views_kept", "target_dimension")
+
 _USUAL_SIZE = 224
 
 _LOOK = "look"
@@ -36,7 +40,14 @@ class ViewRecipe:
         crops: small crops beside them, where the preset has any; None: as many as the preset has.
         look: fields of ``models.looks.Look`` that shall differ from the preset, for all views; ``scale``, which
             full-size views and small crops share out between them, for the full-size ones.
+        view_size: side of the full-size views in pixels; 0: the encoder's input size. Things look larger in a crop than
+            in a whole picture, so that views somewhat smaller than the input cost less and teach as well (Touvron et
+            al., "Fixing the train-test resolution discrepancy", NeurIPS 2019: https://arxiv.org/abs/1906.06423).
         batch_size: images a step, at least 2; fewer where the dataset has fewer.
+        views_kept: of a method with a teacher: the views of a picture are these many, and the teacher looks at each
+            only once, before the training; 0: views without end, the teacher beside the student.
+        whitening: power in [0, 1] with which the teacher's kept embeddings are evened out on their main directions.
+        target_dimension: how many of those; 0: as they are, not centred either.
         loop: everything else: epochs, rates, schedule, precision. Nothing is validated, so the last weights are kept
             (the averaged ones where ``average`` is set, but for a classifier, which would not fit them).
     """
@@ -51,7 +62,11 @@ class ViewRecipe:
     views: int | None = None
     crops: int | None = None
     look: Mapping[str, Any] = field(default_factory=dict)
+    view_size: int = 0
     batch_size: int = 128
+    views_kept: int = 0
+    whitening: float = 0.0
+    target_dimension: int = 0
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
@@ -62,11 +77,12 @@ class ViewRecipe:
             _known(f"option of {self.method}", name, self.spec.options)
         for name in self.look:
             _known("look", name, _look_types())
-        for name, least in (("batch_size", 2), ("views", 1), ("crops", 0)):
+        for name, least in (("batch_size", 2), ("views", 1), ("crops", 0), *((key, 0) for key in _NONE_OR_MORE)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} is {least} or more, not {value}.")
         self._require_method()
+        self._check_targets()
         require_one_device(self.loop)
         if self.loop.average is not None and self.spec.needs("classes"):
             raise ValueError("average is none: a classifier is not averaged, and would not fit the averaged encoder.")
@@ -88,10 +104,27 @@ class ViewRecipe:
                 "use a smaller batch_size, or accumulate"
             )
 
+    def _check_targets(self) -> None:
+        if not 0 <= self.whitening <= 1:
+            raise ValueError(f"whitening is 0 to 1, not {self.whitening}.")
+        if self.views_kept and not self.spec.needs("teacher"):
+            raise ValueError(f"views_kept is 0: {self.method} has no teacher.")
+        if (self.target_dimension or self.whitening) and not self.views_kept:
+            raise ValueError("target_dimension and whitening are 0 where views_kept is.")
+        if self.learns_labels and not self.views_kept:
+            raise ValueError("supervised needs views_kept.")
+        if self.whitening and not self.target_dimension:
+            raise ValueError("whitening needs a target_dimension.")
+
     @property
     def spec(self) -> MethodSpec:
         """What the table says about the method."""
         return METHODS[self.method]
+
+    @property
+    def learns_labels(self) -> bool:
+        """Whether the method has a term that learns from the dataset's own labels."""
+        return bool((self.spec.options | dict(self.options)).get("supervised"))
 
     @property
     def preset(self) -> str:
@@ -109,7 +142,10 @@ class ViewRecipe:
     def keys(self) -> dict[str, Any]:
         """Every key that can be set, with its present value: own fields, the loop's, ``METHOD.option``, and
         ``look.FIELD``, which is None where it is as in the preset."""
-        own = {name: getattr(self, name) for name in ("looks", "views", "crops", "batch_size")}
+        of_teacher = _OF_TEACHER if self.spec.needs("teacher") else ()
+        own = {
+            name: getattr(self, name) for name in ("looks", "views", "crops", "view_size", "batch_size", *of_teacher)
+        }
         loop = {f.name: getattr(self.loop, f.name) for f in fields(self.loop)}
         options = {f"{self.method}.{name}": value for name, value in (self.spec.options | dict(self.options)).items()}
         return own | loop | options | {f"{_LOOK}.{name}": self.look.get(name) for name in _look_types()}

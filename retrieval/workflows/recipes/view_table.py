@@ -16,6 +16,7 @@ from retrieval.methods.table import METHODS
 from retrieval.training.config import LoopConfig
 from retrieval.workflows.recipes.keys import nearest_hint, refuse_unknown
 from retrieval.workflows.recipes.reading import Recipes
+from retrieval.workflows.recipes.starter import STARTER
 from retrieval.workflows.recipes.view_recipe import ViewRecipe
 
 _BATCH = 128
@@ -97,7 +98,7 @@ _PRETRAIN = (
 # labelled images are worse than those of all images that were seen without labels.
 _LABELS = replace(_LOOP, epochs=60, batch_norm="frozen", backbone_rate=0.1, clip=1.0)
 _FINETUNE = (_later("fine_tuning", _LABELS, 64),)
-_DISTIL = (_later("feature_distillation", _LOOP, _BATCH), _later("distillation", _LOOP, _BATCH, alpha=0.5))
+_DISTIL = (_later("feature_distillation", _LOOP, _BATCH), _later("distillation", _LOOP, _BATCH, alpha=0.5), STARTER)
 
 PRETRAIN_RECIPES: Mapping[str, ViewRecipe] = {recipe.name: recipe for recipe in _PRETRAIN}
 """For ``retrieval pretrain``, by name; a method's own recipe has the method's name."""
@@ -116,6 +117,11 @@ _FINETUNES = Recipes(
     FINETUNE_RECIPES,
     "from retrieval.workflows.recipes import FINETUNE_RECIPES; "
     "recipe = FINETUNE_RECIPES['fine_tuning'].with_values({...})",
+)
+
+_DISTILS = Recipes(
+    DISTIL_RECIPES,
+    "from retrieval.workflows.recipes import DISTIL_RECIPES; recipe = DISTIL_RECIPES['starter'].with_values({...})",
 )
 
 
@@ -156,18 +162,25 @@ def load_finetune_recipe(name: str = "fine_tuning", settings: Mapping[str, Any] 
 
 
 def load_distil_recipes(
-    settings: Mapping[str, Any] | None = None, *, with_labels: bool = False
+    settings: Mapping[str, Any] | None = None,
+    *,
+    with_labels: bool = False,
+    name: str = "feature_distillation",
 ) -> tuple[ViewRecipe, ViewRecipe | None]:
     """The recipes for the features and, with labels, for the answers of a teacher.
 
     Args:
+        name: of the features' recipe, or a file with one.
         settings: keys of either; one that both have changes both.
         with_labels: whether there is the second part.
 
     Raises:
         BadValue: a key that neither has (the nearest one is named), or a value that cannot be.
     """
-    recipes = [DISTIL_RECIPES[name] for name in ("feature_distillation", "distillation")[: 1 + with_labels]]
+    features = _DISTILS.load(name, "feature_distillation", {})
+    if features.method != "feature_distillation":
+        raise BadValue(f"The recipe {features.name!r} is not for features.", "Use feature_distillation or starter.")
+    recipes = [features, DISTIL_RECIPES["distillation"]][: 1 + with_labels]
     settings = settings or {}
     keys = [recipe.keys() for recipe in recipes]
     refuse_unknown("distil", settings, [key for some in keys for key in some])

@@ -1,0 +1,74 @@
+"""Pooling over all levels of a backbone: what a small network sees early is worth keeping.
+
+The last level of a network that learned little, or from other pictures, forgets colours and textures that the earlier
+ones still tell apart. So of each level both the mean and the standard deviation of every channel are taken: Huang and
+Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", ICCV 2017,
+https://arxiv.org/abs/1703.06868, describe a picture's style by them; and several levels side by side: Long et al.,
+"Learning Transferable Features with Deep Adaptation Networks", ICML 2015, on what early levels transfer.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+FINEST = 4
+"""Levels at less than this reduction are left out: edges, at most of the cost."""
+
+_EPS = 1e-6
+
+
+class Levels(nn.Module):
+    """[B, 3, S, S] to [B, F]: mean and standard deviation of each channel of each level, standardised.
+
+    Args:
+        body: gives a list of maps [B, C, h, w], finest first; ``body.feature_info`` says their channels and reductions.
+
+    F is twice the sum of the channels. The standardisation's statistics are learned like those of any batch-norm; an
+    untrained one changes nothing.
+    """
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        info: Any = body.feature_info
+        self.body = body
+        self.taken = tuple(i for i, reduction in enumerate(info.reduction()) if reduction >= FINEST)
+        channels = [info.channels()[i] for i in self.taken]
+        self.num_features = 2 * sum(channels)
+        self.output_fmt = "NCHW"
+        self.norm = nn.BatchNorm1d(self.num_features, affine=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[B, F]."""
+        means, spreads = zip(*(_moments(level) for level in self._maps(images)), strict=True)
+        standardised: Tensor = self.norm(torch.cat([*means, *spreads], dim=1))
+        return standardised
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """[B, F, h, w] on the grid of the coarsest level: what each cell gives to the means, and how far it lies from
+        them. ``forward_head`` of it is ``forward``, exactly where the finer grids divide by the coarsest."""
+        maps = [level.float() for level in self._maps(images)]
+        grid = maps[-1].shape[-2:]
+        means = [functional.adaptive_avg_pool2d(level, grid) for level in maps]
+        away = [(level - level.mean((2, 3), keepdim=True)).square() for level in maps]
+        spreads = [(functional.adaptive_avg_pool2d(square, grid) + _EPS).sqrt() for square in away]
+        return torch.cat([*means, *spreads], dim=1)
+
+    def forward_head(self, cells: Tensor) -> Tensor:
+        """[B, F] of [B, F, h, w]."""
+        means, spreads = cells.chunk(2, dim=1)
+        pooled = torch.cat([means.mean((2, 3)), spreads.square().mean((2, 3)).sqrt()], dim=1)
+        standardised: Tensor = self.norm(pooled)
+        return standardised
+
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        found = self.body(images)
+        return [found[i] for i in self.taken]
+
+
+def _moments(level: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, [B, C] each, in float32: squares of half floats lose too much."""
+    with torch.autocast(level.device.type, enabled=False):
+        variance, mean = torch.var_mean(level.float(), dim=(2, 3), correction=0)
+        return mean, (variance + _EPS).sqrt()
