@@ -156,9 +156,9 @@ def pretrained_config(backbone: nn.Module) -> dict[str, Any]:
 def _create(name: str, args: Mapping[str, BackboneArg], **more: Any) -> nn.Module:
     try:
         with quiet():
-            given: dict[str, Any] = {**args, **more}
-            classes = {} if given.get("features_only") else {"num_classes": 0}
-            backbone: nn.Module = timm.create_model(name, **classes, **given)
+            # A list of maps has no classifier to be left out.
+            given: dict[str, Any] = {**({} if more.get("features_only") else {"num_classes": 0}), **args, **more}
+            backbone: nn.Module = timm.create_model(name, **given)
     except RetrievalError:
         raise
     except Exception as error:  # each architecture refuses in its own way

@@ -180,7 +180,7 @@ def _check_types(card: ModelCard, where: str) -> None:
     )
     counts = (card.features, card.dimension, card.parameters, card.format)
     fits = (
-        all(isinstance(text, str) for text in texts)
+        all(isinstance(text, str) for text in (*texts, *hashes))
         and all(type(count) is int and count >= 0 for count in counts)
         and all(type(width) is int and width > 0 for width in card.projections)
         and (not card.projections or (len(card.projections) > 1 and card.projections[-1] == card.dimension))
