@@ -31,6 +31,9 @@ _UNWANTED = (
     "PYTHONVERBOSE",
     "PYTHONPROFILEIMPORTTIME",
 )
+_KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"}
+"""glibc gives pixels back to the system after each picture otherwise, and the next one pays for fresh pages."""
+
 # The decoders use one thread each; numpy would start one per core and never use them.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -193,6 +196,8 @@ def _environment() -> dict[str, str]:
         places.insert(0, root)
     environment = {key: value for key, value in os.environ.items() if key not in _UNWANTED}
     environment.update({"PYTHONPATH": os.pathsep.join(places)}, **dict.fromkeys(_ONE_THREAD, "1"))
+    for name, value in _KEPT_MEMORY.items():
+        environment.setdefault(name, value)
     return environment
 
 

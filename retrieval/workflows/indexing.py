@@ -160,12 +160,12 @@ def index_paths(
         scopes_for(gallery.catalog, look_at_roots(gallery.catalog, remember=False), paths, record=False)
         space = ensure_space(gallery, model, hooks.say)
         scopes = scopes_for(gallery.catalog, look_at_roots(gallery.catalog, remember=True), paths, hooks.say)
-        run = Run(gallery, space, workers, hooks, started)
-        planner = Planner(gallery.catalog, spool, hooks.say, stop=hooks.stop)
-        for scope in scopes:
-            planner.scan(scope)
-        hooks.estimated(run.estimate(planner.plan, _files_offline(gallery.catalog)))
-        run.read(spool, planner.plan.to_read)
+        with Run(gallery, space, workers, hooks, started) as run:
+            planner = Planner(gallery.catalog, spool, hooks.say, stop=hooks.stop)
+            for scope in scopes:
+                planner.scan(scope)
+            hooks.estimated(run.estimate(planner.plan, _files_offline(gallery.catalog)))
+            run.read(spool, planner.plan.to_read)
         missing = 0 if hooks.stop() else run.mark_missing(scopes, planner)
         return run.finish(planner.plan, missing, scopes)
 
@@ -193,8 +193,8 @@ def estimate_index(
         planner = Planner(catalog, spool, hooks.say, stop=hooks.stop, dry=roots)
         for scope in scopes_for(catalog, roots, paths, hooks.say, record=False):
             planner.scan(scope)
-        run = Run(gallery, space, workers, hooks, monotonic(), dry=True)
-        estimate = run.estimate(planner.plan, files_offline(catalog, roots))
+        with Run(gallery, space, workers, hooks, monotonic(), dry=True) as run:
+            estimate = run.estimate(planner.plan, files_offline(catalog, roots))
         return replace(estimate, bytes=estimate.bytes + more)
 
 
@@ -242,7 +242,7 @@ def retry_failures(
     settings, hooks = settings or load_settings(), hooks or Hooks()
     with disk_full_is_said(str(folder)), Gallery(folder, settings) as gallery, gallery.writing():
         started = monotonic()
-        run = Run(gallery, gallery.live_space(), workers, hooks, started)
+        space = gallery.live_space()
         look_at_roots(gallery.catalog, remember=True)
         online = {root.id for root in gallery.catalog.roots.all() if root.online}
         todos = [
@@ -251,7 +251,8 @@ def retry_failures(
             if f.root_id in online
         ]
         plan = Plan(found=len(todos), to_read=len(todos), sample=todos[:16])
-        run.read(todos, len(todos))
+        with Run(gallery, space, workers, hooks, started) as run:
+            run.read(todos, len(todos))
         return run.finish(plan, 0)
 
 
@@ -278,9 +279,17 @@ class Run:
         if not dry:
             self._store.cut_tail()
         self._encoder = GalleryEncoder(gallery, space, hooks.say, remember=not dry)
+        settings = gallery.settings
+        self._pool = DecodePool(self._workers, settings.limits, settings.plugins, nice=_NICE)
         self._counts = Counts()
         self._busy_seconds = 0.0
         self._operation: int | None = None
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._pool.close()
 
     def estimate(self, plan: Plan, offline: int) -> Estimate:
         """Costs, from the rate of the last run with this encoder here, or else from reading a few of the files."""
@@ -293,17 +302,17 @@ class Run:
         return f"rate:{self._space.fingerprint[:16]}"
 
     def _measure(self, sample: Sequence[Todo]) -> float:
-        with DecodePool(self._workers, self._gallery.settings.limits, self._gallery.settings.plugins) as pool:
-            list(self._embed(sample[:1], pool))
-            start = monotonic()
-            list(self._embed(sample, pool))
-            return len(sample) / max(1e-3, monotonic() - start)
+        list(self._embed(sample[:1]))
+        start = monotonic()
+        list(self._embed(sample))
+        return len(sample) / max(1e-3, monotonic() - start)
 
-    def _embed(self, todos: Iterable[Todo], pool: DecodePool) -> Iterator[Embedded[Todo]]:
+    def _embed(self, todos: Iterable[Todo]) -> Iterator[Embedded[Todo]]:
+        self._pool.warm()  # the processes start while the encoder is opened
         spec = self._encoder.spec
         with self._catalog.images.known_contents(self._space.id) as known:
             yield from embed_files(
-                todos, lambda todo: ReadFile(todo.path, spec, known), pool, self._encoder, workers=self._workers
+                todos, lambda todo: ReadFile(todo.path, spec, known), self._pool, self._encoder, workers=self._workers
             )
 
     def read(self, todos: Iterable[Todo], total: int) -> None:
@@ -312,17 +321,15 @@ class Run:
             return
         self._operation = self._catalog.ingest.start()
         start = monotonic()
-        settings = self._gallery.settings
         until_stopped = (todo for todo in todos if not self._hooks.stop())
         batch: list[Indexed] = []
         committed = start
-        with DecodePool(self._workers, settings.limits, settings.plugins, nice=_NICE) as pool:
-            for done, item in enumerate(self._embed(until_stopped, pool), start=1):
-                batch.append(_outcome(item))
-                if len(batch) >= _BATCH_FILES or monotonic() - committed > _BATCH_SECONDS:
-                    self._commit(batch)
-                    batch, committed = [], monotonic()
-                    self._report(done, total, start)
+        for done, item in enumerate(self._embed(until_stopped), start=1):
+            batch.append(_outcome(item))
+            if len(batch) >= _BATCH_FILES or monotonic() - committed > _BATCH_SECONDS:
+                self._commit(batch)
+                batch, committed = [], monotonic()
+                self._report(done, total, start)
         self._commit(batch)
         self._busy_seconds = monotonic() - start
         self._report(self._done, total, start)
@@ -400,17 +407,8 @@ class Run:
 def _outcome(item: Embedded[Todo]) -> Indexed:
     todo, file = item.item, item.file
     if file.error is not None:
-        error = file.error
-        return Indexed(
-            todo.root_id,
-            todo.relpath,
-            file.size,
-            file.mtime_ns,
-            file.digest,
-            reason=error.reason,
-            message=error.message,
-            hint=error.hint,
-        )
+        why = {"reason": file.error.reason, "message": file.error.message, "hint": file.error.hint}
+        return Indexed(todo.root_id, todo.relpath, file.size, file.mtime_ns, file.digest, **why)
     return Indexed(todo.root_id, todo.relpath, file.size, file.mtime_ns, file.digest, file.facts, item.vector)
 
 
