@@ -73,14 +73,17 @@ class ModelCard:
 
     def identity(self) -> dict[str, Any]:
         """What enters the fingerprint beside the tensors: neither name, nor date, nor origin."""
-        identity = {
+        identity: dict[str, Any] = {
             "backbone": self.backbone,
             "backbone_args": dict(self.backbone_args),
             "head": {"kind": self.head, "features": self.features, "dimension": self.head_dimension},
             "preprocessing": self.preprocessing.to_dict(),
         }
-        identity |= {"projections": list(self.projections)} if self.projections else {}
-        return identity | ({} if self.pooling == OWN_POOLING else {"pooling": self.pooling})
+        if self.projections:
+            identity["projections"] = list(self.projections)
+        if self.pooling != OWN_POOLING:
+            identity["pooling"] = self.pooling
+        return identity
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, with a checksum over all of them."""
@@ -168,16 +171,8 @@ def _parse(content: bytes, where: str) -> dict[str, Any]:
 
 
 def _check_types(card: ModelCard, where: str) -> None:
-    texts = (
-        card.name,
-        card.backbone,
-        card.head,
-        card.origin,
-        card.created,
-        card.fingerprint,
-        card.weights_sha256,
-        card.pooling,
-    )
+    texts = (card.name, card.backbone, card.pooling, card.head, card.origin, card.created)
+    hashes = (card.fingerprint, card.weights_sha256)
     counts = (card.features, card.dimension, card.parameters, card.format)
     fits = (
         all(isinstance(text, str) for text in (*texts, *hashes))

@@ -49,10 +49,10 @@ class Levels(nn.Module):
         """[B, F, h, w] on the grid of the coarsest level: what each cell gives to the means, and how far it lies from
         them. ``forward_head`` of it is ``forward``, exactly where the finer grids divide by the coarsest."""
         maps = [level.float() for level in self._maps(images)]
-        grid = maps[-1].shape[-2:]
-        means = [functional.adaptive_avg_pool2d(level, grid) for level in maps]
+        height, width = maps[-1].shape[-2:]
+        means = [functional.adaptive_avg_pool2d(level, (height, width)) for level in maps]
         away = [(level - level.mean((2, 3), keepdim=True)).square() for level in maps]
-        spreads = [(functional.adaptive_avg_pool2d(square, grid) + _EPS).sqrt() for square in away]
+        spreads = [(functional.adaptive_avg_pool2d(square, (height, width)) + _EPS).sqrt() for square in away]
         return torch.cat([*means, *spreads], dim=1)
 
     def forward_head(self, cells: Tensor) -> Tensor:

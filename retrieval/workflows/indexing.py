@@ -406,9 +406,10 @@ class Run:
 
 def _outcome(item: Embedded[Todo]) -> Indexed:
     todo, file = item.item, item.file
-    if file.error is not None:
-        why = {"reason": file.error.reason, "message": file.error.message, "hint": file.error.hint}
-        return Indexed(todo.root_id, todo.relpath, file.size, file.mtime_ns, file.digest, **why)
+    if (error := file.error) is not None:
+        reason, said, hint = error.reason, error.message, error.hint
+        known = (todo.root_id, todo.relpath, file.size, file.mtime_ns, file.digest)
+        return Indexed(*known, reason=reason, message=said, hint=hint)
     return Indexed(todo.root_id, todo.relpath, file.size, file.mtime_ns, file.digest, file.facts, item.vector)
 
 
