@@ -15,6 +15,7 @@ from torch import nn
 from retrieval.core.errors import BadValue
 from retrieval.core.preprocessing import INTERPOLATIONS, Preprocessing
 from retrieval.models.backbones import (
+    LEVELS,
     build_backbone,
     load_backbone_weights,
     pretrained_backbone,
@@ -25,6 +26,7 @@ from retrieval.models.encoder import Encoder, Projection
 from retrieval.models.fingerprint import fingerprint_of
 from retrieval.models.heads import head_dimension, make_head
 from retrieval.models.hub import Announce
+from retrieval.models.levels import Levels
 
 DEFAULT_CROP = 1.0
 """The whole short side. timm's 0.875 is for classifiers: it cuts the margin away.
@@ -173,6 +175,39 @@ def with_projection(
     form = format_of(card.backbone_args, widths, card.pooling)
     changes = {"dimension": longer.dimension, "projections": widths, "format": form} | changes
     return longer, describe(longer, card, **changes)
+
+
+def over_levels(encoder: Encoder, card: ModelCard, **changes: Any) -> tuple[Encoder, ModelCard]:
+    """The backbone of ``encoder`` pooled over all its levels, without head and projections, and the card of that.
+
+    Its standardisation changes nothing until it has seen pictures: ``levels.Levels.standardise``.
+
+    Args:
+        encoder: its tensors are copied.
+        card: of ``encoder``; its backbone pools in its own way.
+        changes: fields of the card to replace, e.g. ``origin``, ``name``.
+
+    Raises:
+        BadValue: timm gives no maps of this backbone.
+        ValueError: it is pooled over its levels already.
+    """
+    if card.pooling == LEVELS:
+        raise ValueError("The backbone is pooled over its levels already.")
+    backbone = build_backbone(card.backbone, card.backbone_args, pooling=LEVELS)
+    assert isinstance(backbone, Levels)
+    backbone.adopt(encoder.backbone)
+    width = backbone.num_features
+    made = Encoder(backbone, make_head("none", width, None, 0), width).eval().requires_grad_(False)
+    pooled = replace(
+        card,
+        pooling=LEVELS,
+        head="none",
+        features=width,
+        dimension=width,
+        projections=(),
+        format=format_of(card.backbone_args, (), LEVELS),
+    )
+    return made, describe(made, pooled, **changes)
 
 
 def preprocessing_for(

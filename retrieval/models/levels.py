@@ -7,6 +7,7 @@ https://arxiv.org/abs/1703.06868, describe a picture's style by them; and severa
 "Learning Transferable Features with Deep Adaptation Networks", ICML 2015, on what early levels transfer.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -61,6 +62,30 @@ class Levels(nn.Module):
         pooled = torch.cat([means.mean((2, 3)), spreads.square().mean((2, 3)).sqrt()], dim=1)
         standardised: Tensor = self.norm(pooled)
         return standardised
+
+    def adopt(self, backbone: nn.Module) -> None:
+        """Take the weights of a backbone of the same architecture that pools in its own way.
+
+        What it has behind the last level is left out.
+        """
+        wanted, given = self.body.state_dict(), backbone.state_dict()
+        self.body.load_state_dict({name: given[name] for name in wanted})
+
+    @torch.no_grad()
+    def standardise(self, batches: Iterable[Tensor]) -> None:
+        """Learn the standardisation from pictures: every feature has mean 0 and variance 1 over all of them.
+
+        Args:
+            batches: [B, 3, S, S] each, B at least 2; the network itself is as it is in evaluation.
+        """
+        self.eval()
+        self.norm.reset_running_stats()
+        self.norm.train()
+        usual, self.norm.momentum = self.norm.momentum, None  # the average of all batches
+        for images in batches:
+            self(images)
+        self.norm.momentum = usual
+        self.norm.eval()
 
     def _maps(self, images: Tensor) -> list[Tensor]:
         found = self.body(images)

@@ -234,6 +234,10 @@ def test_models_and_model_create(run: Run, tmp_path: Path, indexed: tuple[Path, 
     refused(
         run("model", "create", "--backbone", "resnet10t", "--untrained", "--mean", "x", "--out", tmp_path / "n"), 14
     )
+    plain = ("model", "create", "--backbone", "resnet10t", "--untrained", "--input-size", 32)
+    wide = run(*plain, "--pooling", "levels", "--out", tmp_path / "wide", "--json").json
+    assert (wide["pooling"], wide["dimension"]) == ("levels", 2 * (64 + 128 + 256 + 512))
+    refused(run(*plain, "--pooling", "x", "--out", tmp_path / "n"), 14, "no pooling 'x'", "backbone, levels")
 
 
 def test_the_demo_adds_nothing_to_a_gallery_of_one_s_own(run: Run, indexed: tuple[Path, Path]) -> None:

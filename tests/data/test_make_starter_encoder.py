@@ -35,18 +35,19 @@ def test_it_is_whitened_rounded_described_and_replaced(tiny_model: Path, other_m
     card = verify_folder(target)
     assert card == published
     assert (card.name, card.licence, len(card.projections)) == ("starter", "mit", 2)
-    assert card.origin.endswith("; whitened, power 0.75; rounded to float16")
+    assert card.origin.endswith("; pooled over all levels; whitened, power 0.75; rounded to float16")
     assert (target / "README.md").read_text() == "for people"
     assert not list(tmp_path.glob("*.making"))
     encoder, given = load_encoder(target)[0], load_encoder(tiny_model)[0]
-    own = encoder.state_dict()
+    own, theirs = encoder.backbone.get_submodule("body").state_dict(), given.backbone.state_dict()
     assert all(
-        torch.equal(own[name], t.half().float() if t.is_floating_point() else t)
-        for name, t in given.state_dict().items()
+        torch.equal(t, theirs[name].half().float() if t.is_floating_point() else theirs[name])
+        for name, t in own.items()
     )
     # What all pictures shared is gone from their embeddings.
     pixels = np.stack([decode(Path(os.fsdecode(i.path)).read_bytes(), card.preprocessing)[1] for i in pictures.images])
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (card.preprocessing.mean, card.preprocessing.std))
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255).sub(mean).div(std)
     with torch.inference_mode():
         means = [one(images).normalised.mean(0).norm() for one in (given, encoder)]
     assert float(means[1]) < 0.5 * float(means[0])
