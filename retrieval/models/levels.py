@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from retrieval.core.errors import BadValue
+
 FINEST = 4
 """Levels at less than this reduction are left out: edges, at most of the cost."""
 
@@ -67,8 +69,16 @@ class Levels(nn.Module):
         """Take the weights of a backbone of the same architecture that pools in its own way.
 
         What it has behind the last level is left out.
+
+        Raises:
+            BadValue: timm names the layers of this architecture otherwise where it gives maps.
         """
         wanted, given = self.body.state_dict(), backbone.state_dict()
+        if missing := sorted(wanted.keys() - given.keys()):
+            raise BadValue(
+                f"The weights of this backbone cannot be pooled over its levels: {missing[0]} has another name there.",
+                "Make the encoder with `retrieval model create --pooling levels` from the start.",
+            )
         self.body.load_state_dict({name: given[name] for name in wanted})
 
     @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from retrieval.models.levels import Levels
+
 
 def layers_of(backbone: nn.Module) -> list[list[nn.Parameter]]:
     """The parameters of ``backbone`` grouped into layers, from the input to the output; each parameter once.
@@ -28,6 +30,8 @@ def layers_of(backbone: nn.Module) -> list[list[nn.Parameter]]:
 
 
 def _parts(backbone: nn.Module) -> list[nn.Module]:
+    if isinstance(backbone, Levels):
+        backbone = backbone.body
     parts: list[nn.Module] = []
     for child in backbone.children():
         parts += list(child.children()) if type(child) in (nn.Sequential, nn.ModuleList) else [child]

@@ -19,6 +19,7 @@ from retrieval.models.encoder import Encoder
 from retrieval.models.folder import load_encoder, save_encoder
 from retrieval.models.levels import Levels
 from retrieval.models.runtime import EncoderRuntime
+from retrieval.training.layers import layers_of
 from tests.models.conftest import tiny
 
 CHANNELS = [16, 24, 32, 48]
@@ -154,6 +155,20 @@ def test_where_two_pictures_match_can_be_said() -> None:
     assert [cells.parts.shape for cells in found] == [(2, 2, card.dimension)] * 2
     assert not any(cells.exact for cells in found)
     assert all(torch.isfinite(cells.parts).all() for cells in found)
+
+
+def test_layers_for_falling_rates_are_those_of_the_backbone_itself() -> None:
+    own = build_backbone("resnet10t", {"channels": CHANNELS})
+    over = build_backbone("resnet10t", {"channels": CHANNELS}, pooling=LEVELS)
+    assert [[p.shape for p in layer] for layer in layers_of(over)] == [
+        [p.shape for p in layer] for layer in layers_of(own)
+    ]
+
+
+def test_weights_under_other_names_are_refused() -> None:
+    levels = levels_of(small(pooling=LEVELS)[0])
+    with pytest.raises(BadValue, match="another name"):
+        levels.adopt(torch.nn.Linear(2, 2))
 
 
 def test_a_pooling_that_is_not_there() -> None:
