@@ -7,7 +7,7 @@ https://arxiv.org/abs/1703.06868, describe a picture's style by them; and severa
 "Learning Transferable Features with Deep Adaptation Networks", ICML 2015, on what early levels transfer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -20,6 +20,21 @@ FINEST = 4
 """Levels at less than this reduction are left out: edges, at most of the cost."""
 
 _EPS = 1e-6
+
+
+class Standardisation(nn.BatchNorm1d):
+    """In float32 whatever the network around it is cast to: half a mean may be more than a spread."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features, affine=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, F] float32 of [B, F]."""
+        return super().forward(features.float())
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        above: Any = super()  # carries no type hints
+        return above._apply(lambda tensor: tensor.to(fn(tensor).device), recurse)
 
 
 class Levels(nn.Module):
@@ -40,7 +55,7 @@ class Levels(nn.Module):
         channels = [info.channels()[i] for i in self.taken]
         self.num_features = 2 * sum(channels)
         self.output_fmt = "NCHW"
-        self.norm = nn.BatchNorm1d(self.num_features, affine=False)
+        self.norm = Standardisation(self.num_features)
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, F]."""

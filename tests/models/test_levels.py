@@ -148,6 +148,30 @@ def test_the_runtime_gives_the_same() -> None:
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "auto"])
+def test_the_runtime_gives_nearly_the_same_in_half_floats(precision: str) -> None:
+    encoder, card = small(pooling=LEVELS)
+    levels_of(encoder).standardise(images(64).split(16))
+    pixels = ((images(4, seed=1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    with torch.inference_mode():
+        wanted = encoder.encode(torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(127.5).sub(1))
+    found = EncoderRuntime(encoder, card.preprocessing, precision=precision).embed(pixels)
+    assert float((wanted.numpy() * found).sum(1).min()) > 0.99
+
+
+@torch.no_grad()
+def test_the_standardisation_stays_in_float32() -> None:
+    levels = levels_of(small(pooling=LEVELS)[0])
+    levels.standardise(images(64).split(16))
+    mean = levels.norm.running_mean
+    assert mean is not None
+    before = mean.clone()
+    levels.to(torch.bfloat16)
+    assert levels.norm.running_mean is not None
+    assert torch.equal(levels.norm.running_mean, before)
+    assert levels(images().bfloat16()).dtype == torch.float32
+
+
 def test_where_two_pictures_match_can_be_said() -> None:
     encoder, card = small(pooling=LEVELS)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
