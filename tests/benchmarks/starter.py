@@ -126,6 +126,7 @@ def _untrained() -> Path:
         mean=spec.mean,
         std=spec.std,
         interpolation=spec.interpolation,
+        pooling=card.pooling,
         name="untrained twin of the starter",
     )
     folder = CACHE / f"starter-untrained-{own.fingerprint[:12]}"

@@ -68,7 +68,7 @@ def test_it_finds_drawn_things_better_than_its_own_beginning_and_than_colour() -
     files = [file for folder in sorted(samples_folder().iterdir()) for file in sorted(folder.glob("*.jpg"))[::2]]
     labels = np.array([file.parent.name for file in files])
     pixels = np.stack([decode(file.read_bytes(), spec)[1] for file in files])
-    own = {"input_size": spec.input_size, "mean": spec.mean, "std": spec.std}
+    own = {"input_size": spec.input_size, "mean": spec.mean, "std": spec.std, "pooling": card.pooling}
     begun, _ = create_encoder(backbone=card.backbone, backbone_args=card.backbone_args, **own)
     encoders = {"own": load_starter()[0], "begun": begun}
     found = {name: _recall(_embedded(encoder, pixels), labels) for name, encoder in encoders.items()}
