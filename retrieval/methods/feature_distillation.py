@@ -64,6 +64,7 @@ class FeatureDistillation(FrozenTeacher):
         super().__init__(encoder, seed=seed)
         self.check_options(
             {"cosine": cosine, "similarity": similarity, "supervised": supervised, "temperature": temperature}
+            | {"layers": layers, "hidden": hidden}
         )
         self.layers = layers
         self.cosine, self.similarity, self.supervised, self.temperature = cosine, similarity, supervised, temperature
@@ -79,7 +80,8 @@ class FeatureDistillation(FrozenTeacher):
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
         """See ``SelfSupervised.check_options``."""
-        super().check_options(options)
+        # Of projectors this one alone may have no layer.
+        super().check_options({**options, "layers": options.get("layers") or 1})
         if not options["cosine"] and not options["similarity"]:
             raise ValueError("Of cosine and similarity one is above 0: else nothing is learned.")
 

@@ -69,6 +69,7 @@ RANGES: Mapping[str, Range] = {
     "covariance": _WEIGHT,
     "cosine": _WEIGHT,
     "similarity": _WEIGHT,
+    "supervised": _WEIGHT,
     "shrinkage": Range(0, 1, open_above=True),
     "momentum": _SHARE,
     "centre_momentum": _SHARE,

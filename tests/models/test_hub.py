@@ -82,6 +82,9 @@ def online(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Fak
 def use_hub(monkeypatch: pytest.MonkeyPatch, address: str, cache: Path) -> None:
     from huggingface_hub import file_download
 
+    # The client is kept for the process, with the proxies of whoever asked first.
+    huggingface_hub.close_session()
+
     monkeypatch.setattr(constants, "ENDPOINT", address)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import close_session
 
 from retrieval.core.errors import (
     BadValue,
@@ -84,8 +85,13 @@ def test_where_the_hub_is_out_of_reach_the_offline_choices_are_said(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "no cache"))
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with pytest.raises(ModelUnavailable) as caught:
-        index(tmp_path / "new" / "gallery", photos, model="mobilenetv2_100")
+    # The client is kept for the process, with the proxies of whoever asked first.
+    close_session()
+    try:
+        with pytest.raises(ModelUnavailable) as caught:
+            index(tmp_path / "new" / "gallery", photos, model="mobilenetv2_100")
+    finally:
+        close_session()
     assert "model create" in caught.value.hint
     assert "--model starter" in caught.value.hint
     # Nothing is left of a gallery that never came to be, nor of the folder it would have been in.

@@ -196,7 +196,9 @@ IMPOSSIBLE: dict[str, list[str]] = {
     ],
     "fine_tuning": [],
     "distillation": ["alpha=1.1", "alpha=-0.1", "temperature=0"],
-    "feature_distillation": ["cosine=-1", "similarity=-1", "layers=0", "hidden=0"],
+    "feature_distillation": [
+        *("cosine=-1", "similarity=-1", "supervised=-1", "temperature=0", "layers=-1", "hidden=0"),
+    ],
 }  # fmt: skip
 """Of each method: values of the right type that no run can have."""
 
