@@ -30,7 +30,6 @@ LOOKS = {
     "phone-dark": {"viewport": NARROW, "color_scheme": "dark"},
     "phone-zh": {"viewport": NARROW, "locale": "zh-CN"},
 }
-_COLOURS = 160
 
 
 def main() -> None:
@@ -56,9 +55,9 @@ def _readme(browser: Browser, address: str) -> None:
     page = browser.new_page(viewport=WIDE)
     for scene in SCENES:
         _set_up(page, address, scene)
-        # A palette keeps it small: it is downloaded with every clone.
+        # A palette keeps it small: it is downloaded with every clone. This one keeps the colours of a few dots, too.
         shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        small = shot.quantize(_COLOURS, dither=Image.Dither.NONE)
+        small = shot.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
         small.save(REPOSITORY / ".github" / f"{scene.name}.png", optimize=True)
     page.close()
 
@@ -70,6 +69,8 @@ def _every_look(browser: Browser, address: str, folder: Path) -> None:
         page = context.new_page()
         for scene in (*SCENES, *MORE):
             _set_up(page, address, scene)
+            if scene.whole:
+                _load_all(page)
             page.screenshot(path=folder / f"{scene.name}-{look}.png", full_page=scene.whole)
             over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             if over:
@@ -79,9 +80,20 @@ def _every_look(browser: Browser, address: str, folder: Path) -> None:
 
 def _set_up(page: Page, address: str, scene: Scene) -> None:
     page.goto(f"{address}/{scene.address}")
+    # That work has ended is news only once.
+    for news in page.locator("#jobs [data-job-seen]").all():
+        news.click()
     scene.set_up(page)
     # Gradio keeps a stream open, so the network is never idle.
     page.wait_for_timeout(1500)
+
+
+def _load_all(page: Page) -> None:
+    """Pictures further down are loaded only once they come into sight."""
+    for image in page.locator("img[loading=lazy]:visible").all():
+        image.scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_timeout(500)
 
 
 if __name__ == "__main__":
