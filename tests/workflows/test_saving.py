@@ -19,6 +19,6 @@ def test_a_result_is_as_old_as_itself_and_names_its_start(tmp_path: Path) -> Non
     )
     assert began < datetime.fromisoformat(saved.created) < datetime.now(UTC) + timedelta(seconds=1)
     assert saved.name == "start-quick-head"
-    assert saved.origin == f"{words} from start {start.fingerprint[:12]} (untrained, seed 0)"
+    assert saved.origin == f"trained with quick-head from start {start.fingerprint[:12]} (untrained, seed 0)"
     assert saved.trained
     assert ModelCard.from_bytes((tmp_path / "encoder" / "card.json").read_bytes()) == saved
