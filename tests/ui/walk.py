@@ -1,6 +1,6 @@
 """A newcomer's walk, in a real browser and with a real server: from an empty gallery to a model that was taught.
 
-``python -m tests.ui.walk PHOTOS --out FOLDER [--model M] [--photo FILE]``
+``python -m tests.ui.walk PHOTOS --out FOLDER [--model M] [--photo FILE] [--readme]``
 
 PHOTOS holds a folder of photos for each label. A copy of it lies in the home of a person who has just installed the
 program; one photo is held out, and searched with before and after the lesson. In a terminal the person types
@@ -26,11 +26,13 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.ui.conftest import CHROMIUM_FLAGS, chromium
+from tests.ui.screenshots.small import keep_for_readme
 from ui.words import ENGLISH
 
 MINUTE = 60_000
 LONG = 60 * MINUTE
 _NEIGHBOURS = 10
+FOR_README = ("folder", "lesson", "again")
 
 
 @dataclass
@@ -80,6 +82,10 @@ def main() -> None:
             walk(page, address, home / "Photos", photo, label, asked.model, notes)
             browser.close()
     (asked.out / "steps.md").write_text(notes.table(), "utf-8")
+    for _, _, _, picture in notes.rows if asked.readme else ():
+        name = Path(picture).stem.partition("-")[2]
+        if name in FOR_README:
+            keep_for_readme((asked.out / picture).read_bytes(), f"walk-{name}")
     print(notes.table())
 
 
@@ -88,7 +94,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("photos", type=Path, help="a folder of photos for each label")
     parser.add_argument("--out", type=Path, required=True, help="gets the table and the pictures")
     parser.add_argument("--model", default="", help="what is typed into the field for the model; empty by default")
-    parser.add_argument("--photo", type=Path, help="of PHOTOS, to hold out; by default the first of the middle label")
+    parser.add_argument(
+        "--photo",
+        type=Path,
+        help="to search with, in a folder that is called as its label; of PHOTOS it is held out. By default the first "
+        "of the middle label",
+    )
+    parser.add_argument("--readme", action="store_true", help="also keep the README's pictures of the walk in .github")
     parser.add_argument("--width", type=int, default=1440)
     parser.add_argument("--height", type=int, default=900)
     return parser.parse_args()

@@ -6,19 +6,17 @@ widths, light and dark, English and Chinese, to be looked at.
 """
 
 import argparse
-import io
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.searching import Searcher
 from retrieval.workflows.views import Views
-from tests.conftest import REPOSITORY
 from tests.ui.conftest import CHROMIUM_FLAGS, chromium, running
 from tests.ui.screenshots.sample import sample_gallery, teach
 from tests.ui.screenshots.scenes import MORE, SCENES, Scene
+from tests.ui.screenshots.small import keep_for_readme
 from ui.app import create_app
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -55,10 +53,7 @@ def _readme(browser: Browser, address: str) -> None:
     page = browser.new_page(viewport=WIDE)
     for scene in SCENES:
         _set_up(page, address, scene)
-        # A palette keeps it small: it is downloaded with every clone. This one keeps the colours of a few dots, too.
-        shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        small = shot.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
-        small.save(REPOSITORY / ".github" / f"{scene.name}.png", optimize=True)
+        keep_for_readme(page.screenshot(), scene.name)
     page.close()
 
 
