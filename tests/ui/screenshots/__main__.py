@@ -78,6 +78,7 @@ def _set_up(page: Page, address: str, scene: Scene) -> None:
     # That work has ended is news only once.
     for news in page.locator("#jobs [data-job-seen]").all():
         news.click()
+    page.mouse.move(0, 0)
     scene.set_up(page)
     # Gradio keeps a stream open, so the network is never idle.
     page.wait_for_timeout(1500)

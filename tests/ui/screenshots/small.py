@@ -3,9 +3,12 @@
 import io
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from tests.conftest import REPOSITORY
+
+_EXACT = 96
 
 
 def keep_for_readme(screenshot: bytes, name: str) -> Path:
@@ -15,9 +18,26 @@ def keep_for_readme(screenshot: bytes, name: str) -> Path:
         screenshot: a PNG.
         name: of the file, without its ending.
     """
-    whole = Image.open(io.BytesIO(screenshot)).convert("RGB")
-    # Maximum coverage: by how often a colour occurs, those of the dots on the map would be lost.
-    small = whole.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
     path = REPOSITORY / ".github" / f"{name}.png"
-    small.save(path, optimize=True)
+    _few_colours(Image.open(io.BytesIO(screenshot)).convert("RGB")).save(path, optimize=True)
     return path
+
+
+def _few_colours(whole: Image.Image) -> Image.Image:
+    """With 256 colours: those of the page itself as they are, the others for the photos.
+
+    A palette chosen for the whole would give the page's ground and its cards one white, and the map's labels one brown.
+    """
+    counted = sorted(whole.getcolors(whole.width * whole.height) or [], reverse=True)
+    exact = [value for _, colour in counted[:_EXACT] for value in colour]
+    mixed = whole.quantize(256 - len(exact) // 3, dither=Image.Dither.NONE).getpalette() or []
+    palette = np.array(exact + mixed).reshape(-1, 3)[:256]
+    pixels = np.asarray(whole).reshape(-1, 3)
+    colours, place = np.unique(pixels, axis=0, return_inverse=True)
+    # Pillow's own look-up is by approximate colours, and would miss the exact ones.
+    nearest = np.concatenate(
+        [((some[:, None] - palette) ** 2).sum(2).argmin(1) for some in np.array_split(colours.astype(int), 64)]
+    )
+    small = Image.fromarray(nearest[place.reshape(-1)].astype(np.uint8).reshape(whole.height, whole.width), "P")
+    small.putpalette(palette.astype(np.uint8).tobytes())
+    return small
