@@ -57,7 +57,7 @@ def render_empty_gallery(words: Words, *, leads_on: bool = False) -> str:
         return (
             f'<section class="panel" role="status">{STACK}<h2>{escape(said.empty_title)}</h2>'
             f'<p><a class="lead" href="./library">{escape(words.library.empty_action)}</a></p>'
-            f"<p>{escape(said.empty_while)}</p></section>"
+            f"<p>{escape(words.library.empty_stay)}</p></section>"
         )
     return (
         f'<section class="panel" role="status">{STACK}<h2>{escape(said.empty_title)}</h2>'

@@ -1,6 +1,7 @@
 """The result of a run: its encoder, described and saved."""
 
 import shutil
+from datetime import UTC, datetime
 
 from retrieval.models.card import ModelCard
 from retrieval.models.create import describe
@@ -35,6 +36,8 @@ def save_result(
         card,
         name=f"{start.name}-{recipe}",
         trained=True,
+        # Not when the start was made: people tell their models apart by it.
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         origin=f"{words} from {start.name} {start.fingerprint[:12]} ({start.origin})",
     )
     if again and run.encoder.exists():

@@ -198,6 +198,8 @@ def test_look_alikes_are_drawn_and_a_name_goes_to_what_is_left(
     folder, ids = gallery
     look = Look("groups")
     assert ENGLISH.labels.all_labelled in answers.view(look)
+    # There is nothing to choose from above the groups.
+    assert f"“{ENGLISH.labels.tab_pick}”" in Tree(answers.view(look)).text
     take_away(folder, ids)
     html = answers.view(look, "s2")
     Tree(html)

@@ -24,6 +24,16 @@ def apple(pictures: Path) -> Path:
     return pictures / "apple" / "apple 2.png"
 
 
+def test_the_question_stands_beside_the_answer_and_stays_in_sight(visit: Callable[..., Visit], apple: Path) -> None:
+    here = visit()
+    here.search(apple)
+    top = "name => Math.round(document.querySelector(name).getBoundingClientRect().top)"
+    assert here.page.evaluate(top, "#query-pane") == here.page.evaluate(top, "#answer-pane")
+    here.page.evaluate("scrollTo(0, 300)")
+    assert here.page.evaluate("scrollY") > 200
+    assert 0 < here.page.evaluate(top, "#query-pane") <= 20
+
+
 def test_an_upload_is_searched_at_once(visit: Callable[..., Visit], apple: Path) -> None:
     here = visit()
     expect(here.page.locator(".state")).to_contain_text("21 images")

@@ -178,6 +178,12 @@ def test_the_gate_says_what_is_not_proven_and_force_takes_two_steps() -> None:
         assert text in proven
 
 
+def test_where_a_model_is_from_is_told_without_checksums() -> None:
+    origin = f"trained with quick-head from net {'a1' * 6} (file net.safetensors sha256 {'0f' * 32})"
+    told = Tree(models.render_models([replace(CARD, origin=origin)], "", False, ENGLISH)).text
+    assert "trained with quick-head from net (file net.safetensors)" in told
+
+
 def test_what_is_from_outside_is_escaped() -> None:
     image = Shown(1, NASTY)
     row = QueryRow(image, (image,), (image,))

@@ -34,7 +34,7 @@ def render_groups(
     elif found.of:
         body = render_notice("info", said.no_groups, said.no_groups_text)
     else:
-        body = render_notice("info", said.all_labelled, said.all_labelled_text)
+        body = render_notice("info", said.all_labelled, said.all_labelled_there.format(tab=said.tab_pick))
     return (
         f'{open_view(look, stamp)}{render_tabs("groups", words)}<div class="labels-bar-row">'
         f'<p class="labels-said">{escape(_explained(found, groups, words))}</p>'

@@ -35,7 +35,7 @@ def render_questions(
         if one.image_id in tiles
     ]
     if not cards:
-        body = render_notice("info", said.all_labelled, said.all_labelled_text)
+        body = render_notice("info", said.all_labelled, said.all_labelled_there.format(tab=said.tab_pick))
     else:
         body = (
             f'<div class="labels-bar-row"><p class="labels-said">{escape(_explained(asked, words))}</p>'

@@ -1,5 +1,6 @@
 """Switching, going back, and the models of a gallery."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -121,7 +122,7 @@ def _model(model: SpaceCard, ask: str, busy: bool, words: Words) -> str:
     if not space.trained:
         marks += f'<span class="teach-mark off">{escape(said.untrained)}</span>'
     facts = [
-        (said.from_what, escape(model.origin, 60)),
+        (said.from_what, escape(_origin(model.origin), 120)),
         (said.made, escape(_when(model.created, words))),
         (said.covers, escape(said.of_total.format(done=f"{space.covered:,}", total=f"{space.total:,}"))),
         (said.numbers, f"{space.dimension:,}"),
@@ -152,6 +153,11 @@ def _actions(model: SpaceCard, ask: str, busy: bool, words: Words) -> str:
         return _ask(means, no, button("drop-now", said.drop_now, "danger", space.fingerprint, focus=True))
     again = button("ask-switch", said.use_again, of=space.fingerprint)
     return buttons(again, button("ask-drop", said.drop_ask, of=space.fingerprint))
+
+
+def _origin(origin: str) -> str:
+    """Where weights came from without their checksums, which say nothing to a person and push out what does."""
+    return re.sub(r" (?:sha256 )?[0-9a-f]{12,}(?=\W|$)", "", origin)
 
 
 def _when(created: str, words: Words) -> str:

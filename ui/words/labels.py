@@ -77,6 +77,7 @@ class LabelWords:
     recent: str
     all_labelled: str
     all_labelled_text: str
+    all_labelled_there: str
     nothing_here: str
     nothing_here_text: str
     no_label_given: str

@@ -107,6 +107,7 @@ class LibraryWords:
     check_found: Counted
     repair: str
     empty_action: str
+    empty_stay: str
     reasons: Mapping[str, str] = field(default_factory=dict)
     account: Mapping[str, str] = field(default_factory=dict)
 
@@ -125,8 +126,8 @@ ENGLISH = LibraryWords(
     more_folders="There are more: go on typing.",
     model="Model",
     model_info=(
-        "How pictures are compared. Leave it empty for a good general one, which is downloaded once; "
-        "without a network give the folder of one that you have."
+        "How pictures are compared. Leave it empty for the small one that comes with the program, write auto for a "
+        "stronger one, which is downloaded once, or give the folder of one that you have."
     ),
     look="Look at this folder",
     looking="Looking …",
@@ -224,6 +225,7 @@ ENGLISH = LibraryWords(
     check_found=Counted("{n} problem was found.", "{n} problems were found."),
     repair="Mend what can be mended",
     empty_action="Add a folder of photos",
+    empty_stay="Its pictures are read once and stay where they are.",
     reasons={
         "empty": "The file is empty",
         "not_an_image": "Not a picture",
@@ -261,7 +263,10 @@ CHINESE = LibraryWords(
     folders_here="可选择的文件夹",
     more_folders="还有更多：请继续输入。",
     model="模型",
-    model_info="用来比较图片的方法。留空则使用一个通用的好模型，只需下载一次；没有网络时，请填写已有模型的文件夹。",
+    model_info=(
+        "用来比较图片的方法。留空则使用程序自带的小模型；填写 auto 则使用更强的模型，只需下载一次；"
+        "也可以填写已有模型的文件夹。"
+    ),
     look="查看这个文件夹",
     looking="正在查看……",
     add="添加并读取",
@@ -354,6 +359,7 @@ CHINESE = LibraryWords(
     check_found=Counted("发现 {n} 个问题。", "发现 {n} 个问题。"),
     repair="修复可以修复的部分",
     empty_action="添加照片文件夹",
+    empty_stay="其中的图片会读取一次，并保持原位。",
     reasons={
         "empty": "文件是空的",
         "not_an_image": "不是图片",

@@ -1,0 +1,1 @@
+"""Pictures of the pages, for the README and to be looked at; see ``__main__``."""
