@@ -62,10 +62,10 @@ def test_a_file_of_it_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_it_finds_drawn_things_better_than_its_own_beginning_and_than_colour() -> None:
-    """Seven of each of the samples' classes, of which it has seen none: recall@1, leave one out."""
+    """The samples, of which it has seen none: recall@1, leave one out."""
     card = starter_card()
     spec = card.preprocessing
-    files = [file for folder in sorted(samples_folder().iterdir()) for file in sorted(folder.glob("*.jpg"))[::2]]
+    files = [file for folder in sorted(samples_folder().iterdir()) for file in sorted(folder.glob("*.jpg"))]
     labels = np.array([file.parent.name for file in files])
     pixels = np.stack([decode(file.read_bytes(), spec)[1] for file in files])
     own = {"input_size": spec.input_size, "mean": spec.mean, "std": spec.std, "pooling": card.pooling}
