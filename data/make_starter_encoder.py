@@ -70,7 +70,7 @@ def whitened(encoder: Encoder, card: ModelCard, pictures: Labelled) -> tuple[Enc
 
 def _batches(pictures: Labelled, spec: Preprocessing) -> Iterator[torch.Tensor]:
     mean, std = (torch.tensor(values).mul(255.0).view(1, 3, 1, 1) for values in (spec.mean, spec.std))
-    for start in range(0, len(pictures) - 1, BATCH):
+    for start in range(0, len(pictures), BATCH):
         some = pictures.images[start : start + BATCH]
         pixels = np.stack([decode(Path(os.fsdecode(image.path)).read_bytes(), spec)[1] for image in some])
         yield torch.from_numpy(pixels).permute(0, 3, 1, 2).float().sub_(mean).div_(std)

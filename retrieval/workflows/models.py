@@ -8,6 +8,7 @@ from typing import Any
 from retrieval.core.errors import BadValue, EmptyGallery, RetrievalError
 from retrieval.core.settings import Settings
 from retrieval.core.types import EmbeddingSpace
+from retrieval.models.card import OWN_POOLING
 from retrieval.models.starter import AUTO, RECOMMENDED, STARTER, starter_card
 from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
@@ -76,7 +77,7 @@ def create_model(
     interpolation: str | None = None,
     crop: float | None = None,
     fit: str | None = None,
-    pooling: str = "backbone",
+    pooling: str = OWN_POOLING,
     head: str = "none",
     dim: int | None = None,
     name: str | None = None,
