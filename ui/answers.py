@@ -37,12 +37,10 @@ class Front:
     Attributes:
         samples: HTML.
         choices: (words, value) of the labels.
-        images: how many the gallery holds.
     """
 
     samples: str
     choices: list[tuple[str, str]]
-    images: int
 
 
 class Answers:
@@ -79,12 +77,19 @@ class Answers:
         try:
             summary = self._searcher.summary()
             if not summary.images:
-                return Front(cards.render_empty_gallery(self._words, leads_on=self._leads_on), [], 0)
+                return Front(cards.render_empty_gallery(self._words, leads_on=self._leads_on), [])
             samples = cards.render_samples(self._searcher.samples(SAMPLES), self._addresses, self._words)
             choices = [(f"{shown(label, 60)} ({n:,})", shown(label)) for label, n in self._searcher.labels()]
-            return Front(samples, choices, summary.images)
+            return Front(samples, choices)
         except Exception as error:
-            return Front(self._said(error), [], 0)
+            return Front(self._said(error), [])
+
+    def alive(self) -> bool:
+        """Whether the gallery holds any image now, as far as can be told."""
+        try:
+            return self._searcher.summary().images > 0
+        except Exception:
+            return False
 
     def answer(self, asked: Asked | None, options: Options, refused: str = "") -> str:
         """A page of what was asked for.

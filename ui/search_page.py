@@ -34,7 +34,10 @@ if (/[?&]like=/.test(location.search)) setTimeout(() => trigger('select', { do: 
 _ASKED = "document.addEventListener('retrieval:do', (event) => trigger('select', event.detail));"
 
 _OPTIONS = tuple(field.name for field in fields(Options))
-_PIECES = ("results", "asked", "photo", "browsed", "history", "match", *_OPTIONS)
+# Every output that is left as it is costs Gradio milliseconds, so each event has those that it may change, and no more.
+_ANSWER = ("results", "asked", "browsed", "history", "known")
+_PIECES = (*_ANSWER, "photo", "match")
+_LINK = (*_PIECES, *_OPTIONS)
 _Updates = tuple[Any, ...]
 
 
@@ -70,10 +73,11 @@ class SearchPage:
                 self.samples = _html(cards.render_samples_skeleton(SAMPLES), "samples", _CLICKS)
                 self.history = _html("", "history", _CLICKS)
                 self.browsed = _html("", "browse", _CLICKS)
-                self.results = _html("", "results", _CLICKS + _ASKED + _LINKED)
-                self.match = _html("", "match", None)
+                self.results = _html("", "results", _CLICKS + _ASKED)
+                self.match = _html("", "match", _LINKED)
         self.asked: gr.State = gr.State(None)
-        self.known: gr.State = gr.State(0)
+        # Whether the gallery holds anything, as far as this page shows it.
+        self.known: gr.State = gr.State(True)
 
     def _lay_out_query(self) -> None:
         said = self._words.search
@@ -121,78 +125,93 @@ class SearchPage:
 
     @property
     def _front(self) -> list[gr.components.Component]:
-        return [self.samples, self.keep, self.drop, self.known]
+        return [self.samples, self.keep, self.drop]
+
+    def _named(self, pieces: tuple[str, ...]) -> list[gr.components.Component]:
+        """The components by the names of ``_LINK``."""
+        return [self._options[_OPTIONS.index(name)] if name in _OPTIONS else getattr(self, name) for name in pieces]
 
     def _connect(self, blocks: gr.Blocks) -> None:
         blocks.load(
-            self._show_first, outputs=[self.history, *self._front], api_visibility="private", show_progress="hidden"
+            self._show_first,
+            outputs=[self.history, self.known, *self._front],
+            api_visibility="private",
+            show_progress="hidden",
         )
         search: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        pieces = [self.results, self.asked, self.photo, self.browsed, self.history, self.match]
-        outputs = [*pieces, *self._options, *self._front]
+        # The gallery came to life, or has died.
+        self.known.change(self._show_front, None, self._front, **search)
         photo = [self.photo, self.add, self.asked, self.known, *self._options]
-        self.photo.input(self._on_photo, photo, outputs, **search)
+        self.photo.input(self._on_photo, photo, self._named(_ANSWER), **search)
         acted = [self.asked, self.known, *self._options]
         for clicked in (self.samples, self.history, self.browsed, self.results):
-            clicked.select(self._on_act, acted, outputs, trigger_mode="multiple", **search)
+            clicked.select(self._on_act, acted, self._named(_PIECES), trigger_mode="multiple", **search)
+        self.match.select(self._on_link, [self.known], self._named(_LINK), **search)
         again = [self.photo, self.asked, self.known, *self._options]
         submitted = [one.submit for one in (self.under, self.after, self.before, self.min_size, self.max_size)]
-        gr.on([self.again.click, *submitted], self._on_again, again, outputs, **search)
+        gr.on([self.again.click, *submitted], self._on_again, again, self._named(_ANSWER), **search)
 
     def _show_first(self) -> _Updates:
-        return (self._answers.history(), *self._show_front())
+        return (self._answers.history(), self._answers.alive(), *self._show_front())
 
     def _show_front(self) -> _Updates:
         front = self._answers.front()
         choices = [gr.update(choices=front.choices), gr.update(choices=front.choices)]
-        return (front.samples, *choices, front.images)
+        return (front.samples, *choices)
 
     def _on_photo(
-        self, file: str | None, add: bool, asked: Asked | None, known: int, *options: Any
+        self, file: str | None, add: bool, asked: Asked | None, known: bool, *options: Any
     ) -> Iterator[_Updates]:
         if file is None:
             # Where the next photo is one more example, the one before is taken away only to make room for it.
-            yield self._updates() if add else self._updates(results="", asked=None)
+            yield _updates(_ANSWER) if add else _updates(_ANSWER, results="", asked=None)
             return
         chosen = Options(*options)
         picture = self._answers.uploaded(file)
         now = added(asked, picture) if add and asked is not None else Asked((picture,))
-        yield self._searching(chosen, asked=now)
-        yield self._found(self._answers.answer(now, chosen), now, known)
+        yield self._searching(_ANSWER, chosen, asked=now)
+        yield self._found(_ANSWER, self._answers.answer(now, chosen), now, known)
         # After the answer, which need not wait for it.
         if self._answers.remember(picture):
-            yield self._updates(history=self._answers.history())
+            yield _updates(_ANSWER, history=self._answers.history())
 
     def _on_act(
-        self, event: gr.EventData, request: gr.Request, asked: Asked | None, known: int, *options: Any
+        self, event: gr.EventData, request: gr.Request, asked: Asked | None, known: bool, *options: Any
     ) -> Iterator[_Updates]:
         action = event._data if isinstance(event._data, dict) else {}
         aside = self._aside(action, asked)
         if aside is not None:
             yield aside
             return
-        chosen, does, more = Options(*options), action.get("do"), {}
-        now: Asked | None
+        chosen, does = Options(*options), action.get("do")
         try:
-            if does == "link":
-                now, chosen = read_link(action.get("query"))
-                more = dict(zip(_OPTIONS, self._answers.settings(chosen), strict=True))
-            else:
-                now = self._after(asked, action)
+            now = self._after(asked, action)
         except (Nonsense, RetrievalError) as error:
-            yield self._found(self._answers.said(error), asked, known)
+            yield self._found(_PIECES, self._answers.said(error), asked, known)
             return
         if now is None:
-            yield self._updates(results="", asked=None, photo=None)
+            yield _updates(_PIECES, results="", asked=None, photo=None)
             return
         refused = ""
         if does == "judge":
             # No placeholders: what is there changes its order at once.
             refused = self._answers.keep(now, a_number(action.get("id")), _who(request))
         else:
-            begins = {"photo": None} if does in ("similar", "kept", "link") else {}
-            yield self._searching(chosen, asked=now, **begins, **more)
-        yield self._found(self._answers.answer(now, chosen, refused), now, known)
+            begins = {"photo": None} if does in ("similar", "kept") else {}
+            yield self._searching(_PIECES, chosen, asked=now, **begins)
+        yield self._found(_PIECES, self._answers.answer(now, chosen, refused), now, known)
+
+    def _on_link(self, event: gr.EventData, known: bool) -> Iterator[_Updates]:
+        """An address that names a search: the fields of the page become its own."""
+        action = event._data if isinstance(event._data, dict) else {}
+        try:
+            now, chosen = read_link(action.get("query"))
+            fields_of_page = dict(zip(_OPTIONS, self._answers.settings(chosen), strict=True))
+        except (Nonsense, RetrievalError) as error:
+            yield self._found(_LINK, self._answers.said(error), None, known)
+            return
+        yield self._searching(_LINK, chosen, asked=now, photo=None, **fields_of_page)
+        yield self._found(_LINK, self._answers.answer(now, chosen), now, known)
 
     @staticmethod
     def _after(asked: Asked | None, action: dict[str, object]) -> Asked | None:
@@ -208,36 +227,31 @@ class SearchPage:
         """What a click shows beside the search; None where it is about the search."""
         match action.get("do"):
             case "browse":
-                return self._updates(browsed=self._answers.browsed(action.get("n")))
+                return _updates(_PIECES, browsed=self._answers.browsed(action.get("n")))
             case "browse-close":
-                return self._updates(browsed="")
+                return _updates(_PIECES, browsed="")
             case "match":
-                return self._updates(match=self._answers.matched(asked, action.get("id"), action.get("n")))
+                matched = self._answers.matched(asked, action.get("id"), action.get("n"))
+                return _updates(_PIECES, match=matched)
             case "history-clear":
-                return self._updates(history=self._answers.forget_history())
+                return _updates(_PIECES, history=self._answers.forget_history())
         return None
 
-    def _on_again(self, file: str | None, asked: Asked | None, known: int, *options: Any) -> Iterator[_Updates]:
+    def _on_again(self, file: str | None, asked: Asked | None, known: bool, *options: Any) -> Iterator[_Updates]:
         chosen = Options(*options)
         now = replace(asked, page=0) if asked else Asked((self._answers.uploaded(file),)) if file else None
-        yield self._searching(chosen, asked=now)
-        yield self._found(self._answers.answer(now, chosen), now, known)
+        yield self._searching(_ANSWER, chosen, asked=now)
+        yield self._found(_ANSWER, self._answers.answer(now, chosen), now, known)
 
-    def _searching(self, options: Options, **more: Any) -> _Updates:
-        return self._updates(results=cards.render_searching(options.count, self._words), browsed="", **more)
+    def _searching(self, pieces: tuple[str, ...], options: Options, **more: Any) -> _Updates:
+        placeholders = cards.render_searching(options.count, self._words)
+        return _updates(pieces, results=placeholders, browsed="", **more)
 
-    def _found(self, html: str, asked: Asked | None, known: int) -> _Updates:
-        # The rest of the page changes only when the gallery comes to life or dies; the number of images always may.
-        front = self._show_front()
-        images = front[-1]
-        if bool(images) == bool(known):
-            front = (*[gr.skip()] * (len(front) - 1), images)
-        return self._updates(front, results=html if images else "", asked=asked)
-
-    def _updates(self, front: _Updates = (), **parts: Any) -> _Updates:
-        """What changes, by name; the rest stays."""
-        named = [parts.get(name, gr.skip()) for name in _PIECES]
-        return (*named, *(front or [gr.skip()] * len(self._front)))
+    def _found(self, pieces: tuple[str, ...], html: str, asked: Asked | None, known: bool) -> _Updates:
+        # The rest of the page follows where the gallery comes to life or dies.
+        alive = self._answers.alive()
+        changes = {} if alive == known else {"known": alive}
+        return _updates(pieces, results=html if alive else "", asked=asked, **changes)
 
     # -- for programs ----------------------------------------------------------------------------------------------
 
@@ -275,6 +289,11 @@ class SearchPage:
             return self._for_programs.found(image, Options(k, labels, not_labels, under, min_score))
         except (RetrievalError, Refused) as error:
             raise gr.Error(str(error), print_exception=False) from error
+
+
+def _updates(pieces: tuple[str, ...], **parts: Any) -> _Updates:
+    """What changes, by name; the rest of the pieces stays."""
+    return tuple(parts.get(name, gr.skip()) for name in pieces)
 
 
 def _html(content: str, elem_id: str, script: str | None) -> gr.HTML:

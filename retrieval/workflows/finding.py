@@ -87,6 +87,8 @@ class Finder:
         decoded = {place: one.pixels for place, one in read.items() if one.pixels is not None}
         if decoded:
             vectors[list(decoded)] = self._live.encoder.embed(np.stack(list(decoded.values())))
+            for place in decoded:
+                self._examples.note(examples[place], self._live.space.fingerprint, vectors[place].copy())
         for place, one in read.items():
             if one.vector is not None:
                 vectors[place] = one.vector

@@ -146,13 +146,15 @@ def test_no_photo_yet() -> None:
 
 
 def test_the_front_of_a_gallery_and_of_an_empty_one() -> None:
-    front = _answers(SearcherTwin()).front()
-    assert front.images == 1234
+    full = _answers(SearcherTwin())
+    front = full.front()
+    assert full.alive()
     assert front.choices == [("apple (3)", "apple"), ("caf\\xe9 (1)", "caf\\xe9")]
     assert front.samples.count('class="sample"') == 8
-    empty = _answers(SearcherTwin(state=replace(SUMMARY, images=0))).front()
-    assert (empty.images, empty.choices) == (0, [])
-    assert "Nothing is indexed yet" in empty.samples
+    empty = _answers(SearcherTwin(state=replace(SUMMARY, images=0)))
+    assert not empty.alive()
+    assert empty.front().choices == []
+    assert "Nothing is indexed yet" in empty.front().samples
 
 
 def test_a_damaged_gallery_still_gives_a_page() -> None:
