@@ -59,12 +59,16 @@ class Contestant:
         library: ``ours`` or ``pml``.
         make: (projection, task, seed) to a method.
         kept_as: the name that its runs have in the cache; ``loss`` by default.
+        batch, per_class: of its batches. A loss on pairs takes whatever is not its own pair for another class, so that
+            it gets two images a class (and half the batch: flowers90 has 36 classes to train with).
     """
 
     loss: str
     library: str
     make: Make
     kept_as: str = ""
+    batch: int = BATCH
+    per_class: int = PER_CLASS
 
 
 def ours(*terms: Term, normalise: bool = True) -> Make:
@@ -155,7 +159,17 @@ def contestants() -> list[Contestant]:
             "ours",
             ours(Term("triplet", options={"margin": 0.2}), Term("center", 0.003)),
         ),
+        Contestant(
+            "triplet + center + softmax, as `triplet-center`",
+            "ours",
+            ours(
+                Term("triplet", options={"margin": 0.2}),
+                Term("center", 0.003),
+                Term("cosine_softmax", 0.1, options={"kind": "normface", "scale": 32.0}),
+            ),
+        ),
         Contestant("softmax", "ours", ours(Term("softmax"))),
+        Contestant("softmax + center", "ours", ours(Term("softmax"), Term("center", 0.003))),
         Contestant("cosine softmax", "ours", ours(Term("cosine_softmax", options={"kind": "normface"}))),
         Contestant("cosine softmax", "pml", peer(lambda c, d: losses.NormalizedSoftmaxLoss(c, d, temperature=1 / 64))),
         Contestant("CosFace", "ours", ours(Term("cosine_softmax", options={"kind": "cosface"}))),
@@ -163,6 +177,7 @@ def contestants() -> list[Contestant]:
         Contestant("ArcFace", "ours", ours(Term("cosine_softmax", options={"kind": "arcface", "margin": 0.5}))),
         Contestant("ArcFace", "pml", peer(lambda c, d: losses.ArcFaceLoss(c, d, margin=28.6, scale=64))),
         Contestant("circle", "ours", ours(Term("circle"))),
+        Contestant("circle, whole batch", "ours", ours(Term("circle_batch"))),
         Contestant("circle", "pml", peer(lambda c, d: losses.CircleLoss(0.4, 80))),
         Contestant("multi-similarity", "ours", ours(Term("multi_similarity", miner="multi_similarity"))),
         Contestant(
@@ -175,9 +190,23 @@ def contestants() -> list[Contestant]:
         Contestant(
             "supervised contrastive", "ours", ours(Term("supervised_contrastive", options={"temperature": 0.1}))
         ),
+        Contestant(
+            "supervised contrastive, as `quick-head`",
+            "ours",
+            ours(Term("supervised_contrastive", options={"temperature": 0.05})),
+        ),
         Contestant("supervised contrastive", "pml", peer(lambda c, d: losses.SupConLoss(0.1))),
         Contestant("InfoNCE", "ours", ours(Term("info_nce"))),
         Contestant("InfoNCE", "pml", peer(lambda c, d: losses.NTXentLoss(0.1))),
+        *(
+            Contestant(name, "ours", ours(Term(term)), batch=64, per_class=2)
+            for name, term in (
+                ("InfoNCE on pairs", "info_nce_queries"),
+                ("NT-Xent", "nt_xent"),
+                ("NCE", "nce"),
+            )
+        ),
+        Contestant("NCE, one class an image", "ours", ours(Term("nce_instance"))),
         *(
             Contestant(f"{name}, not normalised", "ours", ours(term, normalise=False))
             for name, term in (
@@ -211,14 +240,24 @@ def _trained(one: Contestant, task: Task, seed: int, rate: float, epochs: int) -
     loop = replace(LOOP, epochs=epochs, learning_rate=rate, seed=seed)
     version = 5 if one.library == "pml" else 4
     key = json.dumps(
-        [one.kept_as or one.loss, one.library, task.name, asdict(loop), BATCH, PER_CLASS, DIMENSION, WHITENING, version]
+        [
+            one.kept_as or one.loss,
+            one.library,
+            task.name,
+            asdict(loop),
+            one.batch,
+            one.per_class,
+            DIMENSION,
+            WHITENING,
+            version,
+        ]
     )
     path = CACHE / "quality" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
     if path.exists():
         return dict(json.loads(path.read_text()))
     projection = pca_projection(task.train.vectors, DIMENSION, 0, WHITENING)
     method = one.make(projection, task, seed)
-    sampler = MPerClass(task.train.numbers, BATCH, PER_CLASS, seed, singletons="drop")
+    sampler = MPerClass(task.train.numbers, one.batch, one.per_class, seed, singletons="drop")
     source = FeatureSource(task.train.vectors, task.train.numbers, sampler)
     folder = Path(tempfile.mkdtemp(prefix="quality-"))
     try:

@@ -71,6 +71,16 @@ _ALL = (
         "All positives of the batch against everything else: the gentlest on classes never seen.",
         *_HEAD_TERMS,
     ),
+    _full(
+        "batch-hard",
+        "Every image against the least alike of its class and the most alike of another in the batch.",
+        Term("triplet", 1.0, "batch_hard", {"margin": 0.2}),
+    ),
+    _full(
+        "multi-similarity",
+        "Pairs weighted by how they compare with the other pairs of their image, the informative ones only.",
+        Term("multi_similarity", 1.0, "multi_similarity", {}),
+    ),
     _full("contrastive", "Pairs: the oldest and plainest.", Term("contrastive", 1.0, None, {})),
     _full("infonce", "Every positive against all negatives of the batch.", Term("info_nce", 1.0, None, {})),
     _full("circle", "Every similarity is pulled at its own pace.", Term("circle", 1.0, None, {})),
