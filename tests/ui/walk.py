@@ -32,7 +32,6 @@ from ui.words import ENGLISH
 MINUTE = 60_000
 LONG = 60 * MINUTE
 _NEIGHBOURS = 10
-FOR_README = ("folder", "lesson", "again")
 
 
 @dataclass
@@ -61,10 +60,22 @@ class Notes:
         self.rows.append((seconds, did, came, picture))
         self.start += time.monotonic() - self.start - seconds
 
-    def table(self) -> str:
-        """The steps in Markdown."""
-        head = "| seconds | step | what came of it |\n|---|---|---|\n"
-        return head + "".join(f"| {seconds:.0f} | {did} | {came} |\n" for seconds, did, came, _ in self.rows)
+    def table(self, readme: bool) -> str:
+        """The steps in Markdown, each with its picture: that of the README, or that in ``folder``."""
+        head = "| seconds | step | what came of it | picture |\n|---|---|---|---|\n"
+        lines = (
+            f"| {seconds:.0f} | {did} | {came} | [seen]({_in_readme(picture) if readme else picture}) |\n"
+            for seconds, did, came, picture in self.rows
+        )
+        return head + "".join(lines)
+
+
+def _in_readme(picture: str) -> str:
+    return f".github/{_kept_as(picture)}.png"
+
+
+def _kept_as(picture: str) -> str:
+    return f"walk-{Path(picture).stem.partition('-')[2]}"
 
 
 def main() -> None:
@@ -81,12 +92,11 @@ def main() -> None:
             page.set_default_timeout(2 * MINUTE)
             walk(page, address, home / "Photos", photo, label, asked.model, notes)
             browser.close()
-    (asked.out / "steps.md").write_text(notes.table(), "utf-8")
+    table = notes.table(asked.readme)
+    (asked.out / "steps.md").write_text(table, "utf-8")
     for _, _, _, picture in notes.rows if asked.readme else ():
-        name = Path(picture).stem.partition("-")[2]
-        if name in FOR_README:
-            keep_for_readme((asked.out / picture).read_bytes(), f"walk-{name}")
-    print(notes.table())
+        keep_for_readme((asked.out / picture).read_bytes(), _kept_as(picture))
+    print(table)
 
 
 def _arguments() -> argparse.Namespace:
@@ -100,7 +110,7 @@ def _arguments() -> argparse.Namespace:
         help="to search with, in a folder that is called as its label; of PHOTOS it is held out. By default the first "
         "of the middle label",
     )
-    parser.add_argument("--readme", action="store_true", help="also keep the README's pictures of the walk in .github")
+    parser.add_argument("--readme", action="store_true", help="also keep the pictures in .github, for the README")
     parser.add_argument("--width", type=int, default=1440)
     parser.add_argument("--height", type=int, default=900)
     return parser.parse_args()
