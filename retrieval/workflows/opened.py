@@ -2,8 +2,11 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from retrieval.core.errors import RetrievalError
 from retrieval.core.types import EmbeddingSpace
@@ -71,6 +74,20 @@ class OpenedSpace:
             if self._encoder is None:
                 self._encoder = GalleryEncoder(self._gallery, self.space, self._say)
             return self._encoder
+
+    def warm(self) -> None:
+        """Load the index and the encoder. Raises ModelDamaged."""
+        side = self.encoder.spec.input_size
+        self.encoder.embed(np.zeros((1, side, side, 3), np.uint8))
+
+    def warm_soon(self) -> None:
+        """The same meanwhile; what is wrong with the encoder the first who searches is told."""
+
+        def warm() -> None:
+            with suppress(RetrievalError):
+                self.warm()
+
+        threading.Thread(target=warm, daemon=True).start()
 
     def calibrated(self) -> Calibrated:
         """What its scores mean, as of now. A calibration that cannot be read is said once, and is none."""

@@ -70,6 +70,7 @@ class Searcher:
         self._lock = threading.Lock()
         self._opened: OpenedSpace | None = None
         self._opened_as: tuple[int, int, str] | None = None
+        self._stays_warm = False
 
     # -- what is open ---------------------------------------------------------------------------------------------
 
@@ -95,6 +96,8 @@ class Searcher:
         with self._lock:
             if self._opened is None or self._opened_as != wanted:
                 self._opened, self._opened_as = OpenedSpace(self.gallery, space, self._say), wanted
+                if self._stays_warm:
+                    self._opened.warm_soon()
             return self._opened
 
     def _asked(self, ask: Callable[[OpenedSpace], T]) -> T:
@@ -109,13 +112,11 @@ class Searcher:
         return ask(now)
 
     def warm(self) -> None:
-        """Load the index and the encoder and start a decoder, so that the first search is as fast as the others."""
-        if self.gallery.catalog.spaces.live() is None:
-            return
-        live = self._live()
-        self._pool.warm()
-        spec = live.encoder.spec
-        live.encoder.embed(np.zeros((1, spec.input_size, spec.input_size, 3), np.uint8))
+        """Load index and encoder and start a decoder, now and whenever another space goes live: no search is slower."""
+        if self.gallery.catalog.spaces.live() is not None:
+            self._pool.warm()
+            self._live().warm()
+        self._stays_warm = True
 
     def close(self) -> None:
         """Stop the decoders."""

@@ -18,6 +18,7 @@ import pytest
 
 from retrieval.core.errors import EmptyGallery, GalleryBusy
 from retrieval.workflows.backup import backup, restore
+from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.searching import Searcher
@@ -226,6 +227,23 @@ def test_a_searcher_opened_on_a_gallery_without_a_space_sees_it_come(tmp_path: P
         summary = searcher.summary()
         assert (summary.images, summary.model, summary.trained) == (3, "tiny", False)
         assert len(searcher.by_image((photos / "0000.png").read_bytes()).neighbours) == 3
+
+
+def test_a_searcher_that_was_warmed_stays_so_when_a_space_goes_live(tmp_path: Path, tiny_model: Path) -> None:
+    embedded = threading.Event()
+    photos = fill(tmp_path / "photos", range(3))
+    with (
+        Gallery(tmp_path / "gallery", create=True) as opened,
+        Searcher(opened) as searcher,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        whole = GalleryEncoder.embed
+        patched.setattr(GalleryEncoder, "embed", lambda *args: (whole(*args), embedded.set())[0])
+        searcher.warm()
+        index(tmp_path / "gallery", photos, model=str(tiny_model))
+        embedded.clear()
+        assert searcher.summary().images == 3
+        assert embedded.wait(60)
 
 
 def test_many_threads_may_search_while_the_gallery_changes(gallery: Path, tmp_path: Path) -> None:
