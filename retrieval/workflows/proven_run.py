@@ -10,13 +10,13 @@ from typing import Any
 from retrieval.core.errors import BadValue
 from retrieval.core.labelled import Labelled, Split
 from retrieval.core.settings import Settings
-from retrieval.core.text import path_text
 from retrieval.core.types import Vectors
 from retrieval.datasets.checks import describe_split, require_measurable
 from retrieval.datasets.leaks import leaks
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.training.loop import Fitted
+from retrieval.workflows import run_parts
 from retrieval.workflows.alarm_notes import alarms_of
 from retrieval.workflows.embedding_sets import (
     EmbeddedSet,
@@ -104,11 +104,7 @@ class ProvenRun:
             "data": hashlib.sha256(digests + labels + parts).hexdigest(),
         }
         self.run.remember(said | more, self.resume)
-        names = {
-            part: [path_text(labelled.images[i].path) for i in getattr(split, part).tolist()]
-            for part in ("train", "val", "test")
-        }
-        self.run.write("split.json", {"kind": split.kind, "seed": split.seed, **names})
+        self.run.write(run_parts.FILE, run_parts.split_document(labelled, split))
 
     def proven(
         self,

@@ -32,7 +32,7 @@ class RunFolder:
     ======================  ==================================================================
     ``encoder/``            the result: an encoder folder
     ``recipe.json``         the recipe as it was resolved, the dataset, the start encoder
-    ``split.json``          which images trained, chose and proved, by path
+    ``split.json``          which images trained, chose and proved, by path and content
     ``metrics.json``        before and after with intervals, the comparison, the split's leaks
     ``calibration.json``    from score to probability, and the threshold for "nothing like this"
     ``report.html``         the same for people

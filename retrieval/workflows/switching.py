@@ -27,6 +27,7 @@ from retrieval.core.settings import Settings, load_settings
 from retrieval.core.types import EmbeddingSpace
 from retrieval.models.folder import save_encoder, verify_folder
 from retrieval.workflows import encoders
+from retrieval.workflows.calibrating import brought_calibration
 from retrieval.workflows.filling import Filler
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.gate import (
@@ -38,7 +39,6 @@ from retrieval.workflows.gate import (
 )
 from retrieval.workflows.indexing import Progress
 from retrieval.workflows.live_index import LiveIndex, Say
-from retrieval.workflows.opened import read_calibration
 from retrieval.workflows.patience import alone, patiently_writing
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.switch_estimate import SwitchEstimate, estimate, refuse_full_disk
@@ -323,12 +323,15 @@ class Switching:
     def _changed_over(self, space: EmbeddingSpace) -> bool:
         """Make the space live. False where images came meanwhile: they must be embedded first.
 
-        The index is built before the lock is taken; what happens until then is added to it.
+        Scores are calibrated and the index is built before the lock is taken; what happens until then is added to the
+        index.
 
         Raises:
             SwitchRefused: an image could not be embedded, and the switch is not forced.
         """
-        index = LiveIndex(self._gallery, self._known_space() or space, self._hooks.say)
+        space = self._known_space() or space
+        index = LiveIndex(self._gallery, space, self._hooks.say)
+        calibration = brought_calibration(self._gallery, space, self._target.run, self._hooks.say)
         with self._writing():
             skipped = self._filler.skipped
             if not self._catalog.coverage.lacks_only(space.id, skipped):
@@ -338,7 +341,6 @@ class Switching:
             index.publish()
             if self._filler.embedded >= _LEAST_FOR_A_RATE:
                 self._catalog.put(self._rate_key, self._filler.embedded / self._filler.busy_seconds)
-            calibration = self._calibration()
             # A rollback may have led to it meanwhile.
             if self._gallery.live_space().id != space.id:
                 reasons = [refusal.why for refusal in (*self._evidence, *self._holes)]
@@ -353,19 +355,6 @@ class Switching:
         data = str(recipe.get("data", ""))
         folder = os.fsencode(run.folder)
         self._catalog.runs.record(folder, self._card.fingerprint, data=data, recipe=recipe, metrics=metrics)
-
-    def _calibration(self) -> dict[str, Any] | None:
-        """The run's calibration of its scores, if it has one that can be used."""
-        run = self._target.run
-        if run is None or not run.calibration.exists():
-            return None
-        try:
-            content = run.read(run.calibration.name)
-            read_calibration(content)
-        except RetrievalError as error:
-            self._hooks.say(f"Scores will have no probabilities: {error.message}")
-            return None
-        return dict(content)
 
     # -- saying ---------------------------------------------------------------------------------------------------
 

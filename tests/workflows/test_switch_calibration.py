@@ -1,16 +1,110 @@
 """The calibration that a switch brings, and what a search says by it."""
 
+import hashlib
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from retrieval.evaluation.calibrate import calibrate, confirm
+from retrieval.evaluation.calibration import Calibration
+from retrieval.evaluation.retrieval import retrieve
+from retrieval.evaluation.vectors import LabelledVectors
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.searching import Searcher
 from retrieval.workflows.spaces import rollback, spaces
+from retrieval.workflows.switching import SwitchHooks
 
-from .support import PLATT, an_image, switch_to
+from .support import PLATT, an_image, index, picture, switch_to
+
+KINDS, EACH = 16, 8
+VALIDATES = range(4, 8)
+
+
+@pytest.fixture
+def alike(tmp_path: Path, _blank_once: Path) -> tuple[Path, Path]:
+    """Sixteen kinds of picture that are hard to tell apart, eight each, in folders of their own."""
+    common = np.asarray(picture(0)).astype(np.float64)
+    for kind in range(KINDS):
+        for n in range(EACH):
+            random = np.random.default_rng([kind, n])
+            image = 0.6 * common + 0.4 * np.asarray(picture(kind + 1)) + random.normal(0, 45, common.shape)
+            place = tmp_path / "photos" / f"kind {kind:02d}" / f"{n}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(place)
+    shutil.copytree(_blank_once, tmp_path / "gallery")
+    index(tmp_path / "gallery", tmp_path / "photos")
+    return tmp_path / "gallery", tmp_path / "photos"
+
+
+def test_scores_are_calibrated_by_what_validates_among_all_that_the_gallery_holds(
+    alike: tuple[Path, Path], run_folder: Callable[..., Path]
+) -> None:
+    gallery, photos = alike
+    run, files = run_folder(), sorted(photos.rglob("*.png"))
+    parts: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
+    for file in files:
+        kind = int(file.parent.name.split()[1])
+        parts["train" if kind < 4 else "val" if kind in VALIDATES else "test"].append(file)
+    # A run on copies: the contents are known here, the paths are not.
+    document = {part: [f"/elsewhere/{file.name}" for file in some] for part, some in parts.items()}
+    digests = {part: [hashlib.sha256(file.read_bytes()).hexdigest() for file in some] for part, some in parts.items()}
+    (run / "split.json").write_text(json.dumps({**document, "digests": digests}))
+    said: list[str] = []
+    switch_to(gallery, run, hooks=SwitchHooks(say=said.append))
+    assert not [line for line in said if "calibrat" in line]
+    with Gallery(gallery) as opened:
+        space = opened.live_space()
+        found = opened.catalog.calibrations.current(space.id)
+        assert found is not None
+        stored = Calibration.from_dict(found[1])
+        label_of = opened.catalog.labels.chosen()
+        ids = np.array(sorted(label_of), np.int64)
+        vectors = opened.store(space).read(ids)
+    numbers = np.array([int(label_of[i].split()[1]) for i in ids.tolist()], np.int64)
+    assert len(ids) == KINDS * EACH
+
+    # The pairs are those of the validation images' first ten matches among all images.
+    validates = np.isin(numbers, VALIDATES)
+    scores = vectors @ vectors.T
+    np.fill_diagonal(scores, -np.inf)
+    first = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+    same = numbers[first] == numbers[:, None]
+    assert (stored.pairs, stored.positives) == (10 * validates.sum(), same[validates].sum())
+
+    # The run's own map comes from validation images that search each other. Neither map has seen the test images.
+    own = calibrate(retrieve(vectors[validates], numbers[validates])).calibration
+    proves = numbers >= 8
+    queries = LabelledVectors(vectors[proves], numbers[proves], ids[proves])
+    result = retrieve(vectors, numbers, ids, queries)
+    by_own, by_stored = (confirm(one, result) for one in (own, stored))
+    assert by_stored.reliability.ece.mean < by_own.reliability.ece.mean - 0.05
+    assert by_stored.reliability.brier < by_own.reliability.brier
+    # Queries whose label is held out of the whole gallery are told so more often.
+    assert by_stored.threshold is not None
+    assert by_own.threshold is not None
+    assert by_stored.threshold.true_alarms.mean > by_own.threshold.true_alarms.mean
+
+
+@pytest.mark.parametrize("known", [0, 19])
+def test_without_enough_validation_images_the_runs_own_calibration_has_to_do(
+    alike: tuple[Path, Path], run_folder: Callable[..., Path], known: int
+) -> None:
+    gallery, photos = alike
+    run = run_folder()
+    validates = [str(file) for file in sorted(photos.rglob("*.png"))[::6][:known]]
+    (run / "split.json").write_text(json.dumps({"train": [], "val": validates, "test": []}))
+    said: list[str] = []
+    switch_to(gallery, run, hooks=SwitchHooks(say=said.append))
+    (line,) = [line for line in said if "calibrat" in line]
+    assert f"{known} are in the gallery" in line
+    assert "spaces --calibrate" in line
+    with Gallery(gallery) as opened:
+        assert opened.catalog.calibrations.current(opened.live_space().id) == (1, PLATT)
 
 
 def test_a_run_brings_its_calibration_and_is_remembered(
