@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from retrieval.core.errors import BadValue, DiskFull, Interrupted, NoSuchPath
+from retrieval.methods.metric_learning import Term
 from retrieval.models.folder import load_encoder, verify_folder
 from retrieval.workflows.backup import backup, restore
 from retrieval.workflows.indexing import index_paths
@@ -220,6 +221,28 @@ def test_a_value_that_a_loss_cannot_take_is_said_before_anything_is_embedded(
         )
     assert seen == []
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("loss", ["nt_xent", "nce", "info_nce_queries"])
+@pytest.mark.parametrize(
+    ("changes", "fits"),
+    [
+        ({}, False),
+        ({"per_class": "2"}, True),
+        ({"per_class": "2", "sampler": "class_balanced"}, False),
+        ({"per_class": "2", "mine_every": "3"}, False),
+    ],
+    ids=["four of a class", "two of a class", "class-balanced", "mined"],
+)
+def test_a_loss_of_pairs_never_meets_its_own_class_as_noise(
+    loss: str, changes: dict[str, str], fits: bool, tmp_path: Path
+) -> None:
+    recipe = replace(load_recipe("quick-head", changes), terms=(Term(loss),))
+    # Where the batches fit, the next that is missed is the dataset.
+    error, words = (NoSuchPath, "no dataset") if fits else (BadValue, f"{loss} takes every other pair")
+    with pytest.raises(error, match=words) as caught:
+        train(Request(str(tmp_path / "nowhere"), recipe, tmp_path / "run"))
+    assert ("per_class=2" in caught.value.hint) != fits
 
 
 def test_a_folder_with_other_things_is_not_written_to(dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
