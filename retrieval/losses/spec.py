@@ -67,6 +67,7 @@ class LossSpec:
         active: same arguments as the function; the share of pairs, triplets or anchors that take part.
         lowest: no value is below it, but for rounding.
         chance: the inputs of the batch to the loss's value where the embeddings tell nothing, 0 where there is none.
+        against_others: each pair is told from all other pairs of the batch, which must then be of other classes.
     """
 
     function: Callable[..., Tensor]
@@ -79,6 +80,7 @@ class LossSpec:
     active: Callable[..., Tensor] | None = None
     lowest: float = 0.0
     chance: Callable[..., float] | None = None
+    against_others: bool = False
 
     @property
     def options(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from retrieval.losses.triplet import triplet, triplet_active
 from retrieval.losses.vicreg import vicreg
 
 LOG_Z = StateSpec("rule", lambda classes, dimension, n: (), "zeros")
-"""Estimated once from the first batches; a method may also make it a parameter and learn it."""
+"""Estimated once from the first batch, then constant, as Wu et al. 2018 do."""
 
 LOSSES: dict[str, LossSpec] = {
     "contrastive": LossSpec(
@@ -126,6 +126,7 @@ LOSSES: dict[str, LossSpec] = {
         summary="each view finds the other one of its image",
         paper="Chen et al. 2020",
         chance=nt_xent_chance,
+        against_others=True,
     ),
     "barlow_twins": LossSpec(
         barlow_twins,
@@ -155,6 +156,7 @@ LOSSES: dict[str, LossSpec] = {
         inputs="queries",
         summary="each query finds its key among explicit negatives, those of the batch, or both",
         paper="van den Oord et al. 2018; He et al. 2020; Radford et al. 2021",
+        against_others=True,
     ),
     "nce": LossSpec(
         nce,
@@ -162,6 +164,7 @@ LOSSES: dict[str, LossSpec] = {
         inputs="queries",
         summary="data or noise, with the normaliser and the probability of the noise",
         paper="Gutmann and Hyvärinen 2010",
+        against_others=True,
         state={"log_z": LOG_Z},
     ),
     "nce_instance": LossSpec(

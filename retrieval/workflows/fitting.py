@@ -1,6 +1,6 @@
 """The two parts of a training run: a projection on frozen features, then the whole encoder on augmented images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,29 @@ from retrieval.core.text import path_text
 from retrieval.core.types import Ids, Vectors
 from retrieval.datasets.loader import FeatureSource, ImageSource
 from retrieval.datasets.prepared import Prepared
+from retrieval.methods.memory import losses_memory
 from retrieval.methods.method import Method
-from retrieval.methods.metric_learning import MetricLearning
+from retrieval.methods.metric_learning import MetricLearning, Term
 from retrieval.mining.memory import memory_estimate
-from retrieval.mining.samplers import ClassBalanced, MPerClass, Sampler
+from retrieval.mining.samplers import ClassBalanced, MPerClass
 from retrieval.models.augment import Augmentation
 from retrieval.models.card import ModelCard
 from retrieval.models.choice import RuntimeChoice
 from retrieval.models.encoder import Encoder, Projection
 from retrieval.models.runtime import EncoderRuntime
 from retrieval.training.config import LoopConfig
+from retrieval.training.devices import device_kind
 from retrieval.training.loop import Fitted, Source
 from retrieval.workflows.blending import best_blend
 from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled
 from retrieval.workflows.fit_part import fit_part, in_precision
-from retrieval.workflows.hard_mining import HardSource
+from retrieval.workflows.hard_mining import HardSource, search_memory, whole_groups
 from retrieval.workflows.prepared_pictures import prepared_pictures
 from retrieval.workflows.projecting import head_method, pca_projection, projected, start_losses
 from retrieval.workflows.proof import shares_classes, validation_score
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.train_request import Request, TrainingHooks
-from retrieval.workflows.words import count
+from retrieval.workflows.words import count, megabytes
 
 HEAD = "The projection, on frozen features"
 WHOLE = "The whole encoder"
@@ -81,6 +83,7 @@ class Fitting:
             lambda sampler: FeatureSource(vectors, numbers, sampler, lambda i: path_text(paths[i])),
             lambda: projected(projection, vectors),
             numbers,
+            projection.out_features,
             folder,
         )
         loop = self._head_loop(factor)
@@ -119,6 +122,7 @@ class Fitting:
             lambda sampler: ImageSource(prepared, numbers, sampler, augment, seed, available_cores()),
             lambda: look.embed(encoder, trains),
             numbers,
+            encoder.dimension,
             self.run.folder,
         )
         loop = in_precision(recipe.loop, self.settings)
@@ -152,15 +156,18 @@ class Fitting:
         make: Callable[[Any], FeatureSource | ImageSource],
         embed: Callable[[], Vectors],
         numbers: Ids,
+        dimension: int,
         folder: Path,
     ) -> Source:
         """Batches of M images a class, or of hard examples where the recipe mines them."""
         recipe = self.request.recipe
-        sampler = self._sampler(numbers)
-        if not recipe.mine_every:
-            return make(sampler)
-        size = max(6, recipe.batch_size)
-        return HardSource(make, embed, numbers, size, recipe.mine_every, recipe.loop.seed, folder)
+        batch = self._batch(self._usable(numbers))
+        self._say_memory(batch, numbers, dimension)
+        if recipe.mine_every:
+            return HardSource(make, embed, numbers, batch, recipe.mine_every, recipe.loop.seed, folder)
+        if recipe.sampler == "class_balanced":
+            return make(ClassBalanced(numbers, batch, recipe.loop.seed, singletons="drop"))
+        return make(MPerClass(numbers, batch, recipe.per_class, recipe.loop.seed, singletons="drop"))
 
     def _fit(
         self,
@@ -176,8 +183,8 @@ class Fitting:
             what, method, source, loop, run=run, folder=folder, resume=resume, hooks=self.hooks, validate=validate
         )
 
-    def _sampler(self, numbers: Ids) -> Sampler:
-        recipe = self.request.recipe
+    def _usable(self, numbers: Ids) -> int:
+        """How many classes have two images or more; those with one are said. Raises BadValue where they are too few."""
         sizes = np.bincount(numbers)
         usable = int(np.count_nonzero(sizes >= 2))
         singletons = int(np.count_nonzero(sizes == 1))
@@ -189,20 +196,42 @@ class Fitting:
         if singletons and self._tells("singletons"):
             alone = count(singletons, "class", "classes")
             self.hooks.say(f"{alone} with one image among those that train: left out, they teach nothing.")
-        if recipe.sampler == "class_balanced":
-            return ClassBalanced(numbers, recipe.batch_size, recipe.loop.seed, singletons="drop")
-        batch = max(2 * recipe.per_class, min(recipe.batch_size, usable * recipe.per_class))
-        batch -= batch % recipe.per_class
-        self._say_memory(batch)
-        return MPerClass(numbers, batch, recipe.per_class, recipe.loop.seed, singletons="drop")
+        return usable
 
-    def _say_memory(self, batch: int) -> None:
-        """What the miners of the recipe may take, before anything runs."""
+    def _batch(self, usable: int) -> int:
+        """Images in a batch."""
         recipe = self.request.recipe
-        miners = [term.miner for term in (*recipe.terms, *recipe.first_terms) if term.miner is not None]
-        if miners and self._tells("memory"):
-            bytes_ = max(memory_estimate(name, batch, recipe.per_class, recipe.dimension) for name in miners)
-            self.hooks.say(f"Mining in batches of {batch} takes up to {bytes_ / 1e6:,.0f} MB beside the encoder.")
+        if recipe.mine_every:
+            return whole_groups(recipe.batch_size)
+        if recipe.sampler == "class_balanced":
+            return recipe.batch_size
+        batch = max(2 * recipe.per_class, min(recipe.batch_size, usable * recipe.per_class))
+        return batch - batch % recipe.per_class
+
+    def _say_memory(self, batch: int, numbers: Ids, dimension: int) -> None:
+        """What the losses and miners of the recipe may take, before anything runs."""
+        if not self._tells("memory"):
+            return
+        recipe, sizes = self.request.recipe, np.bincount(numbers)
+        alike = recipe.per_class
+        if recipe.mine_every or recipe.sampler == "class_balanced":
+            # Nothing bounds the images of a class in a batch but the class and, where it has few, the batch itself.
+            alike = max(2, min(batch // 2, int(max(sizes.max(), -(-batch // np.count_nonzero(sizes >= 2))))))
+        device = device_kind(recipe.loop.device)
+
+        def step(terms: Sequence[Term]) -> int:
+            miners = [term.miner for term in terms if term.miner is not None]
+            mining = sum(memory_estimate(name, batch, alike, dimension) for name in miners)
+            return mining + losses_memory(terms, batch, dimension, len(sizes), len(numbers), device)
+
+        most = max(map(step, (recipe.terms, recipe.first_terms)))
+        self.hooks.say(f"Losses and miners take up to {megabytes(most)} beside the encoder, in batches of {batch}.")
+        if recipe.mine_every:
+            searched = search_memory(len(numbers), dimension)
+            self.hooks.say(
+                f"Searching all {count(len(numbers), 'image', 'images')} for hard examples takes up to "
+                f"{megabytes(searched)} more."
+            )
 
     def _tells(self, what: str) -> bool:
         """Whether something has not been said yet; every trial would say it again."""

@@ -27,6 +27,30 @@ MOST_KEPT = 8
 many megabytes."""
 
 
+_GROUP = 3
+"""An anchor with a hard positive and a hard negative."""
+
+_COPIES = 6
+"""Of the embeddings that a search holds at once: as they were made, as they are kept, as the index reads them, and what
+it has of them itself, whose room doubles as it grows."""
+
+_ROW = 256
+"""Bytes an image for ids, labels and where it stands."""
+
+_BLOCK = 64 << 20
+"""Bytes of scores that an exact search takes beside them."""
+
+
+def whole_groups(batch_size: int) -> int:
+    """The batch of a ``HardSource``: two groups of anchor, positive and negative or more, none of them cut."""
+    return max(2 * _GROUP, batch_size - batch_size % _GROUP)
+
+
+def search_memory(count: int, dimension: int) -> int:
+    """Bytes that searching so many embeddings for hard examples takes at most."""
+    return count * (_COPIES * 4 * dimension + _ROW) + _BLOCK
+
+
 class Given(Protocol):
     """A source of batches that somebody else chose."""
 
@@ -58,7 +82,7 @@ class HardSource:
         make: a source of batches that a sampler chose.
         embed: the embeddings of all training examples by the weights of now, [N, D].
         numbers: [N] class numbers.
-        batch_size: a multiple of 3: anchors, each with a hard positive and a hard negative.
+        batch_size: anchors, each with a hard positive and a hard negative; see ``whole_groups``.
         every: steps between two searches, at least 1.
         seed: of the order of the anchors.
         folder: of the run; keeps the embeddings of every search that its last checkpoint may need.
@@ -78,10 +102,10 @@ class HardSource:
         self._every, self._folder = every, folder
         self._examples = HardExamples(build_index, numbers)
         # Farthest positives are often outliers or wrong labels: the nearest teach what a class looks like.
-        self._hard = HardBatches(self._examples, batch_size - batch_size % 3, seed, farthest=False)
+        self._hard = HardBatches(self._examples, whole_groups(batch_size), seed, farthest=False)
         sizes = np.bincount(numbers[numbers >= 0])
         anchors = int(sizes[sizes > 1].sum())
-        self._steps = -(-anchors // (batch_size // 3))
+        self._steps = -(-anchors // (whole_groups(batch_size) // _GROUP))
         self._step = 0
 
     def steps(self, epoch: int) -> int:

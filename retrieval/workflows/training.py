@@ -16,6 +16,7 @@ from retrieval.core.types import Vectors
 from retrieval.datasets.checks import require_usable
 from retrieval.datasets.sides import KINDS
 from retrieval.functional.batch import Batch
+from retrieval.losses import LOSSES
 from retrieval.methods.metric_learning import MetricLearning, Term
 from retrieval.models.card import ModelCard
 from retrieval.models.create import describe, with_projection
@@ -132,7 +133,7 @@ def _try_losses(recipe: Recipe) -> None:
     """One step on made-up embeddings, before anything costly: a value that a loss refuses is said now.
 
     Raises:
-        BadValue: a loss or miner cannot take its options, or gives what is no number.
+        BadValue: a loss or miner cannot take its options or the recipe's batches, or gives what is no number.
     """
     try:
         losses = [_tried(terms, recipe.loop.seed) for terms in (recipe.terms, recipe.first_terms)]
@@ -140,11 +141,26 @@ def _try_losses(recipe: Recipe) -> None:
         raise BadValue(
             f"The recipe {recipe.name!r} cannot be: {error}", "`retrieval recipes NAME` shows its keys."
         ) from error
+    _refuse_own_class_as_noise(recipe)
     if not all(map(math.isfinite, losses)):
         raise BadValue(
             f"With these values the loss of the recipe {recipe.name!r} is not a number.",
             "Look at margins, scales and temperatures: `retrieval recipes NAME` shows them.",
         )
+
+
+def _refuse_own_class_as_noise(recipe: Recipe) -> None:
+    """Raises BadValue where a loss that tells a pair from all others of the batch would find its own class among them:
+    see ``methods.pairing.class_pairs``."""
+    if recipe.sampler == "m_per_class" and recipe.per_class == 2 and not recipe.mine_every:
+        return
+    for term in (*recipe.terms, *recipe.first_terms):
+        if LOSSES[term.loss].against_others:
+            raise BadValue(
+                f"{term.loss} takes every other pair of a batch for another class, but the batches of the recipe "
+                f"{recipe.name!r} hold several pairs of a class.",
+                "Set per_class=2, sampler=m_per_class and mine_every=0.",
+            )
 
 
 def _tried(terms: Sequence[Term], seed: int) -> float:

@@ -173,6 +173,23 @@ def test_class_pairs_are_a_matching(labels: list[int]) -> None:
         assert pairs == list(zip(rows[0::2], rows[1::2], strict=False))
 
 
+PAIRED = [name for name, spec in LOSSES.items() if spec.against_others]
+
+
+def test_losses_that_tell_a_pair_from_all_others_say_so() -> None:
+    queries = {name for name, spec in LOSSES.items() if spec.inputs == "queries"}
+    assert queries | {"nt_xent"} == set(PAIRED)
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_a_second_pair_of_a_class_is_noise_to_the_first(name: str) -> None:
+    model = MetricLearning(Encoder(nn.Identity(), nn.Identity(), 4), [Term(name)], CLASSES, examples=60)
+    apart, twice = torch.eye(4).repeat_interleave(2, 0), torch.eye(4)[:2].repeat_interleave(4, 0)
+    given = [Batch(rows, rows.argmax(dim=1), torch.arange(8)) for rows in (apart, twice)]
+    clean, foul = (float(model.training_step(one).loss) for one in given)
+    assert foul > clean + 0.1
+
+
 def noise_of(count: int, examples: int = 100) -> tuple[Tensor, Tensor]:
     """Keys that are their own numbers, and the noise that NCE gets for each."""
     keys = torch.arange(2.0 * count)[:, None]

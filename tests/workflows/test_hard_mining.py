@@ -1,5 +1,6 @@
 """Hard examples of the whole set: equal to exact search on the embeddings of the moment, and the same after a stop."""
 
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -8,14 +9,16 @@ import numpy as np
 import pytest
 from torch import nn
 
-from retrieval.core.types import Vectors
+from retrieval.core.protocols import VectorIndex
+from retrieval.core.types import Ids, Vectors
 from retrieval.datasets.loader import FeatureSource
 from retrieval.functional.batch import Batch
+from retrieval.index import ExactIndex
 from retrieval.models.encoder import Encoder
 from retrieval.models.threads import torch_threads
 from retrieval.training.hooks import TrainHooks
 from retrieval.training.loop import fit
-from retrieval.workflows.hard_mining import MOST_KEPT, HardSource, build_index
+from retrieval.workflows.hard_mining import MOST_KEPT, HardSource, build_index, search_memory, whole_groups
 from tests.training.tiny import Pull, config
 
 N, CLASSES = 60, 6
@@ -170,6 +173,38 @@ def test_the_index_is_the_projects_own(count: int) -> None:
     assert index.kind.startswith("faiss")
     found = index.search(vectors, 1)
     assert found.ids[:, 0].tolist() == ids.tolist()
+
+
+@pytest.mark.parametrize("kind", ["exact", None])
+def test_what_a_search_takes_is_what_was_said(
+    kind: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as Python sees it: of the index over the embeddings that FAISS builds it sees nothing."""
+    count, dimension = 3000, 256
+    numbers = np.arange(count, dtype=np.int64) % 100
+    rows = np.random.default_rng(0).standard_normal((count, dimension)).astype(np.float32)
+
+    def exact(ids: Ids, vectors: Vectors) -> VectorIndex:
+        index = ExactIndex(dimension)
+        index.add(ids, vectors)
+        return index
+
+    if kind is not None:
+        monkeypatch.setattr("retrieval.workflows.hard_mining.build_index", exact)
+    features = np.zeros((count, 3), np.float32)
+    make = lambda sampler: FeatureSource(features, numbers, sampler)  # noqa: E731
+    hard = HardSource(make, rows.copy, numbers, 96, 1, 0, tmp_path)
+    tracemalloc.start()
+    try:
+        next(iter(hard.batches(0)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 2 * rows.nbytes < peak <= search_memory(count, dimension)
+
+
+def test_batches_are_whole_groups() -> None:
+    assert [whole_groups(size) for size in (2, 6, 7, 128)] == [6, 6, 6, 126]
 
 
 def test_a_damaged_file_is_searched_anew(tmp_path: Path) -> None:

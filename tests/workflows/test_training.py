@@ -16,6 +16,9 @@ import torch
 from PIL import Image
 
 from retrieval.core.errors import BadValue, DiskFull, Interrupted, NoSuchPath
+from retrieval.methods.memory import losses_memory
+from retrieval.methods.metric_learning import Term
+from retrieval.mining.memory import memory_estimate
 from retrieval.models.folder import load_encoder, verify_folder
 from retrieval.workflows.backup import backup, restore
 from retrieval.workflows.indexing import index_paths
@@ -220,6 +223,28 @@ def test_a_value_that_a_loss_cannot_take_is_said_before_anything_is_embedded(
         )
     assert seen == []
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("loss", ["nt_xent", "nce", "info_nce_queries"])
+@pytest.mark.parametrize(
+    ("changes", "fits"),
+    [
+        ({}, False),
+        ({"per_class": "2"}, True),
+        ({"per_class": "2", "sampler": "class_balanced"}, False),
+        ({"per_class": "2", "mine_every": "3"}, False),
+    ],
+    ids=["four of a class", "two of a class", "class-balanced", "mined"],
+)
+def test_a_loss_of_pairs_never_meets_its_own_class_as_noise(
+    loss: str, changes: dict[str, str], fits: bool, tmp_path: Path
+) -> None:
+    recipe = replace(load_recipe("quick-head", changes), terms=(Term(loss),))
+    # Where the batches fit, the next that is missed is the dataset.
+    error, words = (NoSuchPath, "no dataset") if fits else (BadValue, f"{loss} takes every other pair")
+    with pytest.raises(error, match=words) as caught:
+        train(Request(str(tmp_path / "nowhere"), recipe, tmp_path / "run"))
+    assert ("per_class=2" in caught.value.hint) != fits
 
 
 def test_a_folder_with_other_things_is_not_written_to(dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
@@ -494,12 +519,43 @@ def test_batches_may_be_made_in_other_ways(
     out = from_the_same_features(trained[0], tmp_path / "run")
     said: list[str] = []
     asked = replace(request(dataset, out, tiny_model, **changes), resume=True)
-    assert train(asked, hooks=TrainingHooks(say=said.append)).parts == trained[1].parts
+    hooks = TrainingHooks(say=said.append, begin=lambda part: said.append(f"begin: {part}"))
+    assert train(asked, hooks=hooks).parts == trained[1].parts
     log = [json.loads(line) for path in sorted(out.glob("head*/log.jsonl")) for line in path.read_text().splitlines()]
     if "mine_every" in changes:
         assert {line["staleness"] for line in log if line["kind"] == "step"} == {0.0, 1.0}
-    if "supervised_contrastive.miner" in changes:
-        assert sum("Mining in batches of" in line for line in said) == 1
+    told = [line for line in said if "beside the encoder" in line]
+    assert len(told) == 1
+    batch = 15 if "mine_every" in changes else 16
+    assert told[0].endswith(f"in batches of {batch}.")
+    # Once for all trials, before any of them; and what a search of the whole set takes besides, where there is one.
+    assert said.index(told[0]) == min(n for n, line in enumerate(said) if line.startswith("begin: ")) - (
+        2 if "mine_every" in changes else 1
+    )
+    searches = [line for line in said if line.startswith("Searching all")]
+    assert len(searches) == ("mine_every" in changes)
+
+
+def test_a_miner_and_a_second_loss_are_part_of_what_the_memory_is_said_to_be(
+    trained: tuple[Path, TrainReport], dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    sizes = []
+    plain = load_recipe("quick-head", {**QUICK, **ONE_RATE, "epochs": "0"})
+    term = plain.terms[0]
+    for terms in ((term,), (replace(term, miner="all_pairs"),), (term, Term("nce_instance"))):
+        out = from_the_same_features(trained[0], tmp_path / f"run{len(sizes)}")
+        said: list[str] = []
+        asked = replace(request(dataset, out, tiny_model), recipe=replace(plain, terms=terms), resume=True)
+        with pytest.MonkeyPatch.context() as patch:
+            # In bytes: such small batches are all of one megabyte.
+            patch.setattr("retrieval.workflows.fitting.megabytes", lambda size: f"<{size}>")
+            train(asked, hooks=TrainingHooks(say=said.append))
+        (line,) = (line for line in said if "beside the encoder" in line)
+        sizes.append(int(line.partition("<")[2].partition(">")[0]))
+    assert sizes[1] == sizes[0] + memory_estimate("all_pairs", 16, 4, 16)
+    numbers = json.loads((tmp_path / "run0" / "split.json").read_text())["train"]
+    classes = len({Path(path).parent.name for path in numbers})
+    assert sizes[2] == sizes[0] + losses_memory([Term("nce_instance")], 16, 16, classes, len(numbers))
 
 
 def test_resuming_where_there_is_no_run_is_said_and_begins_one(
