@@ -12,6 +12,7 @@ from retrieval.images.formats import HEAD_BYTES, looks_like_image_name, refused_
 from retrieval.images.reading import read_head
 
 OnError = Callable[[bytes, OSError], None]
+Skips = Callable[[bytes], bool]
 
 # What systems and programs leave beside pictures, in lower case; a leading dot is skipped anyway.
 _CLUTTER = frozenset(
@@ -46,7 +47,7 @@ class ScannedFile:
     mtime_ns: int
 
 
-def scan(path: bytes, *, on_error: OnError | None = None) -> Iterator[ScannedFile]:
+def scan(path: bytes, *, on_error: OnError | None = None, skips: Skips | None = None) -> Iterator[ScannedFile]:
     """All regular files under a folder, or the one file that ``path`` is.
 
     The order is the same each time: a folder's files by name, then its folders by name. Links to folders are
@@ -59,6 +60,7 @@ def scan(path: bytes, *, on_error: OnError | None = None) -> Iterator[ScannedFil
         path: absolute or relative, as bytes.
         on_error: called with the path and the error for every folder or file that cannot be looked at; the walk
             goes on. None ignores them.
+        skips: asked about the path of each folder, ``path`` too; True leaves it out, with all below it.
 
     Raises:
         NoSuchPath: ``path`` does not exist. Raised at the call, before the first file is asked for.
@@ -74,7 +76,7 @@ def scan(path: bytes, *, on_error: OnError | None = None) -> Iterator[ScannedFil
             f"{shown(os.fsdecode(path))} does not exist.", "Check the spelling, and that its drive is connected."
         ) from error
     if stat.S_ISDIR(status.st_mode):
-        return _walk(path, report)
+        return _walk(path, report, skips or _enters_all)
     if stat.S_ISREG(status.st_mode):
         return iter((_scanned(os.path.basename(path), status),))
     report(path, OSError(errno.EINVAL, "Neither a folder nor a regular file", path))
@@ -105,14 +107,14 @@ def is_skipped(name: bytes) -> bool:
     return name.startswith(b".") or name.lower() in _CLUTTER
 
 
-def _walk(root: bytes, report: OnError) -> Iterator[ScannedFile]:
+def _walk(root: bytes, report: OnError, skips: Skips) -> Iterator[ScannedFile]:
     seen: set[tuple[int, int]] = set()
     folders = [(root, b"")]  # the next one last
     links: list[tuple[bytes, bytes]] = []  # visited last, so that a real folder keeps its own name
     while folders or links:
         path, relpath = folders.pop() if folders else links.pop(0)
         try:
-            if not _is_new(path, seen):
+            if not _is_new(path, seen) or skips(path):
                 continue
             with os.scandir(path) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
@@ -162,3 +164,7 @@ def _scanned(relpath: bytes, status: os.stat_result) -> ScannedFile:
 
 def _ignore(path: bytes, error: OSError) -> None:
     pass
+
+
+def _enters_all(path: bytes) -> bool:
+    return False

@@ -17,6 +17,7 @@ from retrieval.core.settings import Settings
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.indexing import Estimate, Hooks, estimate_index
 from retrieval.workflows.layout import Layout
+from retrieval.workflows.own_files import refuse_own_files
 from retrieval.workflows.planning import Planner, Spool
 from retrieval.workflows.scopes import scopes_for
 
@@ -153,11 +154,11 @@ def look_at_folder(
         settings: from the environment by default.
 
     Raises:
-        BadValue: it is no folder, or holds the gallery.
+        BadValue: it is no folder, or lies in a gallery.
         GalleryDamaged, …: see ``estimate_index``.
     """
     path = typed_folder(typed)
-    _refuse_the_gallery(gallery, path)
+    refuse_own_files(gallery, [path])
     until = monotonic() + seconds
     cut = False
 
@@ -203,12 +204,6 @@ def _scanned(path: Path, stop: Callable[[], bool]) -> Estimate:
         finally:
             catalog.close()
     return Estimate(planner.plan, 0, None, planner.plan.to_read * _BYTES_A_FILE)
-
-
-def _refuse_the_gallery(gallery: Path, path: Path) -> None:
-    own = gallery.absolute()
-    if path == own or own in path.parents:
-        raise BadValue("This is where the program keeps its own files.", "Choose a folder of pictures.")
 
 
 def _free(gallery: Path) -> int:

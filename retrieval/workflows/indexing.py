@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from retrieval.catalog import Catalog, Counts, Indexed, Root, inside
+from retrieval.catalog import Catalog, Counts, Indexed
 from retrieval.core.errors import disk_full_is_said
 from retrieval.core.settings import Settings, available_cores, load_settings
 from retrieval.core.types import EmbeddingSpace
@@ -22,6 +22,7 @@ from retrieval.workflows.gallery import Gallery, nothing_indexed, refuse_strange
 from retrieval.workflows.last_run import remember_run
 from retrieval.workflows.layout import Layout
 from retrieval.workflows.live_index import LiveIndex, Say
+from retrieval.workflows.own_files import refuse_own_files
 from retrieval.workflows.planning import Plan, Planner, Spool, Todo
 from retrieval.workflows.scopes import Scope, check_paths, files_offline, look_at_roots, scopes_for
 
@@ -146,7 +147,7 @@ def index_paths(
         raised, what was committed stays, and the next run goes on from there.
     """
     settings, hooks = settings or load_settings(), hooks or Hooks()
-    _check_new_gallery(folder, paths)
+    _check(folder, paths)
     birth = Birth(folder)
     with (
         disk_full_is_said(str(folder)),
@@ -186,7 +187,7 @@ def estimate_index(
     does not exist yet the encoder is made in a temporary folder, and removed with it.
     """
     settings, hooks = settings or load_settings(), hooks or Hooks()
-    _check_new_gallery(folder, paths)
+    _check(folder, paths)
     with _gallery_to_plan_with(folder, model, settings, hooks) as (gallery, space, more), Spool() as spool:
         catalog = gallery.catalog
         roots = look_at_roots(catalog, remember=False)
@@ -221,8 +222,9 @@ def _gallery_to_plan_with(
         yield gallery, space, sum(file.stat().st_size for file in files)
 
 
-def _check_new_gallery(folder: Path, paths: Sequence[Path]) -> None:
-    """What can be said against a run before a gallery is made for it."""
+def _check(folder: Path, paths: Sequence[Path]) -> None:
+    """What can be said against a run before a gallery is opened, or made, for it."""
+    refuse_own_files(folder, paths)
     if Layout(folder).catalog.exists():
         return
     if not paths:
@@ -360,20 +362,10 @@ class Run:
             planner.seen.add(claimed)
         missing = 0
         for scope in scopes:
-            gone = []
-            for file_id, relpath in self._catalog.files.ids_below(scope.root.id, scope.below):
-                if file_id in planner.seen or self._is_unlisted(scope.root, relpath, planner.plan):
-                    continue
-                # New files of this very run have ids that the planner had not seen: look before concluding.
-                if not os.path.lexists(os.path.join(scope.root.path, relpath)):
-                    gone.append(file_id)
+            known = self._catalog.files.ids_below(scope.root.id, scope.below)
+            gone = [file_id for file_id, relpath in known if planner.is_gone(scope, file_id, relpath)]
             missing += self._catalog.files.mark_missing(gone)
         return missing
-
-    @staticmethod
-    def _is_unlisted(root: Root, relpath: bytes, plan: Plan) -> bool:
-        path = os.path.join(root.path, relpath)
-        return any(inside(path, folder) for folder in plan.unlisted)
 
     def finish(self, plan: Plan, missing: int, scopes: Sequence[Scope] = ()) -> IndexReport:
         """Publish the index, seal the catalog, and account for everything."""

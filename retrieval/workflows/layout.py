@@ -16,6 +16,9 @@ from retrieval.core.files import sync_folder
 from retrieval.core.types import EmbeddingSpace
 from retrieval.workflows.leftovers import LOCK, is_older_than_a_day, sweep_encoders, sweep_working_folders
 
+CATALOG = "catalog.sqlite3"
+"""The database's name: what makes a folder a gallery."""
+
 _PATIENCE = 2.0
 """Seconds to wait for the write lock: a switch that embeds holds it for a moment after every batch."""
 
@@ -48,7 +51,7 @@ class Layout:
     @property
     def catalog(self) -> Path:
         """The database."""
-        return self.folder / "catalog.sqlite3"
+        return self.folder / CATALOG
 
     def vectors(self, space: EmbeddingSpace) -> Path:
         """Folder of a space's vector files."""

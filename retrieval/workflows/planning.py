@@ -14,9 +14,10 @@ from itertools import islice
 from types import TracebackType
 from typing import IO, Any
 
-from retrieval.catalog import Catalog, KnownFile, Root
+from retrieval.catalog import Catalog, KnownFile, Root, inside
 from retrieval.core.text import shown
 from retrieval.images.scan import ScannedFile, classify, scan
+from retrieval.workflows.own_files import is_gallery, lies_in_gallery
 from retrieval.workflows.scopes import Scope, known_files
 
 _CHUNK = 900
@@ -47,6 +48,7 @@ class Plan:
         skipped: files that are no images.
         sample: a few of the files to read, spread evenly, for an estimate.
         unlisted: folders that could not be listed; nothing in them is taken for missing.
+        galleries: folders that hold this program's own files; what was indexed from them before is taken for missing.
     """
 
     found: int = 0
@@ -57,6 +59,7 @@ class Plan:
     skipped: int = 0
     sample: list[Todo] = field(default_factory=list)
     unlisted: list[bytes] = field(default_factory=list)
+    galleries: list[bytes] = field(default_factory=list)
 
 
 class Spool:
@@ -105,7 +108,7 @@ class Planner:
     Args:
         catalog: what is known.
         spool: receives what must be read.
-        say: told about folders that cannot be listed.
+        say: told about folders that cannot be listed, and about other galleries.
         stop: asked now and then; True ends the scan early.
         dry: the roots of the catalog, for a dry run, which changes nothing: its scopes were not recorded. None for a
             run that does what it plans.
@@ -128,6 +131,7 @@ class Planner:
         self._catalog = catalog
         self._spool = spool
         self._say = say
+        self._own = os.path.realpath(os.fsencode(catalog.path.parent))
         self._dry = dry
         self._stop = stop
         self._random = random.Random(0)
@@ -139,7 +143,11 @@ class Planner:
         """Add a scope to the plan. A single file that is gone has nothing to scan; it will be marked missing."""
         if scope.single and not os.path.lexists(scope.path):
             return
-        entries = scan(scope.path, on_error=self._cannot_list)
+        if lies_in_gallery(scope.path):
+            # It became one, or it was indexed by a version that did not know better.
+            self._leave_out(scope.path)
+            return
+        entries = scan(scope.path, on_error=self._cannot_list, skips=self._leaves_out)
         while chunk := list(islice(entries, _CHUNK)):
             if self._stop():
                 return
@@ -148,6 +156,25 @@ class Planner:
     def _cannot_list(self, path: bytes, error: OSError) -> None:
         self._say(f"Cannot list {shown(os.fsdecode(path))}: {error.strerror}; what is known of it stays as it is.")
         self.plan.unlisted.append(path)
+
+    def is_gone(self, scope: Scope, file_id: int, relpath: bytes) -> bool:
+        """Whether a file that is known in a scope is not there any more, by what was seen and by another look."""
+        path = os.path.join(scope.root.path, relpath)
+        if file_id in self.seen or _lies_in(path, self.plan.unlisted):
+            return False
+        # New files of this very run have ids that were not seen: look before concluding.
+        return _lies_in(path, self.plan.galleries) or not os.path.lexists(path)
+
+    def _leaves_out(self, folder: bytes) -> bool:
+        if not is_gallery(folder):
+            return False
+        self._leave_out(folder)
+        return True
+
+    def _leave_out(self, folder: bytes) -> None:
+        if os.path.realpath(folder) != self._own:
+            self._say(f"{shown(os.fsdecode(folder))} is left out: it holds a gallery's own files.")
+        self.plan.galleries.append(folder)
 
     def _compare(self, scope: Scope, chunk: list[ScannedFile]) -> None:
         relpaths = [scope.prefix + entry.relpath for entry in chunk]
@@ -198,3 +225,7 @@ class Planner:
         at = self._random.randrange(self.plan.to_read)
         if at < _SAMPLE:
             self.plan.sample[at] = todo
+
+
+def _lies_in(path: bytes, folders: Sequence[bytes]) -> bool:
+    return any(inside(path, folder) for folder in folders)

@@ -91,7 +91,7 @@ def has_changed(gallery: Path, *, stop: Callable[[], bool] = lambda: False) -> b
         if stop():
             return False
         return any(
-            file_id not in planner.seen and not os.path.lexists(os.path.join(scope.root.path, relpath))
+            planner.is_gone(scope, file_id, relpath)
             for scope in scopes
             for file_id, relpath in catalog.files.ids_below(scope.root.id, scope.below)
         )
