@@ -50,7 +50,7 @@ def render_empty_gallery(words: Words, *, leads_on: bool = False) -> str:
 
     Args:
         words: the reader's language.
-        leads_on: there is a page where a folder can be added; otherwise it says what to run in a terminal.
+        leads_on: there is a page where a folder can be added; otherwise it says who can add one.
     """
     said = words.search
     if leads_on:
@@ -62,7 +62,6 @@ def render_empty_gallery(words: Words, *, leads_on: bool = False) -> str:
     return (
         f'<section class="panel" role="status">{STACK}<h2>{escape(said.empty_title)}</h2>'
         f"<p>{escape(said.empty_how)}</p>"
-        f'<p class="command"><code>{escape(said.empty_command)}</code></p>'
         f"<p>{escape(said.empty_while)}</p>"
         f'<p><button type="button" class="quiet-button" data-action="reload">{escape(said.check_again)}</button></p>'
         "</section>"

@@ -55,8 +55,9 @@ class SearchPage:
         self._shows_paths = site.shows_paths
         # Judgements and uploads are kept in the gallery's folder, by those who may write there.
         kept = site.gallery if site.may_write else None
-        leads_on = site.gallery is not None
-        self._answers = Answers(site.searcher, site.addresses, site.max_upload_bytes, words, kept, leads_on=leads_on)
+        self._answers = Answers(
+            site.searcher, site.addresses, site.max_upload_bytes, words, kept, leads_on=site.leads_on
+        )
         # What a program is told does not depend on whose browser is open.
         self._for_programs = Answers(site.searcher, site.addresses, site.max_upload_bytes, ENGLISH)
         self._lay_out()

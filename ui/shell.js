@@ -130,6 +130,7 @@
       } catch {
         // The server is gone for a moment: what was said stays.
       }
+      refreshView();
     }
     if (mine === looking) lookAgain();
   }
@@ -171,6 +172,65 @@
     }
   }
 
+  // One job above the content, where the address names it.
+  const viewed = () => new URL(location.href).searchParams.get("job");
+
+  async function refreshView() {
+    const place = document.getElementById("job-view");
+    const number = viewed();
+    if (!place?.firstElementChild || !number) return;
+    try {
+      const address = new URL(`shell/job?job=${encodeURIComponent(number)}`, document.baseURI);
+      const answer = await fetch(address, { headers: { Accept: "text/html" } });
+      if (answer.ok && number === viewed()) showView(place, await answer.text());
+    } catch {
+      // The server is gone for a moment: what was said stays.
+    }
+  }
+
+  function showView(place, html) {
+    const now = document.createRange().createContextualFragment(html).firstElementChild;
+    const before = place.firstElementChild;
+    if (!now || !before) return;
+    const parts = (view) => [...view.querySelectorAll("details")].map((one) => one.dataset.part).join();
+    if (before.dataset.key === now.dataset.key && parts(before) === parts(now)) {
+      for (const slot of now.querySelectorAll("[data-slot]")) showSlot(before, slot);
+      return;
+    }
+    const held = place.contains(document.activeElement);
+    for (const one of before.querySelectorAll("details[open]")) {
+      now.querySelector(`details[data-part="${one.dataset.part}"]`)?.setAttribute("open", "");
+    }
+    place.replaceChildren(now);
+    if (held) (now.querySelector("button") ?? document.getElementById("page"))?.focus();
+  }
+
+  function hideView() {
+    const address = new URL(location.href);
+    address.searchParams.delete("job");
+    history.replaceState(null, "", address);
+    document.getElementById("job-view").replaceChildren();
+    document.getElementById("page")?.focus();
+  }
+
+  async function resumeJob(button) {
+    button.disabled = true;
+    const address = new URL(location.href);
+    try {
+      const answer = await fetch(new URL(`shell/jobs/${button.dataset.jobResume}/resume`, document.baseURI), {
+        method: "POST",
+      });
+      if (!answer.ok) throw new Error();
+      address.searchParams.set("job", (await answer.json()).id);
+      history.replaceState(null, "", address);
+    } catch {
+      button.disabled = false;
+      const view = button.closest(".job-view");
+      if (view) view.querySelector("[data-told]").textContent = view.dataset.failed;
+    }
+    refreshJobs();
+  }
+
   async function cancelJob(button) {
     button.disabled = true;
     try {
@@ -210,6 +270,12 @@
       const button = event.target.closest("button");
       if (button?.dataset.jobCancel) cancelJob(button);
       else if (button?.dataset.jobSeen) closeJob(button);
+    });
+    document.getElementById("job-view")?.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button?.dataset.jobCancel) cancelJob(button);
+      else if (button?.dataset.jobResume) resumeJob(button);
+      else if (button && "jobHide" in button.dataset) hideView();
     });
     if (document.querySelector(".jobs-now")) lookAgain();
     document.addEventListener("click", (event) => {

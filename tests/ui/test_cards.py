@@ -99,8 +99,8 @@ def test_results_of_a_sample_show_what_was_searched_with() -> None:
 
 def test_other_pieces_are_well_formed() -> None:
     assert len(Tree(cards.render_samples([3, 4], ADDRESSES, ENGLISH)).with_class("sample")) == 2
-    assert "retrieval index FOLDER" in Tree(cards.render_empty_gallery(ENGLISH)).text
-    # Where the page itself adds a folder, nothing is said of a command.
+    assert ENGLISH.search.empty_how in Tree(cards.render_empty_gallery(ENGLISH)).text
+    # Where the page itself adds a folder, nobody else need be asked.
     first = Tree(cards.render_empty_gallery(ENGLISH, leads_on=True))
     assert ENGLISH.library.empty_action in first.text
     assert ENGLISH.search.empty_while not in first.text

@@ -54,6 +54,12 @@ def test_the_first_view_is_what_lacks_a_label_or_all_where_nothing_does(
     assert sorted(ids_in(answers.opening())) == sorted(ids)
 
 
+def test_an_empty_gallery_leads_to_the_page_where_a_folder_is_added(tmp_path: Path) -> None:
+    page = LabelAnswers(Site("R", SearcherTwin(), ADDRESSES, 1000, tmp_path / "none"), ENGLISH)
+    for tab in ("pick", "groups", "ask"):
+        assert 'href="./library"' in page.view(Look(tab=tab)), tab  # type: ignore[arg-type]
+
+
 def ids_in(html: str) -> list[int]:
     return [int(number) for number in re.findall(r'role="option"[^>]*data-id="(\d+)"', html)]
 

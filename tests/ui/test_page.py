@@ -13,6 +13,7 @@ from playwright import sync_api as playwright
 from tests.ui.conftest import Visit, running
 from tests.ui.drawing import COLOURS, ODD_LABEL, ODD_NAMES, picture
 from tests.ui.twins import SearcherTwin, neighbours, result
+from ui.words import ENGLISH
 
 expect = playwright.expect
 
@@ -281,7 +282,7 @@ def test_an_empty_gallery_comes_to_life(
     gallery = tmp_path / "gallery"
     with running(opened(gallery)) as address:
         here = Visit(contexts(), address).open()
-        expect(here.page.locator(".panel")).to_contain_text("retrieval index FOLDER")
+        expect(here.page.locator(".panel")).to_contain_text(ENGLISH.search.empty_how)
         here.upload(pictures / "sky" / "sky 0.png")
         here.page.locator("#photo img").wait_for()
         expect(here.page.locator(".panel")).to_have_count(1)

@@ -1,9 +1,13 @@
 """Where visitors may only look, no page changes anything; where they may not see paths, no page that lives on them is
 there."""
 
+import asyncio
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
 
@@ -11,14 +15,17 @@ from retrieval.core.types import Filters
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.jobs import Jobs
 from retrieval.workflows.labelling import progress
-from tests.ui.twins import SearcherTwin, ViewsTwin
+from tests.ui.twins import SUMMARY, SearcherTwin, ViewsTwin
 from ui.addresses import Addresses
 from ui.app import create_app
 from ui.labels.answers import LabelAnswers
 from ui.labels.asked import Asked
 from ui.library.library import Library
+from ui.search_page import SearchPage
+from ui.shell.frame import render_state
 from ui.shell.site import Site
 from ui.teach.answers import Teaching, Visit
+from ui.understand.check_cards import render_strict
 from ui.words import ENGLISH
 
 
@@ -75,3 +82,23 @@ def test_pages_that_live_on_paths_are_left_out_where_paths_are_hidden(site: Site
                 assert (f'href="./{address}"' in page) is not hidden
                 assert (client.get(f"/{address}").status_code == 404) is hidden
             assert (client.get("/labels/export.csv").status_code == 404) is hidden
+
+
+def test_where_paths_are_hidden_nothing_leads_to_pages_that_are_not_there(site: Site) -> None:
+    bare = SearcherTwin(state=replace(SUMMARY, images=0))
+
+    def said(site: Site) -> str:
+        may = {"known": True, "words": ENGLISH, "may_write": True, "shows_paths": site.shows_paths}
+        with gr.Blocks(analytics_enabled=False) as blocks:
+            first = SearchPage(site, ENGLISH, blocks)._show_first()
+        return f"{first}{render_state(site, ENGLISH)}{render_strict(None, None, None, **may)}"  # type: ignore[arg-type]
+
+    async def within_a_loop(site: Site) -> str:
+        return said(site)
+
+    def leads(site: Site) -> set[str]:
+        return set(re.findall(r'href="\./(library|labels|teach)', asyncio.run(within_a_loop(site))))
+
+    site = replace(site, searcher=bare)
+    assert leads(site) == {"library", "labels"}
+    assert leads(replace(site, shows_paths=False)) == set()

@@ -295,6 +295,7 @@ def test_without_a_gallery_it_says_what_to_do(tmp_path: Path) -> None:
     site = Site("0", SearcherTwin(), ADDRESSES, 1000, tmp_path / "none", JobsTwin())  # type: ignore[arg-type]
     found = Teaching(site, ENGLISH).pieces(Visit())
     assert ENGLISH.teach.nothing_indexed in found["notice"]
+    assert 'href="./library"' in found["notice"]
     assert found["models"] == ""
 
 

@@ -35,6 +35,7 @@ from ui.notices import Refused, render_error, told
 from ui.pages import PAGES
 from ui.refining import Shown, render_browsed, render_history
 from ui.shell.frame import framed, lonely, render_state
+from ui.shell.job_view import render_job_view
 from ui.shell.jobs_strip import render_jobs
 from ui.shell.page import Page
 from ui.shell.site import Site
@@ -168,7 +169,14 @@ JOBS = {
 
 
 def jobs_site(job: Job) -> Site:
-    return replace(SITE, jobs=cast("Jobs", SimpleNamespace(list=lambda: [job])))
+    said = [{"event": "say", "text": "7"}]
+    twin = SimpleNamespace(list=lambda: [job], get=lambda _: job, events=lambda _: (said, 0))
+    return replace(SITE, jobs=cast("Jobs", twin))
+
+
+def job_view(job: Job, words: Words) -> str:
+    job = replace(job, ended=1e9, created=1e9, goes_on=True, result={"1": 2} if job.state is State.DONE else None)
+    return render_job_view(jobs_site(job), words, job.id, {"understand"})
 
 
 def pieces(words: Words) -> dict[str, str]:
@@ -203,6 +211,8 @@ def pieces(words: Words) -> dict[str, str]:
         "state": render_state(SITE, words),
         "read only": render_state(replace(SITE, may_write=False), words),
         **{f"job {name}": render_jobs(jobs_site(job), words) for name, job in JOBS.items()},
+        **{f"one job {name}": job_view(job, words) for name, job in JOBS.items()},
+        "no such job": render_job_view(replace(SITE, jobs=Jobs(Path("/0"))), words, 1),
         "frame": framed(document, SITE, words, PAGES, "").replace("English", "").replace("简体中文", ""),
         **label_pieces(words),
         **understand_pieces(words, SITE.addresses),

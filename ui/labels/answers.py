@@ -94,7 +94,7 @@ class LabelAnswers:
         try:
             return self._views[look.tab](look, stamp)
         except EmptyGallery:
-            return cards.render_empty_gallery(self._words)
+            return cards.render_empty_gallery(self._words, leads_on=self._site.leads_on)
         except Exception as error:
             said = render_error(error, self._words)
             return f"{open_view(look, stamp)}{render_tabs(look.tab, self._words)}{said}</section>"
@@ -117,7 +117,7 @@ class LabelAnswers:
     def _sheet(self, look: Look, stamp: str) -> str:
         progress = self._progress()
         if not progress.images:
-            return cards.render_empty_gallery(self._words)
+            return cards.render_empty_gallery(self._words, leads_on=self._site.leads_on)
         real = {shown(label): label for label, _ in progress.labels}
         shelf = Shelf(look.show, real.get(look.label, look.label), self._under(look))
         page = self._near(shelf, look) if look.near else labelling.tile_page(self._folder, shelf, look.page)

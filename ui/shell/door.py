@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.shell.frame import framed, lonely, render_state
+from ui.shell.job_view import number_in, render_job_view
 from ui.shell.jobs_strip import SEEN_COOKIE, render_jobs
 from ui.shell.page import Page
 from ui.shell.site import Site
@@ -19,6 +20,7 @@ COOKIE = "language"
 
 STATE_PATH = "/shell/state"
 JOBS_PATH = "/shell/jobs"
+JOB_PATH = "/shell/job"
 _FOREVER = "private, max-age=31536000, immutable"
 _ABOUT_LANGUAGE = {"Cache-Control": "private, no-cache", "Vary": "Accept-Language, Cookie"}
 
@@ -47,23 +49,34 @@ class Door:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             await app(scope, receive, send)
             return
-        path = scope["path"].strip("/")
+        path, addresses = scope["path"].strip("/"), {page.address for page in self._pages}
+        job_id = number_in(scope.get("query_string", b"").decode("latin-1"))
         if scope["path"] == STATE_PATH:
             state = await run_in_threadpool(render_state, self._site, words)
             await HTMLResponse(state, headers=_ABOUT_LANGUAGE)(scope, receive, send)
         elif scope["path"] == JOBS_PATH:
-            addresses = {page.address for page in self._pages}
             jobs = await run_in_threadpool(render_jobs, self._site, words, _seen(cookies), addresses)
             await HTMLResponse(jobs, headers=_ABOUT_LANGUAGE)(scope, receive, send)
-        elif path in {page.address for page in self._pages}:
-            await self._framed(app, words, path, _seen(cookies), scope, receive, send)
+        elif scope["path"] == JOB_PATH:
+            view = await run_in_threadpool(render_job_view, self._site, words, job_id, addresses)
+            await HTMLResponse(view, headers=_ABOUT_LANGUAGE)(scope, receive, send)
+        elif path in addresses:
+            await self._framed(app, words, path, _seen(cookies), job_id, scope, receive, send)
         elif "text/html" in Headers(scope=scope).get("accept", "") and "/" not in path:
             await self._lonely(app, words, scope, receive, send)
         else:
             await app(scope, receive, _kept(send) if path.startswith("assets/") else send)
 
     async def _framed(
-        self, app: ASGIApp, words: Words, address: str, seen: str, scope: Scope, receive: Receive, send: Send
+        self,
+        app: ASGIApp,
+        words: Words,
+        address: str,
+        seen: str,
+        job_id: int | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         answer = _Whole()
         await app(scope, receive, answer.take)
@@ -71,7 +84,7 @@ class Door:
             await answer.send(send)
             return
         document = answer.body.decode()
-        html = await run_in_threadpool(framed, document, self._site, words, self._pages, address, seen)
+        html = await run_in_threadpool(framed, document, self._site, words, self._pages, address, seen, job_id)
         headers = {**_ABOUT_LANGUAGE, "Content-Language": words.code}
         await HTMLResponse(html, headers=headers)(scope, receive, send)
 

@@ -14,6 +14,7 @@ from retrieval.workflows.results import Summary
 from ui.icons import LOGO, MOON, SUN
 from ui.markup import escape
 from ui.notices import render_notice
+from ui.shell.job_view import render_job_view
 from ui.shell.jobs_strip import render_jobs
 from ui.shell.page import Page
 from ui.shell.site import Site
@@ -23,7 +24,15 @@ _BODY = re.compile(r"<body\b[^>]*>")
 _LANG = re.compile(r"(<html\s+)lang=\"en\"")
 
 
-def framed(document: str, site: Site, words: Words, pages: Sequence[Page], address: str, seen: str = "") -> str:
+def framed(
+    document: str,
+    site: Site,
+    words: Words,
+    pages: Sequence[Page],
+    address: str,
+    seen: str = "",
+    job_id: int | None = None,
+) -> str:
     """Gradio's document with our frame in it.
 
     Args:
@@ -33,12 +42,13 @@ def framed(document: str, site: Site, words: Words, pages: Sequence[Page], addre
         pages: those of the navigation.
         address: of the page that the document is.
         seen: see ``render_jobs``.
+        job_id: of the job that the address names.
     """
     document = _LANG.sub(lambda found: f'{found[1]}lang="{words.code}"', document, count=1)
     name = next((page.name(words) for page in pages if page.address == address), words.shell.no_page_title)
     title = site.title if not address else f"{name} · {site.title}"
     document = document.replace("</head>", _head(words, title, address) + "</head>", 1)
-    frame = f"{_script_of_colours()}{_header(site, words, pages, address, name, seen)}"
+    frame = f"{_script_of_colours()}{_header(site, words, pages, address, name, seen, job_id)}"
     return _BODY.sub(lambda found: found[0] + frame, document, count=1)
 
 
@@ -58,7 +68,7 @@ def render_state(site: Site, words: Words) -> str:
         return f'<p class="state" role="status"><strong>{escape(said.unknown)}</strong>{_read_only(site, words)}</p>'
     if not summary.images:
         # On every page the way to the first folder.
-        lead = f'<a href="./library">{escape(words.library.empty_action)}</a>' if site.gallery is not None else ""
+        lead = f'<a href="./library">{escape(words.library.empty_action)}</a>' if site.leads_on else ""
         return (
             f'<p class="state" role="status"><strong>{escape(said.empty)}</strong>{lead}{_read_only(site, words)}</p>'
         )
@@ -138,8 +148,10 @@ def _script_of_colours() -> str:
     return "<script>window.retrievalColours.apply();</script>"
 
 
-def _header(site: Site, words: Words, pages: Sequence[Page], address: str, name: str, seen: str) -> str:
-    said = words.shell
+def _header(
+    site: Site, words: Words, pages: Sequence[Page], address: str, name: str, seen: str, job_id: int | None
+) -> str:
+    said, addresses = words.shell, {page.address for page in pages}
     links = "".join(
         f'<a href="./{page.address}"{_CURRENT if page.address == address else ""}>{escape(page.name(words))}</a>'
         for page in pages
@@ -152,9 +164,10 @@ def _header(site: Site, words: Words, pages: Sequence[Page], address: str, name:
         f'<nav class="shell-pages" aria-label="{escape(said.pages)}">{links}</nav>'
         f'<div class="shell-tools">{_languages(words)}{_colours(words)}</div></div>'
         f'<div id="state">{render_state(site, words)}</div>'
-        f'<div id="jobs">{render_jobs(site, words, seen, {page.address for page in pages})}</div>'
+        f'<div id="jobs">{render_jobs(site, words, seen, addresses)}</div>'
         '<p id="jobs-said" class="shell-heard" role="status" aria-live="polite"></p>'
-        f'<div id="page" tabindex="-1"><h1 class="shell-title">{escape(name)}</h1></div></header>'
+        f'<div id="page" tabindex="-1"><h1 class="shell-title">{escape(name)}</h1></div>'
+        f'<div id="job-view">{render_job_view(site, words, job_id, addresses)}</div></header>'
     )
 
 

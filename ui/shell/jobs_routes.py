@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 def jobs_routes(jobs: Jobs) -> APIRouter:
-    """``POST /shell/jobs/{id}/cancel``."""
+    """``POST /shell/jobs/{id}/cancel`` and ``POST /shell/jobs/{id}/resume``, which gives the number of the new job."""
     routes = APIRouter()
 
     @routes.post("/shell/jobs/{job_id:int}/cancel")
@@ -29,6 +29,13 @@ def jobs_routes(jobs: Jobs) -> APIRouter:
         except RetrievalError as error:
             return JSONResponse({"kind": error.kind}, 403 if error.kind == "read_only" else 404)
         return Response(status_code=204)
+
+    @routes.post("/shell/jobs/{job_id:int}/resume")
+    def resume(job_id: int) -> Response:
+        try:
+            return JSONResponse({"id": jobs.resume(job_id).id}, 202)
+        except RetrievalError as error:
+            return JSONResponse({"kind": error.kind}, {"read_only": 403, "no_such_path": 404}.get(error.kind, 409))
 
     return routes
 

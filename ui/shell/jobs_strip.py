@@ -70,7 +70,7 @@ def _strip(rows: Sequence[str], words: Words, about: Sequence[Job]) -> str:
 def _said(job: Job, words: Words) -> str:
     said, name = words.jobs, words.jobs.name(job.kind)
     if job.state.is_over:
-        return said.said_over.format(name=name, how=_how(job, words))
+        return said.said_over.format(name=name, how=ended_how(job, words))
     return said.said_running.format(name=name) if job.state is State.RUNNING else ""
 
 
@@ -82,14 +82,15 @@ def _running(job: Job, waiting: int, site: Site, words: Words, addresses: Collec
     more = f'<span class="job-more" data-slot="more">{escape(said.waiting.of(waiting)) if waiting else ""}</span>'
     return (
         f'<div class="job is-running"><p class="job-words"><strong>{escape(name)}</strong>'
-        f'<span class="job-part" data-slot="part">{escape(_part(job, words))}</span>{more}</p>'
-        f"{_bar(job.progress, name)}"
-        f'<span class="job-left" data-slot="left">{escape(_left(job.progress, words))}</span>'
-        f'<span class="job-buttons">{_link(job, words, addresses)}{_stop(job, site, words)}</span></div>'
+        f'<span class="job-part" data-slot="part">{escape(part_of(job, words))}</span>{more}</p>'
+        f"{bar_of(job.progress, name)}"
+        f'<span class="job-left" data-slot="left">{escape(left_of(job.progress, words))}</span>'
+        f'<span class="job-buttons">{_link(job, words, addresses)}{stop_button(job, site, words)}</span></div>'
     )
 
 
-def _part(job: Job, words: Words) -> str:
+def part_of(job: Job, words: Words) -> str:
+    """What a job that waits or runs is at."""
     said, progress = words.jobs, job.progress
     if job.state is State.QUEUED:
         return said.waits
@@ -105,13 +106,15 @@ def _part(job: Job, words: Words) -> str:
     return part
 
 
-def _bar(progress: JobProgress | None, name: str) -> str:
+def bar_of(progress: JobProgress | None, name: str) -> str:
+    """How far it is, as a bar; one that moves where that is not known."""
     known = progress is not None and progress.total > 1
     value = f' value="{min(progress.done, progress.total)}" max="{progress.total}"' if progress and known else ""
     return f'<progress data-slot="bar" aria-label="{escape(name)}"{value}></progress>'
 
 
-def _left(progress: JobProgress | None, words: Words) -> str:
+def left_of(progress: JobProgress | None, words: Words) -> str:
+    """How long it will take, where that is known."""
     if progress is None or progress.seconds_left is None:
         return ""
     return words.jobs.left.format(time=_duration(progress.seconds_left, words))
@@ -128,8 +131,9 @@ def _duration(seconds: float, words: Words) -> str:
 
 
 def _link(job: Job, words: Words, addresses: Collection[str]) -> str:
-    page = _PAGES.get(job.kind)
-    if page is None or page not in addresses:
+    # Every page shows the job that its address names: where a kind's own page is not there, the first one does.
+    page = next((one for one in (_PAGES.get(job.kind, ""), "") if one in addresses), None)
+    if page is None:
         return ""
     label = f"{words.jobs.show}: {words.jobs.name(job.kind)}"
     return (
@@ -137,7 +141,8 @@ def _link(job: Job, words: Words, addresses: Collection[str]) -> str:
     )
 
 
-def _stop(job: Job, site: Site, words: Words) -> str:
+def stop_button(job: Job, site: Site, words: Words) -> str:
+    """Stops a job, for those who may."""
     said = words.jobs
     if not site.may_write:
         return ""
@@ -159,14 +164,15 @@ def _ended(job: Job, site: Site, words: Words, addresses: Collection[str]) -> st
     label = f"{said.close}: {name}"
     return (
         f'<div class="job {"is-bad" if bad else "is-over"}"><p class="job-words"><strong>{escape(name)}</strong>'
-        f'<span class="job-part">{escape(_how(job, words))}</span></p>{_why(job, site, words)}'
+        f'<span class="job-part">{escape(ended_how(job, words))}</span></p>{_why(job, site, words)}'
         f'<span class="job-buttons">{_link(job, words, addresses)}'
         f'<button type="button" class="job-button" data-job-seen="{escape(key(job))}" aria-label="{escape(label)}">'
         f"{escape(said.close)}</button></span></div>"
     )
 
 
-def _how(job: Job, words: Words) -> str:
+def ended_how(job: Job, words: Words) -> str:
+    """How a job that is over has ended."""
     said = words.jobs
     how = {State.FAILED: said.failed, State.CANCELLED: said.cancelled, State.LOST: said.lost, State.BROKEN: said.broken}
     return how.get(job.state, said.done)

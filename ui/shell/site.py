@@ -33,6 +33,11 @@ class Site:
     may_write: bool = True
     shows_paths: bool = True
 
+    @property
+    def leads_on(self) -> bool:
+        """Whether the pages that live on folders are there (Library, Labels, Teach), so that others may lead there."""
+        return self.gallery is not None and self.shows_paths
+
     def require_may_write(self) -> None:
         """Raises ReadOnly: whoever asks may look, and change nothing."""
         if not self.may_write:

@@ -76,5 +76,6 @@ def _cost(name: str, costs: dict[str, LessonCost | None], words: Words) -> str:
 
 
 def render_nothing(words: Words) -> str:
-    """What stands there before anything is indexed."""
-    return render_notice("info", words.teach.nothing_indexed)
+    """What stands there before anything is indexed, and the way to the first folder."""
+    link = f'<p><a class="teach-button primary" href="./library">{escape(words.library.empty_action)}</a></p>'
+    return render_notice("info", words.teach.nothing_indexed) + link

@@ -87,8 +87,7 @@ class Understanding:
         try:
             return self._pieces(visit)
         except EmptyGallery:
-            leads_on = self._site.gallery is not None and self._site.shows_paths
-            empty = cards.render_empty_gallery(self._words, leads_on=leads_on)
+            empty = cards.render_empty_gallery(self._words, leads_on=self._site.leads_on)
             return dict.fromkeys(PIECES, "") | {"told": empty}
         except Exception as error:
             told = map_cards.render_refused(render_error(error, self._words), "")

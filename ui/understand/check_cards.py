@@ -127,7 +127,7 @@ def render_strict(
         known: whether ``cost`` was looked at.
         words: the reader's language.
         may_write: whether one may be started from here.
-        shows_paths: whether an error may name one.
+        shows_paths: whether an error may name one, and the page of labels is there.
     """
     said = words.understand
     found = "" if done is None else _best(done, words)
@@ -142,7 +142,7 @@ def render_strict(
         start = lines(said.strict_cost_wait, kind="fine")
     elif cost is None:
         link = f'<a class="und-button quiet" href="./labels">{escape(said.to_labels)}</a>'
-        start = lines(said.strict_lack) + link
+        start = lines(said.strict_lack) + (link if shows_paths else "")
     else:
         low, high = (duration(seconds, words) for seconds in cost)
         text = said.strict_start if done is None else said.strict_again

@@ -27,7 +27,11 @@ class JobWords:
         lost_text, lost_hint: under one whose process died.
         unexpected_text, unexpected_hint: under one that met an error that nobody foresaw.
         broken_text, broken_hint: under one whose folder cannot be read.
-        show: leads to the page that it was asked for on.
+        show: leads to the page that it was asked for on, where the job is shown above the content.
+        runs: it does.
+        number, created, ended: of one that is shown, from ``{n}`` and ``{when}``.
+        result, whole_result: over the figures of what came of it, and over all of it.
+        gone, gone_text: of a number that is no job's.
         stop, stopping, close: buttons.
     """
 
@@ -57,6 +61,14 @@ class JobWords:
     broken_text: str
     broken_hint: str
     show: str
+    runs: str
+    number: str
+    created: str
+    ended: str
+    result: str
+    whole_result: str
+    gone: str
+    gone_text: str
     stop: str
     stopping: str
     close: str
@@ -139,6 +151,14 @@ ENGLISH = JobWords(
     broken_text="What was noted about it is damaged.",
     broken_hint="Nothing else depends on it; start it once more.",
     show="Show",
+    runs="at work",
+    number="Job {n}",
+    created="asked for on {when}",
+    ended="ended on {when}",
+    result="What came of it",
+    whole_result="All of the result, as the program gives it (in English)",
+    gone="There is no such job any more",
+    gone_text="The last hundred are kept.",
     stop="Stop",
     stopping="Stopping …",
     close="Close",
@@ -205,6 +225,14 @@ CHINESE = JobWords(
     broken_text="关于它的记录已损坏。",
     broken_hint="没有其他内容依赖它；请重新开始。",
     show="查看",
+    runs="正在进行",
+    number="任务 {n}",
+    created="提交于 {when}",
+    ended="结束于 {when}",
+    result="结果",
+    whole_result="程序给出的完整结果（英文）",
+    gone="没有这个任务了",
+    gone_text="只保留最近一百个任务。",
     stop="停止",
     stopping="正在停止……",
     close="关闭",

@@ -29,7 +29,6 @@ class SearchWords:
     from_gallery: str
     empty_title: str
     empty_how: str
-    empty_command: str
     empty_while: str
     check_again: str
     searching: str
@@ -110,9 +109,8 @@ ENGLISH = SearchWords(
     sample_picture="Sample {n} of the gallery",
     from_gallery="From the gallery",
     empty_title="Nothing is indexed yet",
-    empty_how="Choose a folder of pictures and run this in a terminal:",
-    empty_command="retrieval index FOLDER",
-    empty_while="It can run while this page is open; the originals stay where they are.",
+    empty_how="Whoever runs this program can add a folder of pictures.",
+    empty_while="This page may stay open meanwhile; the originals stay where they are.",
     check_again="Check again",
     searching="Searching …",
     like_yours=Counted("{n} picture most like yours", "{n} pictures most like yours"),
@@ -156,7 +154,7 @@ ENGLISH = SearchWords(
     no_match_score_hint="Lower the minimum score.",
     no_match_score_or_filters_hint="Lower the minimum score, or widen the other filters.",
     no_match_alone="There is no other image to compare with.",
-    no_match_alone_hint="Index more pictures: `retrieval index FOLDER`.",
+    no_match_alone_hint="Add more pictures on the page “Library”.",
     choose_title="Choose a photo first",
     choose_text="Drop one on the left, or pick a sample.",
     not_an_id="This is not the number of an image.",
@@ -194,9 +192,8 @@ CHINESE = SearchWords(
     sample_picture="图库样例 {n}",
     from_gallery="来自图库",
     empty_title="还没有任何索引",
-    empty_how="选择一个图片文件夹，在终端中运行：",
-    empty_command="retrieval index 文件夹",
-    empty_while="运行时可以一直打开本页；原图保持原位不动。",
+    empty_how="运行本程序的人可以添加图片文件夹。",
+    empty_while="其间可以一直打开本页；原图保持原位不动。",
     check_again="再次检查",
     searching="正在搜索……",
     like_yours=Counted("与您的照片最相似的 {n} 张图片", "与您的照片最相似的 {n} 张图片"),
@@ -238,7 +235,7 @@ CHINESE = SearchWords(
     no_match_score_hint="请降低最低得分。",
     no_match_score_or_filters_hint="请降低最低得分，或放宽其他筛选条件。",
     no_match_alone="没有其他图片可以比较。",
-    no_match_alone_hint="请为更多图片建立索引：`retrieval index 文件夹`。",
+    no_match_alone_hint="请在“图库”页面添加更多图片。",
     choose_title="请先选择一张照片",
     choose_text="拖入一张照片，或选一个样例。",
     not_an_id="这不是图片编号。",
