@@ -89,7 +89,7 @@ def _drop_question(space: "SpaceInfo") -> str:
 def _calibrate(folder: Path, as_json: bool) -> None:
     from retrieval.workflows.calibrating import calibrate_space
 
-    found = calibrate_space(folder)
+    found = calibrate_space(folder, say=warn)
     if as_json:
         print_json(found)
         return

@@ -2,6 +2,13 @@
 
 Fitted on the best scores of queries that have an image of their label in the gallery, and of the same queries with
 their label held out of it. A query is told "nothing like this here" when its best score is below the threshold.
+
+What it reaches is little where labels are hard to tell apart: the best match of another label then scores nearly as
+high. With the start encoder (MobileNetV2), fitted on the validation classes and measured on the test images, both
+searching all images of a set, it tells 16 % of the queries without a match on flowers90 (7 % false alarms), 8 % on
+grocery (1 %) and 14 % on omniglot (8 %). No other threshold mends that: on flowers90 twice as many false alarms (14 %)
+buy 28 %, and Youden's J without a bound would warn 71 % of those who have a match. The score itself does not separate
+the two: the area under its ROC curve is 0.69, 0.80 and 0.59.
 """
 
 from dataclasses import asdict, dataclass

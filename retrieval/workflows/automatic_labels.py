@@ -3,8 +3,8 @@
 The proposal is the label with the most votes among the nearest labelled images, each vote weighing
 exp((cosine - best cosine) / tau) (the weights of Wu et al., CVPR 2018, https://arxiv.org/abs/1805.01978). Its evidence
 is the share of its votes times the best cosine: low where neighbours disagree, and low where none is near. What an
-evidence is worth is measured on the labelled images themselves: each is labelled by the others, and the share of right
-answers, as a monotone function of the evidence, is the confidence.
+evidence is worth is measured on the labelled images themselves, without those that have trained the encoder: each is
+labelled by all the others, and the share of right answers, as a monotone function of the evidence, is the confidence.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,10 +20,11 @@ from retrieval.core.errors import BadValue, disk_full_is_said
 from retrieval.core.settings import Settings
 from retrieval.core.types import NO_ID, Ids, Matches
 from retrieval.evaluation.calibration import Calibration, fit_calibration
-from retrieval.workflows.calibrating import LabelledSpace, labelled_space
+from retrieval.workflows.calibrating import LabelledSpace, held_out, labelled_space
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.live_index import LiveIndex, Say
 from retrieval.workflows.opened import OpenedSpace
+from retrieval.workflows.run_parts import learned_from
 
 NEIGHBOURS = 10
 TEMPERATURE = 0.07
@@ -44,7 +45,8 @@ class AutoReport:
         added, removed: what that changed against an earlier run.
         unsure: images without a label whose proposal was not sure enough, or like nothing that is labelled.
         learned_from: labelled images that voted.
-        accuracy: share of right answers where these were labelled by each other.
+        accuracy: share of right answers where these were labelled by each other; those that have trained the encoder
+            were not asked.
         least: confidence that was asked for.
         shown: some of the proposals, the surest of each label first: (image id, label, confidence).
     """
@@ -85,7 +87,7 @@ def auto_label(
         say: told about anything unusual.
 
     Raises:
-        BadValue: too few labelled images, or values that cannot be.
+        BadValue: too few labelled images, or too few that have not trained the encoder, or values that cannot be.
         GalleryBusy: another process is writing.
         EmptyGallery: nothing is indexed.
     """
@@ -96,8 +98,9 @@ def auto_label(
     with disk_full_is_said(str(folder)), Gallery(folder, settings) as gallery:
         space = gallery.live_space()
         known = labelled_space(gallery, space, gallery.catalog.labels.chosen(sources))
+        asked = held_out(known, learned_from(gallery, space.fingerprint, say))
         opened = OpenedSpace(gallery, space, say)
-        calibration, accuracy = measured(opened.index, known)
+        calibration, accuracy = measured(opened.index, known, asked)
         entries = []
         unsure = 0
         for image_id, label, evidence, best in _proposals(opened.index, known, _unlabelled(gallery, known, sources)):
@@ -129,17 +132,17 @@ def _unlabelled(gallery: Gallery, known: LabelledSpace, sources: Sequence[str]) 
     return np.setdiff1d(there, np.union1d(known.ids, np.array(sorted(labelled), np.int64)))
 
 
-def measured(index: LiveIndex, known: LabelledSpace) -> tuple[Calibration, float]:
+def measured(index: LiveIndex, known: LabelledSpace, asked: Ids) -> tuple[Calibration, float]:
     """What evidence is worth, and how often the vote is right.
 
     Args:
         index: of the space.
-        known: labelled images; each is labelled by the others. Where they are very many, a sample is.
+        known: labelled images, which vote.
+        asked: [n] places of those among them that are labelled by the others. Where they are very many, a sample is.
 
     Returns:
         (from evidence to the chance that the vote is right, share of right votes).
     """
-    asked = np.arange(len(known.ids))
     if len(asked) > _MOST_MEASURED:
         asked = np.sort(np.random.default_rng(2).choice(asked, _MOST_MEASURED, replace=False))
     winners, evidence = [], []

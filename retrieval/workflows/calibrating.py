@@ -16,8 +16,8 @@ from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.live_index import Say
 from retrieval.workflows.opened import read_calibration
 from retrieval.workflows.run_folder import RunFolder
-from retrieval.workflows.run_parts import part_ids
-from retrieval.workflows.words import count
+from retrieval.workflows.run_parts import learned_from, part_ids
+from retrieval.workflows.words import count, verb
 
 _MOST_IMAGES = 50_000
 _MOST_QUERIES = 2_000
@@ -162,18 +162,48 @@ def _sample(ids: Ids, most: int, seed: int) -> Ids:
     return ids if len(ids) <= most else np.sort(np.random.default_rng(seed).choice(ids, most, replace=False))
 
 
-def calibrate_space(folder: Path, settings: Settings | None = None) -> dict[str, Any]:
+def held_out(known: LabelledSpace, learned: Ids) -> Ids:
+    """[n] places of the images that the encoder has not learned from. On those that it has, it is right more often than
+    on any that come.
+
+    Args:
+        known: labelled images.
+        learned: ids, as ``run_parts.learned_from`` gives them.
+
+    Raises:
+        BadValue: there are fewer than ``LEAST``, or of fewer than two labels.
+    """
+    places = np.flatnonzero(~np.isin(known.ids, learned))
+    labels = len(np.unique(known.numbers[places]))
+    taught = len(known.ids) - len(places)
+    if taught and (len(places) < LEAST or labels < 2):
+        has = verb(taught, "has", "have")
+        raise BadValue(
+            f"{taught:,} of {count(len(known.ids), 'labelled image')} {has} trained the live encoder and would flatter "
+            f"it; {len(places)} of {count(labels, 'label')} are left, {LEAST} of two labels or more are needed.",
+            "Label images that it has not learned from, with `retrieval labels set` or `retrieval labels import`.",
+        )
+    return places
+
+
+def calibrate_space(folder: Path, settings: Settings | None = None, say: Say = lambda _: None) -> dict[str, Any]:
     """Measure what the live space's scores mean for this gallery, on its labels, and keep that: searches show
     probabilities from now on, and say when there is nothing like the query.
 
-    Every labelled image (or a sample of them) searches the others. The labels are those of people, tables and folders;
-    where folders do not say what a picture shows, neither will the probabilities.
+    Every labelled image (or a sample of them) searches the others, except those that have trained the encoder: they are
+    only found. The labels are those of people, tables and folders; where folders do not say what a picture shows,
+    neither will the probabilities.
+
+    Args:
+        folder: the gallery's.
+        settings: from the environment by default.
+        say: told where it is not known which images have trained the encoder.
 
     Returns:
         The calibration with its reliability, JSON-ready.
 
     Raises:
-        BadValue: too few labelled images.
+        BadValue: too few labelled images, or too few that have not trained the encoder.
         RetrievalError: no label has two images.
         GalleryBusy: another process is writing.
         EmptyGallery: nothing is indexed.
@@ -181,7 +211,7 @@ def calibrate_space(folder: Path, settings: Settings | None = None) -> dict[str,
     with disk_full_is_said(str(folder)), Gallery(folder, settings) as gallery:
         space = gallery.live_space()
         known = labelled_space(gallery, space, gallery.catalog.labels.chosen())
-        measured = calibrate_among(known, np.arange(len(known.ids)))
+        measured = calibrate_among(known, held_out(known, learned_from(gallery, space.fingerprint, say)))
         with gallery.writing():
             gallery.catalog.calibrations.add(space.id, measured.to_dict())
             gallery.catalog.seal()

@@ -18,6 +18,7 @@ from retrieval.core.files import write_atomically
 from retrieval.core.protocols import VectorIndex
 from retrieval.core.types import Ids, Vectors
 from retrieval.functional.batch import Batch
+from retrieval.index.parameters import FLAT
 from retrieval.mining.hard_batches import HardBatches
 from retrieval.mining.hard_examples import HardExamples
 from retrieval.workflows.arrays import load_arrays, saved_arrays
@@ -163,8 +164,12 @@ class HardSource:
 
 
 def build_index(ids: Ids, vectors: Vectors) -> VectorIndex:
-    """The project's index over these embeddings, of the kind that suits their number."""
-    return engines.build(ids, _Vectors(ids, vectors))
+    """The project's index over these embeddings, exact however many they are.
+
+    The hardest example is by definition the nearest: an approximate index, which suits a gallery of this size, would
+    miss some of them, and always those at the border of its lists.
+    """
+    return engines.build(ids, _Vectors(ids, vectors), kind=FLAT)
 
 
 class _Vectors:

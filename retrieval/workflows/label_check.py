@@ -150,7 +150,8 @@ def _doubts(
     blocks = list(_searched(index, known.ids[asked], known.vectors[asked], known.ids))
     matches = Matches(np.concatenate([b.ids for b in blocks]), np.concatenate([b.scores for b in blocks]))
     found = suspects(vote_shares(matches, known), known.numbers[asked])
-    calibration, accuracy = measured(index, known)
+    # Those that have trained the encoder are doubted as well, so all of them measure what a vote is worth.
+    calibration, accuracy = measured(index, known, np.arange(len(known.ids)))
     first = found.rows[:count]
     ids = known.ids[asked[first]].tolist()
     _, evidence, _ = vote(Matches(matches.ids[first], matches.scores[first]), known)

@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from retrieval.catalog import TRUSTED
+from retrieval.core.errors import BadValue
 from retrieval.core.settings import Settings
-from retrieval.core.types import Ids, Matches, Vectors
+from retrieval.core.types import EmbeddingSpace, Ids, Matches, Vectors
 from retrieval.evaluation.calibration import Calibration
 from retrieval.functional.acquisition import margins, most_useful
 from retrieval.workflows.automatic_labels import NEIGHBOURS, measured, vote, vote_shares
-from retrieval.workflows.calibrating import LabelledSpace, labelled_space
+from retrieval.workflows.calibrating import LabelledSpace, held_out, labelled_space
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.live_index import LiveIndex, Say
 from retrieval.workflows.opened import OpenedSpace
+from retrieval.workflows.run_parts import learned_from
 from retrieval.workflows.unlabelled import unlabelled
 
 MOST_IMAGES = 3_000
@@ -37,7 +39,8 @@ class Question:
     Attributes:
         image_id: of the image.
         label: that its neighbours propose.
-        confidence: chance in [0, 1] that this is right, measured on the labelled images.
+        confidence: chance in [0, 1] that this is right, measured on the labelled images that have not trained the
+            encoder; where these are too few, on all of them, which is said and too high.
         margin: share of the votes for it, less that of the next label, in [0, 1].
         others: the next labels, those with most votes first, at most two.
     """
@@ -95,7 +98,7 @@ def next_questions(
         space = gallery.live_space()
         known = labelled_space(gallery, space, gallery.catalog.labels.chosen(TRUSTED))
         index = OpenedSpace(gallery, space, say).index
-        calibration, accuracy = measured(index, known)
+        calibration, accuracy = measured(index, known, _measuring(gallery, space, known, say))
         found = unlabelled(gallery, most, seed=seed)
         if not len(found.ids):
             return Questions((), 0, found.of, len(known.ids), accuracy)
@@ -104,6 +107,15 @@ def next_questions(
         some = Matches(matches.ids[asked], matches.scores[asked])
         questions = _questions(found.ids[asked], some, known, calibration)
         return Questions(questions, len(found.ids), found.of, len(known.ids), accuracy)
+
+
+def _measuring(gallery: Gallery, space: EmbeddingSpace, known: LabelledSpace, say: Say) -> Ids:
+    """Places of the images that tell what a vote is worth. Questions are worth asking even where none can."""
+    try:
+        return held_out(known, learned_from(gallery, space.fingerprint, say))
+    except BadValue as error:
+        say(f"Proposals look surer than they are: {error.message} {error.hint}")
+        return np.arange(len(known.ids))
 
 
 def _neighbours(index: LiveIndex, known: LabelledSpace, vectors: Vectors) -> Matches:

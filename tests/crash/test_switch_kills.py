@@ -4,6 +4,7 @@ Whatever the moment, searches are right in the space that is live, everything ag
 lost; and the same command, given again, ends where an uninterrupted one ends.
 """
 
+import json
 import random
 import shutil
 import signal
@@ -21,12 +22,16 @@ from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.spaces import spaces
 from retrieval.workflows.status import status
 from tests.crash.support import SAME, assert_same_answers, at, ids_by_digest, search_by_digest
+from tests.workflows.support import BETTER
 
 pytestmark = pytest.mark.slow
 
 KILLS = 12
 DIMENSION = 48
 """Of the new encoder; the old one's differs, so that a mix could not even be searched."""
+
+PAIRS = 270
+"""Of 27 images that validate, with ten matches each."""
 
 FIRST = {
     "encoder, written beside": at("os:rename", "before"),
@@ -43,8 +48,10 @@ FIRST = {
     "index, before": at("retrieval.index:publish", "before"),
     "index, before its rename": at("os:replace", "before", 1, "/.snapshot-"),
     "index, after CURRENT": at("os:replace", "after", 1, "/.CURRENT."),
+    "calibrated": at("retrieval.workflows.calibrating:calibrate_among", "after"),
     "switch, before": at("retrieval.catalog.switches:Switches.make_live", "before"),
     "switch, in its transaction": at("retrieval.catalog.switches:_set_live", "after"),
+    "switch, calibration written": at("retrieval.catalog.switches:write_calibration", "after"),
     "switch, before its commit": at("retrieval.catalog.switches:read_again", "after"),
 }
 SWITCHED = {
@@ -55,13 +62,19 @@ SWITCHED = {
 
 
 @pytest.fixture(scope="session")
-def new_model(tmp_path_factory):
+def new_model(finished, tmp_path_factory):
+    """An encoder in the folder of a run that has validated with every third image, and brings its calibration."""
     from retrieval.workflows.models import create_model
 
-    folder = tmp_path_factory.mktemp("models") / "new"
+    run = tmp_path_factory.mktemp("models") / "new"
     options = {"backbone": "test_efficientnet", "untrained": True, "input_size": 32, "head": "linear"}
-    create_model(folder, **options, seed=11, dim=DIMENSION)
-    return folder
+    card, _ = create_model(run / "encoder", **options, seed=11, dim=DIMENSION)
+    metrics = {**BETTER, "result": {"fingerprint": card["fingerprint"]}}
+    digests = [digest.hex() for digest in sorted(ids_by_digest(finished))[::3]]
+    split = {"val": digests, "digests": {"val": digests}}
+    for name, values in (("metrics", metrics), ("split", split), ("recipe", {"recipe": "quick-head"})):
+        (run / f"{name}.json").write_text(json.dumps(values))
+    return run / "encoder"
 
 
 @dataclass(frozen=True)
@@ -123,12 +136,28 @@ def assert_works(gallery, switched, before=None):
         truth = switched.new[1][fingerprint]
         for digest, vector in vectors.items():
             np.testing.assert_allclose(vector, truth[digest], atol=SAME)
+    # What scores mean comes with the switch: neither before it nor after.
+    assert calibrated(gallery, switched.new[0]) == ([PAIRS] if switched.new[0] in was_live(gallery) else [])
     # The space that searches use covers everything.
     assert held[live].keys() == switched.old[1][switched.old[0]].keys()
     if before is not None:
         assert all(held[fingerprint].keys() >= vectors.keys() for fingerprint, vectors in before[1].items())
     assert_answers(gallery, held[live])
     return live, held
+
+
+def calibrated(gallery, fingerprint):
+    """On how many pairs each calibration of a space was fitted."""
+    query = "SELECT content FROM calibrations JOIN spaces ON spaces.id = space_id WHERE fingerprint = ?"
+    with closing(sqlite3.connect(gallery / "catalog.sqlite3")) as connection:
+        return [json.loads(content)["pairs"] for (content,) in connection.execute(query, (fingerprint,))]
+
+
+def was_live(gallery):
+    """The spaces that were switched to."""
+    query = "SELECT fingerprint FROM switches JOIN spaces ON spaces.id = space_id"
+    with closing(sqlite3.connect(gallery / "catalog.sqlite3")) as connection:
+        return {fingerprint for (fingerprint,) in connection.execute(query)}
 
 
 def assert_answers(gallery, vectors):

@@ -1,5 +1,7 @@
 """Labels that neighbours vote for, and what a calibrated gallery says."""
 
+import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from retrieval.workflows import labels as workflow
 from retrieval.workflows.automatic_labels import auto_label, vote
 from retrieval.workflows.calibrating import LabelledSpace, calibrate_space
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.questions import next_questions
 from retrieval.workflows.searching import Searcher
 
 from .support import carried, id_of, index, picture, save
@@ -123,6 +126,83 @@ def test_the_vote_is_the_loop_that_the_paper_writes() -> None:
         assert winners[row] == winner
         assert evidence[row] == pytest.approx(votes[winner] / sum(votes.values()) * scores[row, 0])
         assert best[row] == scores[row, 0]
+
+
+def teach(gallery: Path, run: Path, labelled: dict[str, str], train: list[str]) -> None:
+    """Labels by file name, and a run on these files that has made the live encoder."""
+    for name, label in labelled.items():
+        workflow.set_label(gallery, [name], label)
+    run.mkdir()
+    (run / "split.json").write_text(json.dumps({"train": train}))
+    (run / "metrics.json").write_text("{}")
+    with Gallery(gallery) as opened, opened.writing():
+        made = opened.live_space().fingerprint
+        opened.catalog.runs.record(os.fsencode(run), made, data="", recipe={}, metrics={})
+        opened.catalog.seal()
+
+
+@pytest.fixture
+def taught(crowd: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path, dict[str, str]]:
+    """All 33 pictures are labelled, and twelve have trained the encoder: these it gets right, the others as by chance.
+
+    The labels of the others are shuffled, which no search can find out.
+    """
+    gallery, photos = crowd
+    names = sorted(map(str, photos.rglob("*.png")), key=os.path.basename)
+    train = [name for name in names if int(Path(name).stem.split("-")[1]) < 4]
+    others = [name for name in names if name not in train]
+    drawn = np.random.default_rng(5).integers(0, 3, len(others))
+    labels = {name: f"k{Path(name).name[0]}" for name in train}
+    labels |= {name: f"k{kind}" for name, kind in zip(others, drawn, strict=True)}
+    teach(gallery, tmp_path / "run", labels, train)
+    return gallery, tmp_path / "run", labels
+
+
+def test_what_has_trained_the_encoder_does_not_say_what_scores_mean(taught: tuple[Path, Path, dict[str, str]]) -> None:
+    gallery, run, _ = taught
+    said: list[str] = []
+    held = calibrate_space(gallery, say=said.append)
+    # Each of the 21 others asks for its ten nearest among all 33.
+    assert held["pairs"] == 210
+    assert said == []
+    shutil.rmtree(run)
+    # Nobody knows any more, which is said.
+    assert calibrate_space(gallery, say=said.append)["pairs"] == 330
+    (line,) = said
+    assert str(run) in line
+
+
+def test_confidence_is_measured_on_what_has_not_trained_the_encoder(
+    taught: tuple[Path, Path, dict[str, str]],
+) -> None:
+    gallery, run, _ = taught
+    (said_held, said_all) = ([], [])  # type: tuple[list[str], list[str]]
+    held = auto_label(gallery, least=0.0, sources=(PERSON,), say=said_held.append)
+    asked = next_questions(gallery, say=said_held.append)
+    (run / "split.json").write_text(json.dumps({"train": []}))
+    flattered = auto_label(gallery, least=0.0, sources=(PERSON,), say=said_all.append)
+    assert held.learned_from == flattered.learned_from == 33
+    assert asked.accuracy == pytest.approx(held.accuracy, abs=1e-4)
+    assert held.accuracy < flattered.accuracy
+    assert said_held == said_all == []
+
+
+def test_where_everything_has_trained_the_encoder_it_is_said_what_to_do(
+    taught: tuple[Path, Path, dict[str, str]],
+) -> None:
+    gallery, run, labels = taught
+    (run / "split.json").write_text(json.dumps({"train": list(labels)[:14]}))
+    for act in (calibrate_space, auto_label):
+        with pytest.raises(
+            BadValue, match=r"14 of 33 labelled images have trained .* 19 of 3 labels are left"
+        ) as caught:
+            act(gallery)
+        assert "labels set" in caught.value.hint
+    # Questions are asked all the same: the answers are what is lacking.
+    said: list[str] = []
+    next_questions(gallery, say=said.append)
+    (line,) = said
+    assert "surer than they are" in line
 
 
 def test_a_calibrated_gallery_shows_probabilities(crowd: tuple[Path, Path], six: tuple[Path, Path]) -> None:

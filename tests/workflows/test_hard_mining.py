@@ -1,5 +1,6 @@
 """Hard examples of the whole set: equal to exact search on the embeddings of the moment, and the same after a stop."""
 
+import importlib
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from retrieval.training.loop import fit
 from retrieval.workflows.hard_mining import MOST_KEPT, HardSource, build_index, search_memory, whole_groups
 from tests.training.tiny import Pull, config
 
+SIZES = importlib.import_module("retrieval.index.choose")
 N, CLASSES = 60, 6
 NUMBERS = np.arange(N, dtype=np.int64) % CLASSES
 
@@ -205,6 +207,18 @@ def test_what_a_search_takes_is_what_was_said(
 
 def test_batches_are_whole_groups() -> None:
     assert [whole_groups(size) for size in (2, 6, 7, 128)] == [6, 6, 6, 126]
+
+
+def test_the_index_is_exact_where_a_gallery_takes_an_approximate_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 2000
+    vectors = np.random.default_rng(0).standard_normal((count, 24)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    monkeypatch.setattr(SIZES, "FLAT_BELOW", count // 2)
+    monkeypatch.setattr(importlib.import_module("retrieval.index.build"), "WANTED_RECALL", 0.5)
+    assert SIZES.choose(count, 24).kind != "faiss-flat"
+    found = build_index(np.arange(count, dtype=np.int64), vectors).search(vectors, 4)
+    similarity = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    np.testing.assert_array_equal(found.ids, np.argsort(-similarity, axis=1, kind="stable")[:, :4])
 
 
 def test_a_damaged_file_is_searched_anew(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Training from end to end, on drawn pictures: learned, proven, saved, resumed, refused."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -98,6 +99,10 @@ def test_what_proves_is_of_classes_that_neither_train_nor_choose(trained: tuple[
     split = json.loads((trained[0] / "split.json").read_text())
     classes = {part: {Path(path).parent.name for path in split[part]} for part in ("train", "val", "test")}
     assert split["kind"] == "class-disjoint"
+    for part, paths in split.items():
+        if part in classes:
+            contents = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths]
+            assert split["digests"][part] == contents
     assert not classes["train"] & classes["test"]
     assert not classes["train"] & classes["val"]
     assert not classes["val"] & classes["test"]

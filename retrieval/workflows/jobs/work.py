@@ -231,7 +231,7 @@ def _auto_labels(asked: AutoLabelsJob, place: Place) -> dict[str, Any]:
 def _calibrate(_: CalibrateJob, place: Place) -> dict[str, Any]:
     from retrieval.workflows.calibrating import calibrate_space
 
-    return calibrate_space(place.gallery)
+    return calibrate_space(place.gallery, say=place.report.say)
 
 
 def _backup(asked: BackupJob, place: Place) -> dict[str, Any]:
