@@ -98,8 +98,10 @@ def load_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
     """A recipe by name or from a file, with some keys changed.
 
     Args:
-        name: a name in ``RECIPES``; a ``.toml`` file of keys, with ``base`` naming the recipe it changes; or a
-            ``.py`` file that defines ``recipe``. A Python file is run: use your own.
+        name: a name in ``RECIPES``; a ``.toml`` file of keys, with ``base`` naming the recipe it changes, and
+            ``[[terms]]`` (``[[head_terms]]``) naming another sum of losses: ``loss`` and, as wanted, ``weight``,
+            ``miner``, and the tables ``options`` and ``miner_options``; or a ``.py`` file that defines ``recipe``. A
+            Python file is run: use your own.
         settings: see ``Recipe.with_values``.
 
     Raises:
