@@ -141,14 +141,16 @@ class Recipe:
         Raises:
             BadValue: as ``with_values``; losses that cannot be, or none.
         """
-        sums = {name: named_terms(f"{where}: {name}", table[name]) for name in _SUMS if name in table}
-        if sums.get("terms") == ():
+        terms, first = (
+            named_terms(f"{where}: {name}", table[name]) if name in table else getattr(self, name) for name in _SUMS
+        )
+        if not terms:
             raise BadValue(f"{where}: terms names no loss.", 'Write [[terms]] and below it loss = "triplet".')
         rest = {key: value for key, value in table.items() if key not in _SUMS}
         for key, value in rest.items():
             if isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
                 raise BadValue(f"{where} has no list of tables {key!r}.", nearest_hint(key, _SUMS))
-        return replace(self, **sums).with_values(flattened(rest))
+        return replace(self, terms=terms, head_terms=first).with_values(flattened(rest))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, from which ``from_dict`` makes the same recipe."""
