@@ -136,6 +136,10 @@ class DeepCluster(SelfSupervised):
             self._remember(ids, rows)
         self._waiting = []
 
+    def skipped_step(self) -> None:
+        """The bank keeps what it has."""
+        self._waiting = []
+
     def learned(self) -> Iterator[tuple[nn.Module, float]]:
         """The projector; centroids are found, not learned."""
         yield self.projector, 1.0

@@ -109,6 +109,10 @@ class DINO(SelfSupervised):
         self.teacher_encoder.follow(momentum)
         self.teacher_head.follow(momentum)
 
+    def skipped_step(self) -> None:
+        """The step's answers do not move the centre."""
+        self._waiting = []
+
     def learned(self) -> Iterator[tuple[nn.Module, float]]:
         """The head."""
         yield self.head, 1.0

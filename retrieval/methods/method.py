@@ -94,6 +94,10 @@ class Method(nn.Module):
     def after_step(self) -> None:
         """After the optimiser's step: moving averages, queues, centres that follow a rule."""
 
+    def skipped_step(self) -> None:
+        """In place of ``after_step`` where an overflow in fp16 left the weights as they were: what its batches have
+        left behind for ``after_step`` is forgotten."""
+
     def collapse_constants(self) -> dict[str, float]:
         """For the alarm "loss = margin": where scalars in the logs stand when all embeddings are alike, by name. As of
         the last batch."""

@@ -110,6 +110,10 @@ class MetricLearning(Method):
             state.follow(embeddings, labels, ids, self.centre_rate)
         self._seen = []
 
+    def skipped_step(self) -> None:
+        """The step's batches move nothing."""
+        self._seen = []
+
     def groups(self) -> Iterator[ParameterGroup]:
         """``"backbone"``, ``"head"`` (all else of the encoder), and ``"loss"`` with each state's own rate; vectors
         (biases, normalisation) apart from matrices, since they do not decay."""

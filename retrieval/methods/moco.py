@@ -123,6 +123,10 @@ class MoCo(SelfSupervised):
             self.queue.enqueue(keys)
         self._keys = []
 
+    def skipped_step(self) -> None:
+        """The step's keys do not enter the queue."""
+        self._keys = []
+
     def learned(self) -> Iterator[tuple[nn.Module, float]]:
         """The projector; the twin follows by itself."""
         yield self.projector, 1.0

@@ -106,6 +106,10 @@ class SwAV(SelfSupervised):
                 self._enqueue(everyone)
         self._waiting = []
 
+    def skipped_step(self) -> None:
+        """The step's rows do not enter the queue."""
+        self._waiting = []
+
     def learned(self) -> Iterator[tuple[nn.Module, float]]:
         """The projector and the prototypes."""
         yield self.projector, 1.0

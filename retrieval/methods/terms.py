@@ -12,7 +12,7 @@ from retrieval.core.errors import BadValue
 from retrieval.losses import LOSSES, LossSpec
 from retrieval.mining import MINERS
 
-_SHARED = ("margin", "squared")
+SHARED = ("margin", "squared")
 """Options that mean the same to a loss and to its miner: a miner takes the loss's unless it is told otherwise."""
 
 
@@ -101,7 +101,7 @@ def _miner(term: Term, spec: LossSpec) -> Callable[..., Any] | None:
     for option in term.miner_options:
         _known(f"option of {term.miner}", option, miner.options)
     loss_options = {**spec.options, **term.options}
-    shared = {name: loss_options[name] for name in _SHARED if name in miner.options and name in loss_options}
+    shared = {name: loss_options[name] for name in SHARED if name in miner.options and name in loss_options}
     options = {**shared, **term.miner_options}
 
     def mine(embeddings: Tensor, labels: Tensor, generator: Any) -> Any:

@@ -87,6 +87,16 @@ def scaler_of(fabric: Fabric) -> torch.amp.GradScaler | None:
     return scaler
 
 
+def step_taken(fabric: Fabric, optimiser: Any) -> bool:
+    """Take a step of the optimiser that Fabric has set up; False where fp16's scaler skipped it: a gradient overflowed,
+    and no weight has moved."""
+    scaler = scaler_of(fabric)
+    before = 0.0 if scaler is None else scaler.get_scale()
+    optimiser.step()
+    # Nothing else lowers the scale.
+    return scaler is None or scaler.get_scale() >= before
+
+
 @torch.no_grad()
 def average_gradients(fabric: Fabric, parameters: list[nn.Parameter]) -> None:
     """Replace every gradient by its mean over the processes.

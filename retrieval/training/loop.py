@@ -164,10 +164,11 @@ class _Run:
             self.method, self.optimiser, max_norm=self.config.clip or math.inf, error_if_nonfinite=False
         )
         self._check_gradient(norm, group)
-        self.stepper.step()
+        taken = devices.step_taken(self.fabric, self.stepper)
         self.optimiser.zero_grad(set_to_none=True)
-        self.method.after_step()
-        if self.average is not None:
+        # What follows the weights rests with them: of an overflow the embeddings may be no numbers either.
+        (self.method.after_step if taken else self.method.skipped_step)()
+        if taken and self.average is not None:
             self.average.update()
         self.place.step += 1
         self.place.batch += len(group)

@@ -71,7 +71,14 @@ class Fitting:
         recipe, labelled = self.request.recipe, data.labelled
         vectors, numbers = data.vectors[split.train], _numbered(labelled, split.train)
         projection = pca_projection(vectors, recipe.dimension, recipe.loop.seed, recipe.whitening)
-        method = head_method(projection, recipe.first_terms, numbers, recipe.loop.seed)
+        method = head_method(
+            projection,
+            recipe.first_terms,
+            numbers,
+            recipe.loop.seed,
+            normalise=recipe.normalise,
+            centre_rate=recipe.centre_rate,
+        )
         start_losses(method, projection, vectors, numbers)
         paths = [labelled.images[i].path for i in split.train.tolist()]
         folder = self.run.folder / (_HEAD_FOLDER if len(recipe.trials) == 1 else f"{_HEAD_FOLDER}-{factor:g}")
@@ -109,7 +116,15 @@ class Fitting:
         augment = Augmentation(card.preprocessing, recipe.augment)
         start = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
         seed = recipe.loop.seed
-        method = MetricLearning(encoder, recipe.terms, before.classes, examples=len(numbers), seed=seed)
+        method = MetricLearning(
+            encoder,
+            recipe.terms,
+            before.classes,
+            examples=len(numbers),
+            normalise=recipe.normalise,
+            centre_rate=recipe.centre_rate,
+            seed=seed,
+        )
         if recipe.first_terms == recipe.terms and len(numbers) == before.examples:
             method.states.load_state_dict(before.states.state_dict())
         else:
@@ -164,7 +179,8 @@ class Fitting:
         batch = self._batch(self._usable(numbers))
         self._say_memory(batch, numbers, dimension)
         if recipe.mine_every:
-            return HardSource(make, embed, numbers, batch, recipe.mine_every, recipe.loop.seed, folder)
+            every, seed, farthest = recipe.mine_every, recipe.loop.seed, recipe.mine_positives == "farthest"
+            return HardSource(make, embed, numbers, batch, every, seed, folder, farthest=farthest)
         if recipe.sampler == "class_balanced":
             return make(ClassBalanced(numbers, batch, recipe.loop.seed, singletons="drop"))
         return make(MPerClass(numbers, batch, recipe.per_class, recipe.loop.seed, singletons="drop"))

@@ -87,6 +87,8 @@ class HardSource:
         every: steps between two searches, at least 1.
         seed: of the order of the anchors.
         folder: of the run; keeps the embeddings of every search that its last checkpoint may need.
+        farthest: whether hard positives are the farthest of their class. Those are often outliers or wrong labels: the
+            nearest teach what a class looks like.
     """
 
     def __init__(
@@ -98,12 +100,13 @@ class HardSource:
         every: int,
         seed: int,
         folder: Path,
+        *,
+        farthest: bool = False,
     ) -> None:
         self._make, self._embed, self._numbers = make, embed, numbers
         self._every, self._folder = every, folder
         self._examples = HardExamples(build_index, numbers)
-        # Farthest positives are often outliers or wrong labels: the nearest teach what a class looks like.
-        self._hard = HardBatches(self._examples, whole_groups(batch_size), seed, farthest=False)
+        self._hard = HardBatches(self._examples, whole_groups(batch_size), seed, farthest=farthest)
         sizes = np.bincount(numbers[numbers >= 0])
         anchors = int(sizes[sizes > 1].sum())
         self._steps = -(-anchors // (whole_groups(batch_size) // _GROUP))

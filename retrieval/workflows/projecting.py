@@ -36,7 +36,15 @@ def pca_projection(vectors: Vectors, dimension: int, seed: int, whitening: float
     return projection
 
 
-def head_method(projection: Projection, terms: Sequence[Term], numbers: Ids, seed: int) -> MetricLearning:
+def head_method(
+    projection: Projection,
+    terms: Sequence[Term],
+    numbers: Ids,
+    seed: int,
+    *,
+    normalise: bool = True,
+    centre_rate: float = 0.5,
+) -> MetricLearning:
     """A method that trains nothing but a projection, on batches of embeddings.
 
     Args:
@@ -44,9 +52,18 @@ def head_method(projection: Projection, terms: Sequence[Term], numbers: Ids, see
         terms: the losses.
         numbers: [N] class numbers of the training examples.
         seed: of what the losses draw.
+        normalise, centre_rate: see ``MetricLearning``.
     """
     encoder = Encoder(nn.Identity(), nn.Identity(), projection.out_features, [projection])
-    return MetricLearning(encoder, terms, int(numbers.max()) + 1, examples=len(numbers), seed=seed)
+    return MetricLearning(
+        encoder,
+        terms,
+        int(numbers.max()) + 1,
+        examples=len(numbers),
+        normalise=normalise,
+        centre_rate=centre_rate,
+        seed=seed,
+    )
 
 
 @torch.no_grad()

@@ -25,6 +25,10 @@ AGAIN = "run the same command with --resume"
 """How a run goes on that was stopped, for messages."""
 
 
+_UNSAID = {"normalise": True, "centre_rate": 0.5, "mine_positives": "nearest"}
+"""What recipes did before they had keys for it, of keys that have an effect without being set."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """Paths below a run's folder.
@@ -183,4 +187,8 @@ def _deciding(recipe: Mapping[str, Any]) -> dict[str, Any]:
     the run on another machine has to name it.
     """
     own = {key: value for key, value in recipe.items() if key not in ("summary", "cost", "expected", "loop")}
-    return own | {key: value for key, value in recipe["loop"].items() if key not in (*FREE_TO_CHANGE, "precision")}
+    return (
+        _UNSAID
+        | own
+        | {key: value for key, value in recipe["loop"].items() if key not in (*FREE_TO_CHANGE, "precision")}
+    )

@@ -136,7 +136,7 @@ def _try_losses(recipe: Recipe) -> None:
         BadValue: a loss or miner cannot take its options or the recipe's batches, or gives what is no number.
     """
     try:
-        losses = [_tried(terms, recipe.loop.seed) for terms in (recipe.terms, recipe.first_terms)]
+        losses = [_tried(terms, recipe) for terms in (recipe.terms, recipe.first_terms)]
     except ValueError as error:
         raise BadValue(
             f"The recipe {recipe.name!r} cannot be: {error}", "`retrieval recipes NAME` shows its keys."
@@ -163,9 +163,10 @@ def _refuse_own_class_as_noise(recipe: Recipe) -> None:
             )
 
 
-def _tried(terms: Sequence[Term], seed: int) -> float:
+def _tried(terms: Sequence[Term], recipe: Recipe) -> float:
     """The loss of one step on made-up embeddings of three classes."""
-    method = MetricLearning(Encoder(nn.Identity(), nn.Identity(), 4), terms, 3, examples=6, seed=seed)
+    encoder, seed = Encoder(nn.Identity(), nn.Identity(), 4), recipe.loop.seed
+    method = MetricLearning(encoder, terms, 3, examples=6, normalise=recipe.normalise, seed=seed)
     embeddings = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 4), np.float32))
     batch = Batch(embeddings, torch.arange(6) // 2, torch.arange(6))
     return float(method.training_step(batch).loss.detach())

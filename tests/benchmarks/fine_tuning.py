@@ -14,14 +14,14 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from retrieval.core.labelled import LabelledImage
 from retrieval.core.settings import Settings, load_settings
 from retrieval.workflows.evaluating import EvaluateRequest, evaluate
-from retrieval.workflows.recipes import load_recipe
+from retrieval.workflows.recipes import Recipe, load_recipe
 from retrieval.workflows.training import Request, TrainingHooks, train
 from tests.benchmarks.support import CACHE, mobilenet, show, unpacked
 from tests.benchmarks.tasks import Part, Task, flowers, grocery, omniglot
@@ -30,6 +30,9 @@ SETS = {"flowers90": flowers, "omniglot": omniglot, "grocery": grocery}
 EVERY = {"omniglot": 4}
 """Of omniglot every fourth background character trains or chooses: an epoch of all takes two cores six minutes. The
 proof is whole."""
+
+LATER = ("normalise", "centre_rate", "mine_positives")
+"""Fields that recipes were given after runs had been kept."""
 
 COMPARED = ("quick-head", "triplet-center", "batch-hard", "multi-similarity")
 """The default head, the default of fine-tuning, and the two losses that ``losses_quality`` liked best as heads: by the
@@ -54,7 +57,7 @@ def run(quick: bool = False) -> None:
 def trained(name: str, recipe: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     """One run: comparisons by proof, seconds, and what validation said; from the cache where it is there."""
     resolved = load_recipe(recipe, changes)
-    values = {key: value for key, value in resolved.to_dict().items() if key not in ("summary", "cost", "expected")}
+    values = _deciding(resolved)
     key = hashlib.sha256(json.dumps([name, values], sort_keys=True).encode()).hexdigest()[:12]
     kept = CACHE / "quality" / f"full-{name}-{recipe}-{key}.json"
     if kept.exists():
@@ -74,6 +77,17 @@ def trained(name: str, recipe: str, changes: Mapping[str, Any]) -> dict[str, Any
     kept.write_text(json.dumps(found))
     shutil.rmtree(out)
     return found
+
+
+def _deciding(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's own values but its words; what it could not say when the first runs were kept counts where it is
+    set, so that those are found again."""
+    without = {field.name: field.default for field in fields(Recipe) if field.name in LATER}
+    words = ("summary", "cost", "expected")
+    found = recipe.to_dict()
+    return {
+        key: found[key] for key in found if key not in words and not (key in without and found[key] == without[key])
+    }
 
 
 def _iconic(run: Path, settings: Settings) -> dict[str, Any]:

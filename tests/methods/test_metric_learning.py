@@ -112,6 +112,21 @@ def test_centres_follow_their_rule_after_the_step() -> None:
     np.testing.assert_allclose(model.state_dict()["states.1.centres"], centres, rtol=1e-5, atol=1e-6)
 
 
+def test_a_step_that_was_skipped_moves_nothing_later_either() -> None:
+    one, other = list(TinySource().batches(0, 0))[:2]
+    model, plain = (learning(Term("center"), Term("nce_instance")) for _ in range(2))
+    model.training_step(one)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.skipped_step()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    for each in (model, plain):
+        each.training_step(other)
+        each.after_step()
+    for name in ("states.0.centres", "states.1.bank"):
+        assert torch.equal(model.state_dict()[name], plain.state_dict()[name]), name
+
+
 def test_exact_centres() -> None:
     model = learning(Term("center"))
     embeddings, labels = torch.randn(30, 4), torch.arange(30) % CLASSES

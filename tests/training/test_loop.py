@@ -273,6 +273,38 @@ def test_fp16_without_end_of_overflows_stops(tmp_path: Path) -> None:
         fit(Overflow(tiny_encoder()), TinySource(), config(epochs=9, precision="16-mixed"), folder=tmp_path)
 
 
+def test_what_follows_the_weights_rests_where_fp16_skips_a_step(tmp_path: Path) -> None:
+    class Overflow(Pull):
+        """The gradients of its fourth and fifth batch overflow."""
+
+        def __init__(self) -> None:
+            super().__init__(tiny_encoder())
+            self.given, self.skipped, self.kept = 0, [], []  # type: ignore[var-annotated]
+
+        def loss_of(self, output: Any, batch: Any) -> Any:
+            step = super().loss_of(output, batch)
+            self.given += 1
+            foul = (output.raw.sum() * 0).sqrt() if self.given in (4, 5) else 0.0
+            return step._replace(loss=step.loss + foul)
+
+        def after_step(self) -> None:
+            super().after_step()
+            self.kept.append(self.given)
+
+        def skipped_step(self) -> None:
+            self.skipped.append(self.given)
+
+    model = Overflow()
+    values = config(epochs=2, precision="16-mixed", average=0.9)
+    fitted = fit(model, TinySource(), values, folder=tmp_path)
+    assert {4, 5} <= set(model.skipped)
+    assert sorted(model.kept + model.skipped) == list(range(1, fitted.steps + 1))
+    stored = checkpoint.load_checkpoint(tmp_path)
+    assert stored is not None
+    assert stored["average"]["steps"] == len(model.kept) > 0
+    assert stored["scaler"]["scale"] == 2.0 ** (16 - len(model.skipped))
+
+
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
 def test_half_precision_is_used_and_learns(tmp_path: Path, precision: str) -> None:
     types = set()

@@ -34,11 +34,10 @@ def moving(calls: list[int]) -> Vectors:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def source(folder: Path, calls: list[int], every: int = 4) -> HardSource:
+def source(folder: Path, calls: list[int], every: int = 4, farthest: bool = False) -> HardSource:
     features = np.zeros((N, 3), np.float32)
-    return HardSource(
-        lambda sampler: FeatureSource(features, NUMBERS, sampler), lambda: moving(calls), NUMBERS, 18, every, 0, folder
-    )
+    make = lambda sampler: FeatureSource(features, NUMBERS, sampler)  # noqa: E731
+    return HardSource(make, lambda: moving(calls), NUMBERS, 18, every, 0, folder, farthest=farthest)
 
 
 def test_an_epoch_has_every_image_as_an_anchor_and_searches_every_few_steps(tmp_path: Path) -> None:
@@ -51,8 +50,10 @@ def test_an_epoch_has_every_image_as_an_anchor_and_searches_every_few_steps(tmp_
     assert sorted(anchors.tolist()) == list(range(N))
 
 
-def test_positives_and_negatives_are_the_nearest_by_exact_search(tmp_path: Path) -> None:
-    hard = source(tmp_path, [], every=1000)
+@pytest.mark.parametrize("farthest", [False, True])
+def test_positives_and_negatives_are_the_nearest_by_exact_search(farthest: bool, tmp_path: Path) -> None:
+    """Or, where that is asked for, the farthest positives."""
+    hard = source(tmp_path, [], every=1000, farthest=farthest)
     first = next(iter(hard.batches(0)))
     vectors = moving([])
     similarity = (vectors @ vectors.T).astype(np.float64)
@@ -63,7 +64,8 @@ def test_positives_and_negatives_are_the_nearest_by_exact_search(tmp_path: Path)
             allowed = [
                 j for j in range(N) if j != anchor and (NUMBERS[j] == NUMBERS[anchor]) == same and j not in taken
             ]
-            assert found == max(allowed, key=lambda j: (similarity[anchor, j], -j))
+            sign = -1 if same and farthest else 1
+            assert found == max(allowed, key=lambda j: (sign * similarity[anchor, j], -j))
             taken.add(int(found))
 
 

@@ -23,7 +23,8 @@ from retrieval.mining.memory import memory_estimate
 from retrieval.models.folder import load_encoder, verify_folder
 from retrieval.workflows.backup import backup, restore
 from retrieval.workflows.indexing import index_paths
-from retrieval.workflows.recipes import Recipe, load_recipe
+from retrieval.workflows.recipes import RECIPES, Recipe, load_recipe
+from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.status import status
 from retrieval.workflows.training import Request, TrainingHooks, TrainReport, train
 
@@ -561,6 +562,45 @@ def test_a_miner_and_a_second_loss_are_part_of_what_the_memory_is_said_to_be(
     numbers = json.loads((tmp_path / "run0" / "split.json").read_text())["train"]
     classes = len({Path(path).parent.name for path in numbers})
     assert sizes[2] == sizes[0] + losses_memory([Term("nce_instance")], 16, 16, classes, len(numbers))
+
+
+@pytest.mark.parametrize(
+    ("changes", "also"),
+    [
+        ({"normalise": "false"}, {}),
+        ({"centre_rate": "0.1"}, {}),
+        ({"mine_positives": "farthest"}, {"mine_every": "3"}),
+    ],
+    ids=["normalise", "centre_rate", "mine_positives"],
+)
+def test_a_key_reaches_the_training(
+    trained: tuple[Path, TrainReport],
+    dataset: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    changes: dict[str, str],
+    also: dict[str, str],
+) -> None:
+    """And a run that was begun before there was the key goes on with its default, and with no other value."""
+    seen: list[dict[str, torch.Tensor]] = []
+    terms = (Term("triplet"), Term("center", 0.1))
+    for number, values in enumerate((also, also | changes)):
+        out = from_the_same_features(trained[0], tmp_path / f"run{number}")
+        recipe = replace(load_recipe("quick-head", {**QUICK, **ONE_RATE, "epochs": "1", **values}), terms=terms)
+        asked = Request(str(dataset), recipe, out, str(tiny_model), workers=1, resume=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("retrieval.workflows.fitting.validation_score", _growing())
+            train(asked)
+        seen.append(load_encoder(out / "encoder")[0].state_dict())
+    assert any(not torch.equal(seen[0][name], seen[1][name]) for name in seen[0])
+    stored = json.loads((tmp_path / "run0" / "recipe.json").read_text())
+    (name,) = changes
+    del stored["recipe"][name]
+    (tmp_path / "run0" / "recipe.json").write_text(json.dumps(stored))
+    run = RunFolder(tmp_path / "run0")
+    run.remember(stored | {"recipe": stored["recipe"] | {name: getattr(RECIPES["quick-head"], name)}}, resume=True)
+    with pytest.raises(BadValue, match=f"another {name}"):
+        run.remember(stored | {"recipe": stored["recipe"] | {name: getattr(recipe, name)}}, resume=True)
 
 
 def test_resuming_where_there_is_no_run_is_said_and_begins_one(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from retrieval.core.errors import BadValue, NoSuchPath
-from retrieval.workflows.recipes.keys import flattened
 from retrieval.workflows.recipes.recipe import Recipe
 from retrieval.workflows.recipes.view_recipe import ViewRecipe
 
@@ -54,7 +53,7 @@ class Recipes(Generic[R]):
         if base.endswith((".toml", ".py")):
             raise BadValue(f"{path}: `base` takes the name of a recipe, not a file.", self._there_are())
         named: R = replace(self.load(base, None, {}), name=path.stem)
-        changed: R = named.with_values(flattened(table))
+        changed: R = named.with_table(str(path), table)
         return changed
 
     def _from_python(self, path: Path) -> R:

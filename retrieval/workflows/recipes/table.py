@@ -10,6 +10,7 @@ from retrieval.workflows.recipes.recipe import Recipe
 
 _TRIALS = (0.1, 0.3, 1.0, 3.0)
 _HEAD_TERMS = (Term("supervised_contrastive", 1.0, None, {"temperature": 0.05}),)
+_CONTRASTIVE = {"balanced": True, "squared": False}
 _HEAD = LoopConfig(epochs=40, learning_rate=1e-3, weight_decay=1e-4, validate_every=2, patience=8, precision="32-true")
 _FULL = LoopConfig(
     # A projection that learns ten times faster than this forgets what told unseen classes apart, and takes the backbone
@@ -90,11 +91,14 @@ _ALL = (
         Term("multi_similarity", 1.0, "multi_similarity", {}),
         expected=_as_head(0.43, 0.28),
     ),
+    # With one mean over all pairs the few positives of a batch drown among its negatives, and squares leave little
+    # gradient where a pair is nearly right. A head on the frozen features of flowers90, three seeds: MAP@R 0.398 so,
+    # 0.435 with a mean over the positives, another over the negatives, and plain distances.
     _full(
         "contrastive",
         "Pairs: the oldest and plainest.",
-        Term("contrastive", 1.0, None, {}),
-        expected=_as_head(0.40, 0.25),
+        Term("contrastive", 1.0, None, _CONTRASTIVE),
+        expected=_as_head(0.44, 0.28),
     ),
     _full(
         "infonce",
@@ -134,8 +138,10 @@ def load_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
     """A recipe by name or from a file, with some keys changed.
 
     Args:
-        name: a name in ``RECIPES``; a ``.toml`` file of keys, with ``base`` naming the recipe it changes; or a
-            ``.py`` file that defines ``recipe``. A Python file is run: use your own.
+        name: a name in ``RECIPES``; a ``.toml`` file of keys, with ``base`` naming the recipe it changes, and
+            ``[[terms]]`` (``[[head_terms]]``) naming another sum of losses: ``loss`` and, as wanted, ``weight``,
+            ``miner``, and the tables ``options`` and ``miner_options``; or a ``.py`` file that defines ``recipe``. A
+            Python file is run: use your own.
         settings: see ``Recipe.with_values``.
 
     Raises:

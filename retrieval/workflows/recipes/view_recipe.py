@@ -9,7 +9,14 @@ from retrieval.methods.spec import MethodSpec
 from retrieval.methods.table import METHODS
 from retrieval.models.looks import PRESETS, Look, looks_for
 from retrieval.training.config import LoopConfig
-from retrieval.workflows.recipes.keys import nearest_hint, refuse_unknown, require_one_device, typed, typed_fields
+from retrieval.workflows.recipes.keys import (
+    flattened,
+    nearest_hint,
+    refuse_unknown,
+    require_one_device,
+    typed,
+    typed_fields,
+)
 
 _FIXED = ("size", "count", "filter")
 """What of a look follows from the encoder, ``views`` and ``crops``, or is the preset's."""
@@ -170,6 +177,11 @@ class ViewRecipe:
         except ValueError as error:
             keys = f"`retrieval recipes {self.name}` shows its keys."
             raise BadValue(f"This recipe cannot be: {error}", keys) from error
+
+    def with_table(self, _where: str, table: Mapping[str, Any]) -> "ViewRecipe":
+        """The recipe with the keys of a file changed: ``table`` is nested, as TOML gives it. Raises as
+        ``with_values``."""
+        return self.with_values(flattened(table))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, from which ``from_dict`` makes the same recipe."""
