@@ -224,13 +224,12 @@ def _gallery_to_plan_with(
 
 def _check(folder: Path, paths: Sequence[Path]) -> None:
     """What can be said against a run before a gallery is opened, or made, for it."""
+    if not Layout(folder).catalog.exists():
+        if not paths:
+            raise nothing_indexed(folder)
+        check_paths(os.path.abspath(os.fsencode(path)) for path in paths)
+        refuse_strangers(folder)
     refuse_own_files(folder, paths)
-    if Layout(folder).catalog.exists():
-        return
-    if not paths:
-        raise nothing_indexed(folder)
-    check_paths(os.path.abspath(os.fsencode(path)) for path in paths)
-    refuse_strangers(folder)
 
 
 def retry_failures(
