@@ -18,7 +18,9 @@ help:
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@# One that is half made has a python and no pip: nothing of it may stay.
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "No environment could be made; on Debian and Ubuntu: apt install python3-venv, then make again."; exit 1; }
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e .

@@ -61,17 +61,20 @@ class Files:
         with self._session.read() as connection:
             return int(connection.execute(select(func.max(files.c.id))).scalar() or 0)
 
-    def ids_below(self, root_id: int, prefix: bytes) -> Iterator[tuple[int, bytes]]:
+    def ids_below(self, root_id: int, prefix: bytes, *, missing: bool = False) -> Iterator[tuple[int, bytes]]:
         """(id, relpath) of the present and failed files below ``prefix`` (a folder's path with its separator, a
-        file's path, or empty for all), in pages, so that memory stays bounded."""
+        file's path, or empty for all), in pages, so that memory stays bounded; with ``missing`` of all that are known.
+        """
         last = 0
         while True:
             query = (
                 select(files.c.id, files.c.relpath)
-                .where(files.c.root_id == root_id, files.c.id > last, files.c.state != "missing", below_prefix(prefix))
+                .where(files.c.root_id == root_id, files.c.id > last, below_prefix(prefix))
                 .order_by(files.c.id)
                 .limit(_PAGE)
             )
+            if not missing:
+                query = query.where(files.c.state != "missing")
             with self._session.read() as connection:
                 page = [(row.id, bytes(row.relpath)) for row in connection.execute(query)]
             if not page:
@@ -95,6 +98,14 @@ class Files:
                 return
             yield from ((row.image_id, bytes(row.relpath)) for row in page)
             last = page[-1].id
+
+    def count_missing(self, root_id: int, prefix: bytes) -> int:
+        """How many files below ``prefix`` are missing; see ``ids_below``."""
+        query = select(func.count()).where(
+            files.c.root_id == root_id, files.c.state == "missing", _NOT_PRESENT, below_prefix(prefix)
+        )
+        with self._session.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def mark_missing(self, ids: Sequence[int]) -> int:
         """These files are gone from an online root. Returns how many were marked."""

@@ -1,7 +1,7 @@
 """``retrieval explain``: where two pictures match."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,9 @@ from retrieval.cli.say import note, print_json, warn
 from retrieval.core.errors import BadValue, NoSuchPath, disk_full_is_said
 from retrieval.core.files import write_atomically
 from retrieval.core.text import shown
-from retrieval.core.types import Region
+
+if TYPE_CHECKING:
+    from retrieval.core.types import Region
 
 
 def explain(
@@ -59,7 +61,9 @@ def _check(out: Path) -> None:
         raise NoSuchPath(f"There is no folder {out.absolute().parent}.", "Make it first, or choose another one.")
 
 
-def _region(text: str) -> Region:
+def _region(text: str) -> "Region":
+    from retrieval.core.types import Region
+
     try:
         left, top, right, bottom = (float(side) for side in text.split(","))
     except ValueError:

@@ -15,10 +15,10 @@ from retrieval.cli.options import GalleryOption, JsonOption, ModelOption, galler
 from retrieval.cli.say import print_json, results, table, warn
 from retrieval.core.errors import BadValue, ImageError, Reason, RetrievalError
 from retrieval.core.text import shown
-from retrieval.core.types import Filters
 from retrieval.workflows.words import chance_in_words, count
 
 if TYPE_CHECKING:
+    from retrieval.core.types import Filters
     from retrieval.workflows.results import Neighbour, SearchResult
     from retrieval.workflows.searching import Answer, Searcher
 
@@ -67,6 +67,7 @@ def search(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,
 ) -> None:
     """Show the nearest neighbours of an image, or of every image in a folder."""
+    from retrieval.core.types import Filters
     from retrieval.workflows.bounds import bytes_in, day
     from retrieval.workflows.gallery import Gallery
     from retrieval.workflows.searching import Searcher
@@ -108,8 +109,10 @@ def search(
         printer.finish()
 
 
-def _say_what_is_unknown(searcher: "Searcher", filters: Filters) -> None:
+def _say_what_is_unknown(searcher: "Searcher", filters: "Filters") -> None:
     """A filter that fits nothing is more often a slip of the fingers than a wish."""
+    from retrieval.core.types import Filters
+
     named = (*filters.labels, *filters.not_labels)
     if named:
         known = [label for label, _ in searcher.labels()]

@@ -176,8 +176,7 @@ def restore(source: Path, folder: Path, settings: Settings | None = None) -> Pat
 def _refuse_strangers(folder: Path) -> None:
     """Unlike ``gallery.refuse_strangers`` this lets a gallery pass that has lost its catalog: a backup heals it."""
     if folder.is_dir() and not Layout(folder).catalog.exists():
-        ours = ("spaces", "models", "index", "writing.lock")
-        if not all(p.name in ours or p.name.startswith((".", "catalog.sqlite3")) for p in folder.iterdir()):
+        if not all(Layout.has_name(path.name) for path in folder.iterdir()):
             raise BadValue(
                 f"The folder {folder} is not a gallery: it has other files in it.",
                 "Give an empty or new folder to --gallery.",

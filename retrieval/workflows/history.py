@@ -18,6 +18,7 @@ import numpy as np
 
 from retrieval.core.errors import NoSuchPath
 from retrieval.core.types import Vectors
+from retrieval.workflows.layout import Layout
 
 MOST = 100
 """Photos that are kept; the one that was searched with longest ago goes first."""
@@ -25,7 +26,6 @@ MOST = 100
 SIDE = 512
 """Longest side of a kept picture, in pixels: enough to search with again in another embedding space."""
 
-FOLDER = "history"
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -52,7 +52,7 @@ class History:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / FOLDER
+        self._folder = Layout(folder).history
 
     def keep(self, key: str, picture: bytes, vector: Vectors, fingerprint: str) -> None:
         """Keep a photo, or note that it was searched with again; the oldest above ``MOST`` go.

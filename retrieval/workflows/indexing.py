@@ -24,7 +24,7 @@ from retrieval.workflows.layout import Layout
 from retrieval.workflows.live_index import LiveIndex, Say
 from retrieval.workflows.own_files import refuse_own_files
 from retrieval.workflows.planning import Plan, Planner, Spool, Todo
-from retrieval.workflows.scopes import Scope, check_paths, files_offline, look_at_roots, scopes_for
+from retrieval.workflows.scopes import Scope, apart, check_paths, files_offline, look_at_roots, scopes_for
 
 _BATCH_FILES = 256
 _BATCH_SECONDS = 2.0
@@ -76,8 +76,9 @@ class IndexReport:
         unchanged: as they were.
         failed: that could not be used; each is listed with its reason.
         skipped: files that are no images.
-        missing: files that were there before and are gone from a folder that can be reached.
-        offline: files in folders that cannot be reached; nothing is concluded about them.
+        missing: files that were there before and are gone from a folder that was looked at; each run counts them all.
+        offline: files in folders that cannot be reached; nothing is concluded about them. Each run counts them all,
+            except those that were missing already.
         embedded: image contents that were embedded.
         seconds: the whole run.
         images_per_second: contents embedded in the time spent on reading and embedding; 0 where none were.
@@ -165,10 +166,11 @@ def index_paths(
             planner = Planner(gallery.catalog, spool, hooks.say, stop=hooks.stop)
             for scope in scopes:
                 planner.scan(scope)
-            hooks.estimated(run.estimate(planner.plan, _files_offline(gallery.catalog)))
+            hooks.estimated(run.estimate(planner.plan, _offline(gallery.catalog)))
             run.read(spool, planner.plan.to_read)
-        missing = 0 if hooks.stop() else run.mark_missing(scopes, planner)
-        return run.finish(planner.plan, missing, scopes)
+        if not hooks.stop():
+            run.mark_missing(scopes, planner)
+        return run.finish(planner.plan, scopes)
 
 
 def estimate_index(
@@ -224,13 +226,12 @@ def _gallery_to_plan_with(
 
 def _check(folder: Path, paths: Sequence[Path]) -> None:
     """What can be said against a run before a gallery is opened, or made, for it."""
+    if not Layout(folder).catalog.exists():
+        if not paths:
+            raise nothing_indexed(folder)
+        check_paths(os.path.abspath(os.fsencode(path)) for path in paths)
+        refuse_strangers(folder)
     refuse_own_files(folder, paths)
-    if Layout(folder).catalog.exists():
-        return
-    if not paths:
-        raise nothing_indexed(folder)
-    check_paths(os.path.abspath(os.fsencode(path)) for path in paths)
-    refuse_strangers(folder)
 
 
 def retry_failures(
@@ -255,7 +256,7 @@ def retry_failures(
         plan = Plan(found=len(todos), to_read=len(todos), sample=todos[:16])
         with Run(gallery, space, workers, hooks, started) as run:
             run.read(todos, len(todos))
-        return run.finish(plan, 0)
+        return run.finish(plan)
 
 
 class Run:
@@ -356,18 +357,16 @@ class Run:
         left = (total - done) / rate if rate else None
         self._hooks.progress(Progress(done, total, self._counts.failed, rate, left))
 
-    def mark_missing(self, scopes: Sequence[Scope], planner: Planner) -> int:
+    def mark_missing(self, scopes: Sequence[Scope], planner: Planner) -> None:
         """Files that were known in these scopes, were not seen, and did not move away: they are missing."""
         for claimed in self._counts.claimed:
             planner.seen.add(claimed)
-        missing = 0
         for scope in scopes:
             known = self._catalog.files.ids_below(scope.root.id, scope.below)
             gone = [file_id for file_id, relpath in known if planner.is_gone(scope, file_id, relpath)]
-            missing += self._catalog.files.mark_missing(gone)
-        return missing
+            self._catalog.files.mark_missing(gone)
 
-    def finish(self, plan: Plan, missing: int, scopes: Sequence[Scope] = ()) -> IndexReport:
+    def finish(self, plan: Plan, scopes: Sequence[Scope] = ()) -> IndexReport:
         """Publish the index, seal the catalog, and account for everything."""
         stopped = self._hooks.stop()
         if not stopped:
@@ -382,8 +381,8 @@ class Run:
             unchanged=counts.unchanged + plan.unchanged,
             failed=counts.failed + plan.failed,
             skipped=plan.skipped,
-            missing=missing,
-            offline=_files_offline(self._catalog),
+            missing=sum(self._catalog.files.count_missing(s.root.id, s.below) for s in apart(scopes)),
+            offline=_offline(self._catalog),
             embedded=counts.embedded,
             seconds=round(seconds, 3),
             images_per_second=round(counts.embedded / self._busy_seconds, 2) if counts.embedded else 0.0,
@@ -405,5 +404,5 @@ def _outcome(item: Embedded[Todo]) -> Indexed:
     return Indexed(todo.root_id, todo.relpath, file.size, file.mtime_ns, file.digest, file.facts, item.vector)
 
 
-def _files_offline(catalog: Catalog) -> int:
-    return catalog.files.states()["offline"]
+def _offline(catalog: Catalog) -> int:
+    return files_offline(catalog, catalog.roots.all())

@@ -17,7 +17,18 @@ from retrieval.core.types import EmbeddingSpace
 from retrieval.workflows.leftovers import LOCK, is_older_than_a_day, sweep_encoders, sweep_working_folders
 
 CATALOG = "catalog.sqlite3"
-"""The database's name: what makes a folder a gallery."""
+"""The database's name: what makes a folder a gallery. What lies beside it is named after it."""
+
+PARTS = {
+    "vectors": "spaces",
+    "index": "index",
+    "maps": "maps",
+    "models": "models",
+    "history": "history",
+    "runs": "runs",
+    "jobs": ".jobs",
+}
+"""The folders in a gallery, by what they hold."""
 
 _PATIENCE = 2.0
 """Seconds to wait for the write lock: a switch that embeds holds it for a moment after every batch."""
@@ -55,29 +66,34 @@ class Layout:
 
     def vectors(self, space: EmbeddingSpace) -> Path:
         """Folder of a space's vector files."""
-        return self.folder / "spaces" / space.fingerprint[:16]
+        return self.folder / PARTS["vectors"] / space.fingerprint[:16]
 
     def index(self, space: EmbeddingSpace) -> Path:
         """Folder of the snapshots of a space's index."""
-        return self.folder / "index" / space.fingerprint[:16]
+        return self.folder / PARTS["index"] / space.fingerprint[:16]
 
     def map(self, space: EmbeddingSpace) -> Path:
         """File of a space's map."""
-        return self.folder / "maps" / f"{space.fingerprint[:16]}.npz"
+        return self.folder / PARTS["maps"] / f"{space.fingerprint[:16]}.npz"
 
     def model(self, fingerprint: str) -> Path:
         """Folder of an encoder."""
-        return self.folder / "models" / fingerprint[:16]
+        return self.folder / PARTS["models"] / fingerprint[:16]
 
     @property
     def runs(self) -> Path:
         """Folder of training runs."""
-        return self.folder / "runs"
+        return self.folder / PARTS["runs"]
+
+    @property
+    def history(self) -> Path:
+        """Folder of the photos that were searched with."""
+        return self.folder / PARTS["history"]
 
     @property
     def jobs(self) -> Path:
         """Folder of jobs."""
-        return self.folder / ".jobs"
+        return self.folder / PARTS["jobs"]
 
     def before_restore(self, stamp: str) -> Path:
         """Where a restore moves this gallery to."""
@@ -91,6 +107,11 @@ class Layout:
     def restoring(self) -> str:
         """Prefix of the folders, beside this gallery, that restores unpack into."""
         return f".{self.folder.absolute().name}.restoring-"
+
+    @staticmethod
+    def has_name(name: str) -> bool:
+        """Whether a gallery's folder may have a file or folder of this name in it; all that is hidden may be ours."""
+        return name.startswith((".", CATALOG)) or name == LOCK or name in PARTS.values()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -132,7 +153,7 @@ class Layout:
 
     def _sweep(self) -> None:
         folder = self.folder.absolute()
-        sweep_encoders(folder / "models")
+        sweep_encoders(folder / PARTS["models"])
         sweep_working_folders(folder.parent, self.restoring)
         for stamp, ready in _restored(self):
             # One that has the old gallery beside it is somebody's only copy of what was restored.

@@ -72,9 +72,9 @@ def expected_files(counts: Mapping[int, Mapping[str, int]], root: Root) -> int:
 
 
 def files_offline(catalog: Catalog, roots: Sequence[Root]) -> int:
-    """How many files are known in those of the roots that are offline."""
+    """How many files are thought to lie in those of the roots that are offline."""
     counts = catalog.roots.counts()
-    return sum(sum(counts.get(root.id, {}).values()) for root in roots if not root.online)
+    return sum(expected_files(counts, root) for root in roots if not root.online)
 
 
 def scopes_for(
@@ -139,10 +139,10 @@ def _offline_words(root: Root, path: bytes, files: int) -> str:
 
 
 def _single_files(catalog: Catalog, root: Root) -> Iterator[Scope]:
-    """The files of a root of which only single files were indexed."""
+    """The files of a root of which only single files were indexed; one that is missing may have come back."""
     if root.whole or not root.online:
         return
-    for _, relpath in catalog.files.ids_below(root.id, b""):
+    for _, relpath in catalog.files.ids_below(root.id, b"", missing=True):
         yield _scope(root, os.path.join(root.path, relpath), single=True)
 
 
@@ -222,6 +222,13 @@ def _scope(root: Root, path: bytes, *, single: bool) -> Scope:
 def _outermost(paths: Sequence[bytes]) -> list[bytes]:
     given = set(paths)
     return sorted(path for path in given if not any(above in given for above in _ancestors(path)))
+
+
+def apart(scopes: Sequence[Scope]) -> list[Scope]:
+    """The scopes without those of single files that lie in another one, or come twice: no file is in two of them."""
+    folders = [scope.path for scope in scopes if not scope.single]
+    once = {scope.path: scope for scope in scopes}.values()
+    return [scope for scope in once if not (scope.single and any(inside(scope.path, folder) for folder in folders))]
 
 
 def _ancestors(path: bytes) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from retrieval.models.folder import verify_folder
 from retrieval.vectors import VectorStore
 from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.layout import CATALOG, PARTS
 from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.scopes import look_at_roots
 from retrieval.workflows.words import count, verb
@@ -185,18 +186,13 @@ def _index_status(gallery: Gallery, space: EmbeddingSpace) -> IndexStatus | None
 
 
 def _sizes(gallery: Gallery) -> dict[str, int]:
-    sizes = {
-        name: _size_of((gallery.folder / part).rglob("*"))
-        for name, part in (
-            ("vectors", "spaces"),
-            ("index", "index"),
-            ("models", "models"),
-            ("runs", "runs"),
-            ("jobs", ".jobs"),
-        )
-    }
+    sizes = {name: _size_of((gallery.folder / part).rglob("*")) for name, part in PARTS.items()}
+    beside = [path for path in gallery.folder.iterdir() if path.name not in PARTS.values()]
     # The shared memory of those who have the catalog open goes with them.
-    sizes["catalog"] = _size_of(p for p in gallery.folder.glob("catalog.sqlite3*") if not p.name.endswith("-shm"))
+    catalog = {path for path in beside if path.name.startswith(CATALOG)}
+    sizes["catalog"] = _size_of(path for path in catalog if not path.name.endswith("-shm"))
+    others = [path for path in beside if path not in catalog]
+    sizes["others"] = _size_of(others) + sum(_size_of(path.rglob("*")) for path in others)
     sizes["total"] = sum(sizes.values())
     return sizes
 

@@ -295,7 +295,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys; sys.argv = ['retrieval', '--help']\n"
         "from retrieval.cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'timm', 'faiss', 'sqlalchemy', 'gradio', 'PIL'} & set(sys.modules)\n"
+        "heavy = {'torch', 'timm', 'faiss', 'sqlalchemy', 'gradio', 'PIL', 'numpy'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -18,6 +18,7 @@ from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.jobs import Job, Jobs, State
 from retrieval.workflows.jobs.folder import JobFolder
 from retrieval.workflows.jobs.requests import BackupJob, CheckJob, DuplicatesJob, IndexJob, JobRequest, RetryJob
+from retrieval.workflows.layout import PARTS
 from retrieval.workflows.upkeep import list_roots
 from retrieval.workflows.watching import Watch, watch_of
 from tests.ui.drawing import draw_folder
@@ -87,8 +88,9 @@ def test_a_gallery_is_shown_with_its_folders_account_and_failures(library: Libra
     assert ENGLISH.library.reasons["empty"] in library.failures("0|empty")
     for odd in ("", "x|y", "-1|", "99999999999999|empty", "٣|"):
         assert "bad.jpg" in library.failures(odd)
+    for name in (*PARTS, "catalog", "others", "total"):
+        assert ENGLISH.library.parts[name] in library.disk()
     assert "catalog" not in library.disk()
-    assert ENGLISH.library.parts["catalog"] in library.disk()
 
 
 def test_deeds_become_jobs(library: Library, filled: tuple[Path, Path]) -> None:

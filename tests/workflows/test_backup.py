@@ -25,7 +25,7 @@ from retrieval.core.errors import (
 )
 from retrieval.workflows.backup import backup, restore
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.layout import Layout
+from retrieval.workflows.layout import PARTS, Layout
 from retrieval.workflows.searching import Searcher
 from retrieval.workflows.status import status
 
@@ -451,3 +451,31 @@ def test_a_backup_of_a_gallery_without_images_can_be_restored(gallery: Path, fol
     backup(gallery, tmp_path / "saved.tar")
     restore(tmp_path / "saved.tar", tmp_path / "other")
     assert counts(index(tmp_path / "other", folder)) == {"found": 6, "new": 6, "embedded": 6}
+
+
+@pytest.mark.parametrize("name", [*PARTS.values(), "catalog.sqlite3.seal", "writing.lock", ".watch.json"])
+def test_a_gallery_that_lost_its_catalog_is_healed_whatever_is_left_of_it(
+    saved: Path, six: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    lost = tmp_path / "lost"
+    lost.mkdir()
+    if name in PARTS.values():
+        (lost / name).mkdir()
+        (lost / name / "something").write_text("left")
+    else:
+        (lost / name).write_text("left")
+    aside = restore(saved, lost)
+    assert {Path(path).name for path in searchable(lost)} == {f"{number:04d}.png" for number in range(6)}
+    # A lock alone is nothing to keep.
+    assert aside is not None
+    assert (aside / name).exists()
+
+
+def test_every_path_of_the_layout_has_a_name_that_a_restore_knows(six: tuple[Path, Path]) -> None:
+    layout = Layout(six[0])
+    with Gallery(six[0]) as opened:
+        space = opened.live_space()
+    paths = [layout.catalog, layout.runs, layout.jobs, layout.history, layout.model(space.fingerprint)]
+    paths += [layout.vectors(space), layout.index(space), layout.map(space)]
+    assert all(Layout.has_name(path.relative_to(six[0]).parts[0]) for path in paths)
+    assert not any(Layout.has_name(name) for name in ("photos", "beach.jpg", "run", "spaces2"))
