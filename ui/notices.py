@@ -3,6 +3,7 @@
 import logging
 
 from retrieval.core.errors import ImageError, RetrievalError
+from ui.hints import for_pages
 from ui.icons import ALERT
 from ui.markup import prose
 from ui.words import Words
@@ -56,12 +57,5 @@ def render_error(error: Exception, words: Words) -> str:
 
 
 def told(error: RetrievalError, words: Words) -> tuple[str, str, str]:
-    """(what is wrong, what to do next, the same in English) in a language.
-
-    A kind says less than the sentence that was raised, which names the path and the number: that one stays below. A
-    kind without a hint of its own keeps the English one. Where a language does not know the kind, all is English.
-    """
-    known = words.errors.kinds.get(error.kind)
-    if known is None:
-        return error.message, error.hint, ""
-    return known.text, known.hint, error.message if known.hint else str(error)
+    """(what is wrong, what to do next, the same in English) in a language; see ``for_pages``."""
+    return for_pages(error.kind, error.message, error.hint, words)

@@ -9,9 +9,12 @@ from retrieval.core.errors import BadValue, EmptyGallery, RetrievalError
 from retrieval.core.settings import Settings
 from retrieval.core.types import EmbeddingSpace
 from retrieval.models.card import OWN_POOLING
-from retrieval.models.starter import AUTO, RECOMMENDED, STARTER, starter_card
+from retrieval.models.starter import AUTO, RECOMMENDED, RECOMMENDED_MEGABYTES, STARTER, starter_card
 from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
+
+STRONGER, STRONGER_BYTES = AUTO, RECOMMENDED_MEGABYTES * 10**6
+"""What ``--model`` takes for the stronger encoder, and how much is downloaded for it."""
 
 
 @dataclass(frozen=True, slots=True)

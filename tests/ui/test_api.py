@@ -153,8 +153,10 @@ def test_labels_are_asked_for_as_they_are_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"k": 0}, {"k": 1001}, {"under": "photos"}, {"min_score": 2}, {"odd": 1}, {"min_score": "nan"}]
-)
+    "options",
+    [{"k": 0}, {"k": 1001}, {"after": "2023-5"}, {"before": "2023-02-31"}, {"min_side": 0}, {"start": -1},
+     {"under": "photos"}, {"min_score": 2}, {"odd": 1}, {"min_score": "nan"}],
+)  # fmt: skip
 def test_options_have_ranges(options: dict[str, Any]) -> None:
     problem(twin().post("/search", params=options, content=b"x"), 422, "bad_value")
 
@@ -336,10 +338,12 @@ def test_who_may_only_look_changes_nothing(gallery: Path, opened: Callable[..., 
         asked: list[tuple[str, Any]] = [
             ("/labels", {"images": [1], "label": "x"}), ("/labels/undo", {}), ("/index", {}),
             ("/jobs", {"kind": "check"}), ("/jobs/1/cancel", {}), ("/jobs/1/resume", None),
+            ("/folders/1/remove", None), ("/spaces/rollback", None),
         ]  # fmt: skip
         written = [path for path, routes in client.get("/openapi.json").json()["paths"].items() if "post" in routes]
         assert {re.sub(r"\{.*?\}", "1", path) for path in written} == {path for path, _ in asked} | {
             "/search",
+            "/search/examples",
             "/match",
         }
         for path, body in asked:
@@ -364,7 +368,8 @@ def test_no_path_of_the_server_is_told_to_those_who_may_not_see_it(
         answers = [
             hidden.post("/search", params={"k": 100}, content=picture),
             *(hidden.get(path) for path in ("/images/1", "/images/1/similar", "/status", "/jobs", "/jobs/1",
-                                            "/jobs/1/events", "/labels", "/images/99999", "/jobs/77", "/openapi.json")),
+                                            "/jobs/1/events", "/labels", "/images/99999", "/jobs/77", "/openapi.json",
+                                            "/folders", "/failures", "/spaces", "/labels.csv")),
             hidden.post("/jobs", json={"kind": "backup", "target": str(gallery)}),
             hidden.get("http://testserver/"), hidden.get("http://testserver/shell/jobs"),
         ]  # fmt: skip
@@ -372,6 +377,7 @@ def test_no_path_of_the_server_is_told_to_those_who_may_not_see_it(
             for place in (str(pictures), str(pictures.parent), str(gallery)):
                 assert place not in answer.text, answer.url
         assert "apple 2.png" in answers[0].json()["neighbours"][0]["paths"]
+        problem(hidden.get("/labels.csv"), 422, "bad_value")
         refused = hidden.post("/search", params={"under": [str(pictures)]}, content=picture)
         problem(refused, 422, "bad_value")
     # What is looked for is there where places are shown.
@@ -411,4 +417,4 @@ def test_the_description_is_whole_and_shown_without_anybody_else_s_server(client
 
 def test_without_a_gallery_s_folder_only_searching_is_offered() -> None:
     paths = twin().get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/search", "/match", "/images/{image_id}", "/images/{image_id}/similar"}
+    assert set(paths) == {"/search", "/search/examples", "/match", "/images/{image_id}", "/images/{image_id}/similar"}

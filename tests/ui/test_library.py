@@ -19,6 +19,7 @@ from retrieval.workflows.jobs import Job, Jobs, State
 from retrieval.workflows.jobs.folder import JobFolder
 from retrieval.workflows.jobs.requests import BackupJob, CheckJob, DuplicatesJob, IndexJob, JobRequest, RetryJob
 from retrieval.workflows.layout import PARTS
+from retrieval.workflows.models import STRONGER
 from retrieval.workflows.upkeep import list_roots
 from retrieval.workflows.watching import Watch, watch_of
 from tests.ui.drawing import draw_folder
@@ -27,7 +28,7 @@ from tests.ui.tree import Tree
 from tests.ui.twins import SearcherTwin
 from ui.addresses import Addresses
 from ui.library import folder_cards
-from ui.library.library import Library
+from ui.library.library import FOLDER, OWN, Library
 from ui.library.routes import library_routes
 from ui.shell.site import Site
 from ui.words import ENGLISH
@@ -97,11 +98,22 @@ def test_deeds_become_jobs(library: Library, filled: tuple[Path, Path]) -> None:
     for deed in ("scan", "retry", "twins", "check", "repair"):
         assert library.do(deed, "").told == ""
     assert library.do("backup", "/backups/a.tar").told == ""
-    library.add(str(filled[1]), " ")
-    library.add("", "")
+    library.add(str(filled[1]))
+    library.add("")
     expected = [IndexJob(), RetryJob(), DuplicatesJob(), CheckJob(), CheckJob(repair=True)]
     assert asked(library) == [*expected, BackupJob(target="/backups/a.tar"), IndexJob(paths=(str(filled[1]),))]
     assert "not a full path" in library.do("backup", "a.tar").told
+
+
+def test_a_model_is_one_of_three(library: Library, filled: tuple[Path, Path], tiny_model: Path) -> None:
+    photos = str(filled[1])
+    wanted = [(OWN, str(tiny_model)), (STRONGER, "x"), ("odd", "x"), (FOLDER, f" {tiny_model} ")]
+    assert [library.add(photos, *one).told for one in wanted] == [""] * 4
+    models = [one.model for one in asked(library) if isinstance(one, IndexJob)]
+    assert models == [None, "auto", None, str(tiny_model)]
+    for path in ("", " ", "untrained", "/no/such/folder", str(Path(__file__))):
+        assert ENGLISH.library.model_missing in library.add(photos, FOLDER, path).told
+    assert len(asked(library)) == 4
 
 
 @pytest.mark.parametrize("deed", ["", "no such deed", None, 7, "__class__"])
@@ -116,7 +128,7 @@ def test_where_nothing_may_be_changed_nothing_is_and_no_folder_of_the_machine_is
     root = str(list_roots(filled[0])[0].id)
     for deed in library._deeds:
         library.do(deed, root if deed == "remove" else "on")
-    library.add(str(filled[1]), "")
+    library.add(str(filled[1]))
     assert asked(library) == []
     assert len(list_roots(filled[0])) == 1
     assert watch_of(filled[0]) == Watch()

@@ -1,5 +1,6 @@
 """The library in a real browser: a newcomer's first steps."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,5 +52,14 @@ def test_an_empty_gallery_leads_to_adding_a_folder_and_says_what_is_in_it(
     page.get_by_role("button", name=SAID.look).click()
     expect(page.locator(".lib-look")).to_contain_text("to read", timeout=30_000)
     expect(page.get_by_role("button", name=SAID.add)).to_be_visible(timeout=30_000)
-    # Looking made nothing.
+    # The model is a choice; a path is asked for only where it is in a folder.
+    folder = page.get_by_label(SAID.model_path)
+    expect(page.get_by_label(SAID.model_own)).to_be_checked()
+    expect(page.get_by_label(re.compile(r"\(88\.0 MB\)"))).to_be_visible()
+    expect(folder).to_have_count(0)
+    page.get_by_label(SAID.model_folder).check()
+    expect(folder).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name=SAID.add).click()
+    expect(page.locator("#library-told")).to_contain_text(SAID.model_missing, timeout=30_000)
+    # Neither made anything.
     assert list_roots(tmp_path / "gallery") == []

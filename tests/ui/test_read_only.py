@@ -66,7 +66,7 @@ def test_the_library_page_does_nothing(site: Site) -> None:
     library = Library(site, ENGLISH)
     assert not library.may_write
     library.do("scan", "")
-    library.add(str(site.gallery), "")
+    library.add(str(site.gallery))
     assert site.jobs is not None
     assert site.jobs.list() == []
 

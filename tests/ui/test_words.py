@@ -1,6 +1,8 @@
 """Every text is in the tables, in every language, and nowhere else."""
 
+import ast
 import asyncio
+import itertools
 import re
 import string
 import time
@@ -27,6 +29,7 @@ from tests.ui.understand_pieces import understand_pieces
 from ui import cards
 from ui.addresses import Addresses
 from ui.asking import Asked, Picture, similar_to
+from ui.hints import COMMAND
 from ui.labels.asked import Look
 from ui.labels.grid import Sheet, render_grid
 from ui.labels.head import render_head
@@ -36,7 +39,7 @@ from ui.pages import PAGES
 from ui.refining import Shown, render_browsed, render_history
 from ui.shell.frame import framed, lonely, render_state
 from ui.shell.job_view import render_job_view
-from ui.shell.jobs_strip import render_jobs
+from ui.shell.jobs_strip import render_jobs, told_failure
 from ui.shell.page import Page
 from ui.shell.site import Site
 from ui.words import CHINESE, ENGLISH, LANGUAGES, Words
@@ -108,6 +111,64 @@ def test_every_kind_of_error_is_told_in_chinese() -> None:
     kinds |= {ImageError(reason, "").kind for reason in Reason}
     assert set(CHINESE.errors.kinds) == kinds
     assert {"gallery_busy", "no_such_path", "image.too_large"} <= kinds
+
+
+@pytest.mark.parametrize("words", LANGUAGES.values(), ids=list(LANGUAGES))
+def test_no_text_of_a_page_names_a_command(words: Words) -> None:
+    named = {
+        path: text for path, text in leaves(words) if COMMAND.search(text) or re.search(r"\bretrieval [a-z]", text)
+    }
+    assert named == {}
+
+
+@pytest.mark.parametrize("words", LANGUAGES.values(), ids=list(LANGUAGES))
+def test_hints_name_pages_and_buttons_that_are_there(words: Words) -> None:
+    quoted = {name for hint in words.errors.hints.values() for name in re.findall("“([^”]+)”", hint)}
+    quoted |= {name for told in words.errors.kinds.values() for name in re.findall("“([^”]+)”", told.hint)}
+    assert {words.shell.library, words.shell.teach, words.library.check} <= quoted
+    assert quoted - {text for path, text in leaves(words) if not path.startswith(".errors")} == set()
+
+
+def texts_with_commands() -> dict[str, set[str]]:
+    """Every text of the program that names a command, with the commands; values in it are written as 1."""
+    found = {}
+    for path in sorted((REPOSITORY / "retrieval").rglob("*.py")):
+        if "cli" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(str(one.value) if isinstance(one, ast.Constant) else "1" for one in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
+                text = node.value
+            else:
+                continue
+            if names := set(re.findall("`retrieval ([a-z-]+)", text)):
+                found[text] = names
+    return found
+
+
+@pytest.mark.parametrize("words", LANGUAGES.values(), ids=list(LANGUAGES))
+def test_no_hint_for_a_terminal_reaches_a_page(words: Words) -> None:
+    commands = texts_with_commands()
+    assert len(commands) > 40
+    assert {name for names in commands.values() for name in names} <= set(words.errors.hints)
+    kinds = [kind("").kind for kind in error_tree(RetrievalError) if kind not in (RetrievalError, ImageError)]
+    for text, kind in itertools.product(commands, [*kinds, "odd"]):
+        job = Job(1, "index", {}, State.FAILED, error=Failure(kind, f"It is so. {text}", text))
+        said = [*told_failure(job, True, words), *told_failure(job, False, words)]
+        said += told(type("Odd", (RetrievalError,), {"kind": kind})(f"It is so. {text}", text), words)
+        assert [one for one in said if "`retrieval" in one or COMMAND.search(one)] == [], text
+        # Something is said all the same.
+        assert all(said[n] for n in (0, 1, 3, 4, 6, 7)), text
+
+
+def test_a_hint_without_a_command_stays_as_it_is_and_so_do_sentences_beside_one() -> None:
+    assert told(BadValue("So.", "Write 5 -- or 6 – in it."), ENGLISH) == ("So.", "Write 5 -- or 6 – in it.", "")
+    assert told(BadValue("So.", "Leave --odd out. Or wait."), ENGLISH) == ("So.", "Or wait.", "")
+    index = ENGLISH.errors.hints["index"]
+    assert told(BadValue("So.", "Run `retrieval index FOLDER` first."), ENGLISH) == ("So.", index, "")
+    text = CHINESE.errors.kinds["bad_value"].text
+    assert told(BadValue("So.", "Use `retrieval index`."), CHINESE) == (text, CHINESE.errors.hints["index"], "So.")
 
 
 def test_an_error_is_told_by_its_kind_and_the_english_sentence_stays_below() -> None:

@@ -103,7 +103,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, help="a folder of photos for each label")
     parser.add_argument("--out", type=Path, required=True, help="gets the table and the pictures")
-    parser.add_argument("--model", default="", help="what is typed into the field for the model; empty by default")
+    parser.add_argument("--model", default="", help="folder of a model to choose; the program's own by default")
     parser.add_argument(
         "--photo",
         type=Path,
@@ -159,7 +159,7 @@ def walk(page: Page, address: str, photos: Path, photo: Path, label: str, model:
         photos: to add.
         photo: that is not among them, to search with.
         label: of it.
-        model: typed into the field for the model.
+        model: folder of one to choose; empty for the program's own.
         notes: of the steps.
     """
     _arrive(page, address, notes)
@@ -183,7 +183,8 @@ def _add(page: Page, photos: Path, model: str, notes: Notes) -> None:
     expect(page.get_by_label(said.path).first).to_have_value(str(photos))
     typed = ""
     if model:
-        page.locator("#library-model").get_by_role("textbox").fill(model)
+        page.get_by_label(said.model_folder).check()
+        page.get_by_label(said.model_path).fill(model)
         typed = ", gave the folder of an encoder"
     page.get_by_role("button", name=said.look).click()
     page.get_by_role("button", name=said.add).wait_for()

@@ -13,6 +13,7 @@ from ui.api.giving import Giving
 from ui.api.job_routes import job_routes
 from ui.api.problems import RESPONSES, tell_problems
 from ui.api.search_routes import search_routes
+from ui.api.upkeep_routes import upkeep_routes
 from ui.shell.site import Site
 
 PREFIX = "/api/v1"
@@ -52,6 +53,7 @@ def create_api(site: Site, *, with_auth: bool) -> FastAPI:
     if site.gallery is not None and site.jobs is not None:
         api.include_router(gallery_routes(site.gallery, site.searcher, giving, may_write))
         api.include_router(job_routes(site.jobs, giving, may_write))
+        api.include_router(upkeep_routes(site.gallery, site.jobs, giving, may_write))
 
     @api.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:

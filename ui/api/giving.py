@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from retrieval.core.errors import BadValue
 from retrieval.core.hiding import file_name, hide_paths
 from retrieval.core.text import shown
 from retrieval.core.types import ImageRecord
@@ -26,6 +27,11 @@ class Giving:
         """A place, or the file's name."""
         return shown(path if self._shows_paths else file_name(path))
 
+    def require_paths(self) -> None:
+        """Raises BadValue: whoever asks may not see where files lie, and what is asked for is made of that."""
+        if not self._shows_paths:
+            raise BadValue("This server does not show where files lie.", "Ask whoever runs it.")
+
     def plain(self, value: Any) -> Any:
         """JSON values of any shape."""
         return _encodable(value if self._shows_paths else hide_paths(value))
@@ -45,6 +51,7 @@ class Giving:
                 "searched": result.searched,
                 "seconds": round(result.timings.total, 6),
                 "nothing_like_this": result.nothing_like_this,
+                "more": result.more,
             }
         )
 

@@ -18,6 +18,18 @@ Taken = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str)
 Label = Annotated[str, Field(min_length=1, max_length=200, description="As people read it; not blank.")]
 
 
+Moment = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2}(([ T][0-9]{2}:[0-9]{2}:[0-9]{2})|( [0-9]{2}:[0-9]{2}))?)?)?$",
+        description="A year, month, day or time as cameras write it, e.g. `2024-05-17` or `2024-05-17 14:30`.",
+    ),
+]
+Pixels = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Size = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class Asked(BaseModel):
     """Base of what is taken: an unknown field is an error, not ignored."""
 
@@ -35,6 +47,45 @@ class SearchOptions(Asked):
     not_label: list[Label] = Field([], max_length=100, description="Without images that have one of these labels.")
     under: list[Folder] = Field([], max_length=100, description="Only images in one of these folders of the server.")
     min_score: float | None = Field(None, ge=-1, le=1, description="Only matches with at least this cosine.")
+    after: Moment | None = Field(None, description="Only pictures taken at this moment or later.")
+    before: Moment | None = Field(None, description="Only pictures taken before this moment.")
+    min_side: Pixels | None = Field(None, description="Only pictures whose shorter side has so many pixels or more.")
+    max_side: Pixels | None = Field(None, description="Only pictures whose longer side has so many pixels or fewer.")
+    min_bytes: Size | None = Field(None, description="Only files of this size or larger.")
+    max_bytes: Size | None = Field(None, description="Only files of this size or smaller.")
+    start: int = Field(0, ge=0, le=10_000, description="How many better ones to leave out, for further pages.")
+
+
+class RegionAsked(Asked):
+    """A part of an upright picture, as shares of its width and height; at least a hundredth of each."""
+
+    left: Share
+    top: Share
+    right: Share
+    bottom: Share
+
+
+class ExampleAsked(Asked):
+    """An image of the gallery to go by."""
+
+    image: ImageId
+    region: RegionAsked | None = Field(None, description="Only this part of it.")
+
+
+class JudgedAsked(Asked):
+    """Whether a result was what is looked for."""
+
+    image: ImageId
+    relevant: bool
+
+
+class ExamplesAsked(SearchOptions):
+    """A search by several images of the gallery, and by what was found so far."""
+
+    like: list[ExampleAsked] = Field(min_length=1, max_length=20, description="Images that show what is wanted.")
+    unlike: list[ExampleAsked] = Field([], max_length=19, description="Images to move away from; 20 examples in all.")
+    judged: list[JudgedAsked] = Field([], max_length=500, description="Results, and whether they are meant.")
+    together: bool = Field(True, description="Leave out near-duplicates of what is nearer.")
 
 
 class NeighbourOut(BaseModel):
@@ -65,6 +116,7 @@ class SearchOut(BaseModel):
     nothing_like_this: bool | None = Field(
         description="Even the best match is too far away to mean anything; null where that is not known."
     )
+    more: bool = Field(description="There are further ones behind these.")
 
 
 class HeatOut(BaseModel):

@@ -14,14 +14,18 @@ from retrieval.workflows.folders import complete_folder, look_at_folder
 from retrieval.workflows.jobs import Job, JobRequest, Jobs, State
 from retrieval.workflows.jobs.requests import BackupJob, CheckJob, DuplicatesJob, IndexJob, RetryJob
 from retrieval.workflows.last_run import last_run
+from retrieval.workflows.models import STRONGER
 from retrieval.workflows.status import status
 from retrieval.workflows.watching import set_watch, watch_of
 from ui.library import account_cards, care_cards, folder_cards, work_cards
-from ui.notices import render_error, render_notice
+from ui.notices import Refused, render_error, render_notice
 from ui.shell.site import Site
 from ui.words import Words
 
 T = TypeVar("T")
+
+OWN, FOLDER = "", "folder"
+"""Choices of a model beside ``STRONGER``: the one that comes with the program, and one in a folder."""
 
 SHOWN_SECONDS = 600
 """How long the end of a job is told to whoever opens the page."""
@@ -242,14 +246,29 @@ class Library:
         except Exception as error:
             return Answer(render_error(error, self._words))
 
-    def add(self, path: str, model: str) -> Answer:
-        """Index a folder that was looked at."""
+    def add(self, path: str, choice: str = OWN, folder: str = "") -> Answer:
+        """Index a folder that was looked at.
+
+        Args:
+            path: the folder; nothing is done without one.
+            choice: which model compares the pictures of a new gallery: ``OWN``, ``STRONGER`` or ``FOLDER``.
+            folder: of the model, where that was chosen.
+        """
         if not self.may_write or not path:
             return Answer()
         try:
-            return self._submit(IndexJob(paths=(path,), model=model.strip() or None))
+            return self._submit(IndexJob(paths=(path,), model=self._model(choice, folder)))
         except Exception as error:
             return Answer(render_error(error, self._words))
+
+    def _model(self, choice: str, folder: str) -> str | None:
+        """The model of a choice. All of it comes from the browser. Raises Refused: there is no such folder."""
+        if choice != FOLDER:
+            return STRONGER if choice == STRONGER else None
+        path = Path(folder.strip()).expanduser()
+        if not folder.strip() or not path.is_absolute() or not path.is_dir():
+            raise Refused(self._words.library.model_missing, self._words.library.model_missing_hint)
+        return str(path)
 
     def stop(self, job_id: int) -> None:
         """Ask a job to stop."""

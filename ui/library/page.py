@@ -5,9 +5,11 @@ from typing import Any
 
 import gradio as gr
 
+from retrieval.workflows.models import STRONGER, STRONGER_BYTES
 from ui.library.controls import PASS_ON
 from ui.library.folder_cards import render_looking
-from ui.library.library import Answer, Library
+from ui.library.library import FOLDER, OWN, Answer, Library
+from ui.markup import file_size
 from ui.shell.site import Site
 from ui.words import Words
 
@@ -51,9 +53,25 @@ class LibraryPage:
                 elem_id="library-path",
             )
             self.choices = _html("library-choices")
-            self.model = gr.Textbox(
-                "", label=said.model, info=said.model_info, max_lines=1, visible=False, elem_id="library-model"
-            )
+            with gr.Column(visible=False, elem_id="library-encoder") as self.encoder:
+                size = file_size(STRONGER_BYTES, self._words)
+                choices = [(said.model_own, OWN), (said.model_stronger.format(size=size), STRONGER)]
+                self.model = gr.Radio(
+                    [*choices, (said.model_folder, FOLDER)],
+                    value=OWN,
+                    label=said.model,
+                    info=said.model_info,
+                    elem_id="library-model",
+                )
+                self.model_path = gr.Textbox(
+                    "",
+                    label=said.model_path,
+                    info=said.model_path_info,
+                    placeholder=said.model_path_example,
+                    max_lines=1,
+                    visible=False,
+                    elem_id="library-model-path",
+                )
             self.look = gr.Button(said.look, variant="primary", elem_id="library-look")
             self.looked = _html("library-looked")
             self.add = gr.Button(said.add, variant="primary", visible=False, elem_id="library-add-it")
@@ -82,7 +100,7 @@ class LibraryPage:
 
     @property
     def _pieces(self) -> list[Any]:
-        heads = [self.invitation, self.model, self.folders, self.watch, self.account, self.failures]
+        heads = [self.invitation, self.encoder, self.folders, self.watch, self.account, self.failures]
         return [*heads, self.twins, self.care, self.disk, self.target]
 
     @property
@@ -105,7 +123,8 @@ class LibraryPage:
         looking = [self.looked, self.add, self.chosen, self.choices]
         gr.on([self.look.click, self.path.submit], self._on_look, [self.path], looking, **quiet)
         added = [*everything, self.path]
-        self.add.click(self._on_add, [self.chosen, self.model, self.seen], added, **quiet)
+        self.model.change(self._on_model, [self.model], [self.model_path], **quiet)
+        self.add.click(self._on_add, [self.chosen, self.model, self.model_path, self.seen], added, **quiet)
 
     def _show(self) -> _Updates:
         return {**self._all(), **self._at_work(None), self.choices: self._library.choices("")}
@@ -114,7 +133,7 @@ class LibraryPage:
         library = self._library
         return {
             self.invitation: library.invitation(),
-            self.model: gr.update(visible=library.is_new()),
+            self.encoder: gr.update(visible=library.is_new()),
             self.folders: library.folders(),
             self.account: library.account(),
             self.failures: library.failures(),
@@ -183,9 +202,13 @@ class LibraryPage:
         html, path = self._library.look(typed)
         yield {self.looked: html, self.add: gr.update(visible=bool(path)), self.chosen: path}
 
-    def _on_add(self, chosen: str, model: str, seen: Any) -> _Updates:
-        answer = self._library.add(chosen, model)
-        return {**self._after(answer, seen), self.path: ""}
+    def _on_model(self, choice: str | None) -> _Updates:
+        return {self.model_path: gr.update(visible=choice == FOLDER)}
+
+    def _on_add(self, chosen: str, choice: str | None, folder: str | None, seen: Any) -> _Updates:
+        answer = self._library.add(chosen, choice or OWN, folder or "")
+        # What was refused can be mended and asked for once more.
+        return {**self._after(answer, seen), **({} if answer.told else {self.path: ""})}
 
 
 def _said(event: gr.EventData) -> tuple[str, str]:

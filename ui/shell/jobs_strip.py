@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 
 from retrieval.core.hiding import without_paths
 from retrieval.workflows.jobs import Failure, Job, JobProgress, State
+from ui.hints import for_pages
 from ui.markup import escape, prose
 from ui.shell.site import Site
 from ui.words import Words
@@ -200,7 +201,4 @@ def told_failure(job: Job, shows_paths: bool, words: Words) -> tuple[str, str, s
     message, hint = failure.message, failure.hint
     if not shows_paths:
         message, hint = without_paths(message), without_paths(hint)
-    known = words.errors.kinds.get(failure.kind)
-    if known is None:
-        return message, hint, ""
-    return known.text, known.hint, message if known.hint else f"{message} {hint}".strip()
+    return for_pages(failure.kind, message, hint, words)

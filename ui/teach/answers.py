@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from retrieval.core.errors import BadValue, EmptyGallery, RetrievalError
+from retrieval.core.errors import EmptyGallery, RetrievalError
 from retrieval.workflows.jobs import Job, JobRequest, Jobs, State, request_from
 from retrieval.workflows.lesson_cost import LessonCost, lesson_cost
 from retrieval.workflows.lessons import Lesson, read_lesson, run_of
@@ -17,7 +17,7 @@ from retrieval.workflows.recipes import RECIPES, load_recipe
 from retrieval.workflows.spaces import drop_space, rollback
 from retrieval.workflows.switching import SwitchReport, switch
 from ui.markup import escape
-from ui.notices import render_error, render_notice
+from ui.notices import Refused, render_error, render_notice
 from ui.shell.site import Site
 from ui.teach import choose, models, proof, watch
 from ui.words import Words
@@ -265,7 +265,7 @@ class Teaching:
     def _job(self, of: str) -> Job:
         job = self._jobs.get(int(of) if of.isascii() and of.isdecimal() and len(of) < 16 else 0)
         if job.kind not in KINDS:
-            raise BadValue(f"Job {job.id} is none of this page.", "`retrieval jobs` lists them.")
+            raise Refused(self._words.teach.no_such_job, self._words.teach.anew)
         return job
 
     def _target(self, of: str) -> str:
@@ -279,7 +279,7 @@ class Teaching:
 
     def _space(self, of: str) -> str:
         if of not in {card.space.fingerprint for card in space_cards(self._folder)}:
-            raise BadValue("There is no such model in the gallery.", "`retrieval spaces` lists them.")
+            raise Refused(self._words.teach.no_such_model, self._words.teach.anew)
         return of
 
     def _switch_to(self, visit: Visit, of: str, *, force: bool) -> None:

@@ -7,6 +7,7 @@ from retrieval.core.text import shown
 from retrieval.workflows.jobs import Job, State
 from ui.markup import escape
 from ui.notices import render_notice
+from ui.shell.jobs_strip import told_failure
 from ui.teach.parts import button, buttons, duration, lines, panel
 from ui.words import Words
 
@@ -41,10 +42,8 @@ def render_watch(job: Job | None, words: Words) -> str:
 def _failure(job: Job, words: Words) -> str:
     if job.state is not State.FAILED or job.error is None:
         return ""
-    known, error = words.errors.kinds.get(job.error.kind), job.error
-    if known is None:
-        return render_notice("error", error.message, error.hint)
-    return render_notice("error", known.text, known.hint or error.hint, detail=error.message if known.hint else "")
+    # Where paths are hidden there is no such page.
+    return render_notice("error", *told_failure(job, True, words))
 
 
 def _controls(job: Job, words: Words) -> str:

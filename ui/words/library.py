@@ -26,6 +26,14 @@ class LibraryWords:
     more_folders: str
     model: str
     model_info: str
+    model_own: str
+    model_stronger: str
+    model_folder: str
+    model_path: str
+    model_path_info: str
+    model_path_example: str
+    model_missing: str
+    model_missing_hint: str
     look: str
     looking: str
     add: str
@@ -125,10 +133,15 @@ ENGLISH = LibraryWords(
     folders_here="Folders to choose from",
     more_folders="There are more: go on typing.",
     model="Model",
-    model_info=(
-        "How pictures are compared. Leave it empty for the small one that comes with the program, write auto for a "
-        "stronger one, which is downloaded once, or give the folder of one that you have."
-    ),
+    model_info="How pictures are compared. Another one can be taken later; the pictures are then read once more.",
+    model_own="The small one that comes with the program",
+    model_stronger="A stronger and slower one, which is downloaded once ({size})",
+    model_folder="One that I have, in a folder on this computer",
+    model_path="Folder of the model",
+    model_path_info="The full path, as it is on the computer that runs this program.",
+    model_path_example="/home/anna/Models/mine",
+    model_missing="There is no folder of a model at this path.",
+    model_missing_hint="Write its full path, or choose another model.",
     look="Look at this folder",
     looking="Looking …",
     add="Add and read it",
@@ -266,10 +279,15 @@ CHINESE = LibraryWords(
     folders_here="可选择的文件夹",
     more_folders="还有更多：请继续输入。",
     model="模型",
-    model_info=(
-        "用来比较图片的方法。留空则使用程序自带的小模型；填写 auto 则使用更强的模型，只需下载一次；"
-        "也可以填写已有模型的文件夹。"
-    ),
+    model_info="用来比较图片的方法。以后可以换用另一个，届时会重新读取图片。",
+    model_own="程序自带的小模型",
+    model_stronger="更强但较慢的模型，只需下载一次（{size}）",
+    model_folder="这台电脑上的一个模型文件夹",
+    model_path="模型文件夹",
+    model_path_info="运行本程序的电脑上的完整路径。",
+    model_path_example="/home/anna/模型/我的",
+    model_missing="这个路径上没有模型文件夹。",
+    model_missing_hint="请填写完整路径，或选择另一个模型。",
     look="查看这个文件夹",
     looking="正在查看……",
     add="添加并读取",

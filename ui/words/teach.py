@@ -30,6 +30,9 @@ class TeachWords:
     held_out_why: str
     held_out_new: str
     nothing_indexed: str
+    no_such_job: str
+    no_such_model: str
+    anew: str
     # -- 2
     choose_title: str
     quick: str
