@@ -244,9 +244,19 @@
     counted();
   }
 
-  function afterAll(done) {
-    if (done) putAway.push({ elements: [] });
+  // What follows is work for the server: the strip shows it at once.
+  function afterBegun(done) {
+    if (done) document.dispatchEvent(new CustomEvent("retrieval:jobs"));
     head().scrollIntoView({ block: "nearest" });
+  }
+
+  // Work that has changed labels can be undone, and nothing was put away for it.
+  let changedBy = null;
+
+  function worked() {
+    const number = document.querySelector("#labels-work [data-changed]")?.dataset.changed ?? null;
+    if (number !== null && number !== changedBy) putAway.push({ elements: [] });
+    changedBy = number ?? changedBy;
   }
 
   const ACTIONS = {
@@ -257,7 +267,7 @@
     skip: (button) => putQuestionsAway([button.closest(".question")]),
     "accept-all": () => questions().length && answer(questions()),
     folders: () => change("folders", []),
-    auto: () => change("auto", [], { after: afterAll }),
+    auto: () => change("auto", [], { after: afterBegun }),
     keys: () => view()?.querySelector(".labels-keys")?.showModal(),
   };
 
@@ -448,6 +458,7 @@
     new MutationObserver(() => {
       arrived();
       answered();
+      worked();
     }).observe(document.body, { ...watch, attributeFilter: ["data-stamp", "data-look", "data-recent"] });
     arrived();
   }

@@ -205,6 +205,7 @@ class _Study:
         split = split_store(self.settings, request.dataset, request.gallery).split(data.labelled)
         require_measurable(data.labelled, split)
         self.hooks.say(f"{describe_split(data.labelled, split)}.")
+        _require_pairs(data.labelled.numbers[split.val])
         self._sampler(data, split, 0)
         return card, data, split
 
@@ -279,6 +280,17 @@ class _Study:
     def _batch(self) -> str:
         recipe = RECIPES[RECIPE]
         return f"up to {recipe.batch_size}, {recipe.per_class} of a label,"
+
+
+def _require_pairs(numbers: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
+    """Refuse validation images among which nothing can be pulled together and pushed apart. Raises BadValue."""
+    images = np.unique(numbers, return_counts=True)[1]
+    if len(images) < 2 or images.max() < 2:
+        raise BadValue(
+            f"The validation part has {len(numbers):,} images of {len(images):,} classes: a temperature is measured "
+            "on two or more of one class beside others.",
+            "Label more images, of more classes.",
+        )
 
 
 def _numbered(data: EmbeddedSet, split: Split) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

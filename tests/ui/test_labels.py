@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ from fastapi.testclient import TestClient
 
 from retrieval.core.types import Filters
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.jobs import Failure, Job, JobProgress, Jobs, State
 from retrieval.workflows.labelling import LastChange, Progress, Tile, answer, progress, take_away, tiles
 from retrieval.workflows.searching import Searcher
+from tests.ui.finished import finished
 from tests.ui.tree import Tree
 from tests.ui.twins import SearcherTwin
 from ui.addresses import Addresses
 from ui.labels.answers import LabelAnswers
-from ui.labels.asked import MOST_IDS, Asked, Look, read_asked
+from ui.labels.asked import MOST_IDS, Asked, Look, read_asked, read_stop
 from ui.labels.export import ADDRESS, export_routes
 from ui.labels.grid import Sheet, render_grid
 from ui.labels.head import render_head, told
+from ui.labels.work import Visit, render_work
 from ui.shell.site import Site
 from ui.words import CHINESE, ENGLISH, LANGUAGES, Words
 
@@ -231,8 +235,65 @@ def test_suggestions_wait_for_labels_and_are_then_drawn(answers: LabelAnswers, g
     assert not re.search(r"[`$]|\{\{", html)
     Tree(html)
     assert [int(n) for n in re.findall(r'class="question"[^>]*data-id="(\d+)"', html)] == [ids[-1]]
-    marked = answers.change(Asked(Look("ask"), "auto"))
-    assert 'data-done="yes"' in marked.head
+
+
+def test_automatic_labels_are_asked_for_as_one_job_that_is_followed(
+    answers: LabelAnswers, gallery: tuple[Path, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Jobs, "advance", lambda *_, **__: None)
+    monkeypatch.setattr(Jobs, "submit", lambda _, asked: finished(gallery[0], 2, asked.kind, state=State.QUEUED))
+    visit, other = Visit(), Visit()
+    # One that ended before the visit is nothing to tell it of.
+    finished(gallery[0], 1, "auto-labels", result={"proposed": 3, "operation": 8})
+    assert answers.work(visit) == ""
+    asked = answers.change(Asked(Look("ask"), "auto", stamp="s"), visit)
+    assert 'data-stamp="s" data-done="yes"' in asked.head
+    assert (visit.job, visit.is_over) == (2, False)
+    assert ENGLISH.jobs.waits in Tree(answers.work(visit)).text
+    # Asked for once more while it is there, it is the same.
+    assert 'data-done="yes"' in answers.change(Asked(Look("ask"), "auto"), other).head
+    assert (other.job, other.is_over) == (2, False)
+    shutil.rmtree(gallery[0] / ".jobs" / "2")
+    finished(gallery[0], 2, "auto-labels", result={"proposed": 3, "operation": 9})
+    html = answers.work(visit)
+    assert visit.is_over
+    assert ENGLISH.labels.auto_done.of(3) in Tree(html).text
+    assert 'data-changed="2"' in html
+    assert answers.work(Visit()) == ""
+
+
+@pytest.mark.parametrize("words", LANGUAGES.values(), ids=list(LANGUAGES))
+def test_every_state_of_the_automatic_labelling_is_told(words: Words) -> None:
+    def work(may_write: bool = True, shows_paths: bool = True, **change: Any) -> str:
+        job = replace(Job(7, "auto-labels", {}, State.RUNNING), **change)
+        return render_work(job, words, may_write=may_write, shows_paths=shows_paths)
+
+    assert 'data-job-stop="7"' in work()
+    for cannot in (work(may_write=False), work(cancelling=True), work(state=State.CANCELLED)):
+        assert "data-job-stop" not in cannot
+    assert words.jobs.waits in Tree(work(state=State.QUEUED)).text
+    bar = work(progress=JobProgress("Indexing", 3, 9))
+    assert 'max="9" value="3"' in bar
+    none = work(state=State.DONE, result={"proposed": 0, "operation": None})
+    assert words.labels.auto_none in Tree(none).text
+    assert "data-changed" not in none
+    failed = {"state": State.FAILED, "error": Failure("bad_value", "Odd is /home/anna/g.", "<b>")}
+    assert "/home/anna" in work(**failed)
+    assert "/home/anna" not in work(shows_paths=False, **failed)
+    assert "<b>" not in work(**failed)
+
+
+def test_only_the_automatic_labelling_is_stopped_from_here(
+    answers: LabelAnswers, gallery: tuple[Path, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[int] = []
+    monkeypatch.setattr(Jobs, "cancel", lambda _, number: stopped.append(number))
+    finished(gallery[0], 1, "index")
+    finished(gallery[0], 2, "auto-labels")
+    for number in (0, 1, 2, 3):
+        answers.stop(number)
+    assert stopped == [2]
+    assert [read_stop(sent) for sent in ({"stop": 2}, {"stop": "2"}, {"stop": True}, None, [2])] == [2, 0, 0, 0, 0]
 
 
 def test_a_table_is_taken_and_its_rows_are_answered_for(

@@ -1,4 +1,4 @@
-"""The Labels page in a real browser: by mouse and by keyboard, at both widths."""
+"""The Labels page in a real browser: by mouse and by keyboard, at both widths, in both languages and schemes."""
 
 import re
 import shutil
@@ -12,14 +12,19 @@ from playwright import sync_api as playwright
 from retrieval.core.errors import GalleryBusy
 from retrieval.workflows import labelling
 from retrieval.workflows.indexing import index_paths
+from retrieval.workflows.jobs import Jobs, State
 from retrieval.workflows.labelling import Shelf, answer, progress, tile_page
 from tests.ui.conftest import Visit, running
 from tests.ui.drawing import COLOURS, picture
+from ui.words import CHINESE, ENGLISH, Words
 
 expect = playwright.expect
 expect.set_options(timeout=15_000)
 
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+BRIGHT = {"color_scheme": "light", "locale": "en-US", "viewport": {"width": 1440, "height": 900}}
+DARK = {"color_scheme": "dark", "locale": "zh-CN", "viewport": {"width": 390, "height": 844}}
+NAMES = ["light English 1440", "dark Chinese 390"]
+BOTH = pytest.mark.parametrize("how", [BRIGHT, pytest.param(DARK, marks=pytest.mark.slow)], ids=NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +56,16 @@ def arrive(contexts: Callable[..., Any], opened: Callable[..., Any], gallery: Pa
             here = visits[-1]
             here.page.goto(f"{address}/labels")
             here.page.locator(".tile[data-id], #labels-view .panel").first.wait_for()
+            is_dark = here.page.evaluate("document.body.classList.contains('dark')")
+            assert is_dark == (arguments.get("color_scheme") == "dark")
             return here
 
         yield open_page
+        for job in Jobs(gallery).list():
+            if not job.state.is_over:
+                Jobs(gallery).cancel(job.id, at_once=True)
         for one in visits:
+            assert one.overflow() == 0
             one.page.close()
             one.assert_calm()
 
@@ -63,30 +74,40 @@ def tiles(here: Visit) -> Any:
     return here.page.locator(".tiles > .tile[data-id]")
 
 
+def words_of(how: Any) -> Words:
+    return CHINESE if how["locale"] == "zh-CN" else ENGLISH
+
+
+def given(words: Words, label: str, images: int) -> str:
+    """What is said after a label was given."""
+    said = words.labels
+    return said.given_to.of(images).format(labels=said.quoted.format(label=label))
+
+
 def chosen(here: Visit) -> Any:
     return here.page.locator('.tile[aria-selected="true"]')
 
 
-@pytest.mark.parametrize("viewport", [WIDE, pytest.param(NARROW, marks=pytest.mark.slow)], ids=["wide", "narrow"])
-def test_many_pictures_get_a_label_by_mouse(arrive: Callable[..., Visit], gallery: Path, viewport: Any) -> None:
-    here = arrive(viewport=viewport)
-    expect(here.page.locator(".labels-count")).to_contain_text("0 of 60 pictures have a label")
+@BOTH
+def test_many_pictures_get_a_label_by_mouse(arrive: Callable[..., Visit], gallery: Path, how: Any) -> None:
+    here, words = arrive(**how), words_of(how)
+    said = words.labels
+    expect(here.page.locator(".labels-count")).to_contain_text(said.labelled.of(60).format(labelled="0"))
     tiles(here).nth(1).click()
     tiles(here).nth(4).click(modifiers=["Shift"])
     tiles(here).nth(2).click()
     expect(chosen(here)).to_have_count(3)
-    expect(here.page.locator(".dock-count")).to_have_text("3 selected")
-    here.page.get_by_role("combobox", name="Label").or_(here.page.locator(".dock-form input")).first.fill("red cup")
-    here.page.get_by_role("button", name="Label", exact=True).click()
-    expect(here.page.locator(".labels-last")).to_contain_text("“red cup” given to 3 pictures")
-    expect(here.page.locator(".labels-total")).to_have_text("57 pictures")
+    expect(here.page.locator(".dock-count")).to_have_text(said.selected.of(3))
+    here.page.locator(".dock-form input").fill("red cup")
+    here.page.get_by_role("button", name=said.give, exact=True).click()
+    expect(here.page.locator(".labels-last")).to_contain_text(given(words, "red cup", 3))
+    expect(here.page.locator(".labels-total")).to_have_text(said.pictures.of(57))
     expect(chosen(here)).to_have_count(0)
     assert progress(gallery).labels == (("red cup", 3),)
-    here.page.get_by_role("button", name=re.compile("^Undo")).click()
-    expect(here.page.locator(".labels-notice")).to_contain_text("Taken back: “red cup” given to 3 pictures")
-    expect(here.page.locator(".labels-total")).to_have_text("60 pictures")
+    here.page.get_by_role("button", name=re.compile(f"^{said.undo}")).click()
+    expect(here.page.locator(".labels-notice")).to_contain_text(said.undone.format(change=given(words, "red cup", 3)))
+    expect(here.page.locator(".labels-total")).to_have_text(said.pictures.of(60))
     assert progress(gallery).labelled == 0
-    assert here.overflow() == 0
 
 
 @pytest.mark.slow
@@ -154,10 +175,10 @@ def test_a_label_or_a_picture_chooses_what_is_shown(arrive: Callable[..., Visit]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("viewport", [WIDE, pytest.param(NARROW, marks=pytest.mark.slow)], ids=["wide", "narrow"])
-def test_a_group_is_named_without_its_strangers(arrive: Callable[..., Visit], gallery: Path, viewport: Any) -> None:
-    here = arrive(viewport=viewport)
-    here.page.locator(".labels-tabs button", has_text="Look-alikes").click()
+@BOTH
+def test_a_group_is_named_without_its_strangers(arrive: Callable[..., Visit], gallery: Path, how: Any) -> None:
+    here, words = arrive(**how), words_of(how)
+    here.page.locator(".labels-tabs button", has_text=words.labels.tab_groups).click()
     groups = here.page.locator(".group")
     groups.first.wait_for()
     before = groups.count()
@@ -165,22 +186,22 @@ def test_a_group_is_named_without_its_strangers(arrive: Callable[..., Visit], ga
     groups.first.locator(".tile").nth(1).click()
     groups.first.locator("input").fill("twin")
     here.page.keyboard.press("Enter")
-    expect(here.page.locator(".labels-last")).to_contain_text(f"“twin” given to {size - 1} picture")
+    expect(here.page.locator(".labels-last")).to_contain_text(given(words, "twin", size - 1))
     expect(groups.first).to_be_hidden()
     assert progress(gallery).labels == (("twin", size - 1),)
     here.page.keyboard.press("u")
     expect(groups.first).to_be_visible()
     assert progress(gallery).labelled == 0
     assert groups.count() == before
-    assert here.overflow() == 0
 
 
-def test_suggestions_are_answered_by_keyboard(arrive: Callable[..., Visit], gallery: Path) -> None:
+@BOTH
+def test_suggestions_are_answered_by_keyboard(arrive: Callable[..., Visit], gallery: Path, how: Any) -> None:
     ids = [tile.id for tile in tile_page(gallery, Shelf()).tiles]
     answer(gallery, {image_id: f"kind {n % 2}" for n, image_id in enumerate(ids[:30])})
-    here = arrive()
+    here, words = arrive(**how), words_of(how)
     keys = here.page.keyboard
-    here.page.locator(".labels-tabs button", has_text="Suggestions").click()
+    here.page.locator(".labels-tabs button", has_text=words.labels.tab_ask).click()
     cards = here.page.locator(".question:visible")
     expect(cards).to_have_count(20)
     keys.press("Tab")
@@ -194,26 +215,64 @@ def test_suggestions_are_answered_by_keyboard(arrive: Callable[..., Visit], gall
     keys.type("something else")
     keys.press("Enter")
     expect(cards).to_have_count(17)
-    expect(here.page.locator(".labels-last")).to_contain_text("“something else” given to 1 picture")
+    expect(here.page.locator(".labels-last")).to_contain_text(given(words, "something else", 1))
     keys.press("u")
     expect(cards).to_have_count(18)
     keys.press("Shift+A")
-    expect(here.page.locator(".labels-last")).to_contain_text("given to 18 pictures")
+    # Two labels may be among the last answers: their names are not what matters here.
+    expect(here.page.locator(".labels-count")).to_contain_text(
+        words.labels.labelled.of(60).format(labelled=f"{31 + 18}")
+    )
     assert progress(gallery).labelled == 31 + 18
 
 
 @pytest.mark.slow
-def test_a_table_is_sent_and_saved(arrive: Callable[..., Visit], gallery: Path) -> None:
-    here = arrive()
-    here.page.locator(".labels-tabs button", has_text="Tables and folders").click()
-    expect(here.page.get_by_role("button", name="Choose a table")).to_be_visible()
+@BOTH
+def test_what_is_sure_is_labelled_by_a_job_and_taken_back_at_once(
+    arrive: Callable[..., Visit], gallery: Path, how: Any
+) -> None:
+    colour = {tile.id: int(tile.name.partition(".")[0]) % 3 for tile in tile_page(gallery, Shelf()).tiles}
+    answer(gallery, {image_id: f"colour {number}" for image_id, number in list(colour.items())[:36]})
+    here, words = arrive(**how), words_of(how)
+    said = words.labels
+    here.page.locator(".labels-tabs button", has_text=said.tab_ask).click()
+    here.page.get_by_role("button", name=said.auto).click()
+    at_work = here.page.get_by_role("region", name=words.jobs.name("auto-labels"))
+    expect(at_work.locator("progress")).to_be_visible()
+    expect(at_work.get_by_role("button", name=words.jobs.stop)).to_be_visible()
+    # The strip of all pages shows it as well, without waiting for its next look.
+    strip = here.page.get_by_role("region", name=words.jobs.strip)
+    expect(strip).to_contain_text(words.jobs.name("auto-labels"), timeout=5_000)
+    expect(at_work).to_have_count(0, timeout=60_000)
+    (job,) = Jobs(gallery).list()
+    assert (job.kind, job.state) == ("auto-labels", State.DONE)
+    assert job.result is not None
+    number = job.result["proposed"]
+    assert number == progress(gallery).automatic > 0
+    expect(here.page.locator("#labels-work")).to_contain_text(said.auto_done.of(number))
+    expect(here.page.locator(".labels-count")).to_contain_text(said.automatic.of(number))
+    cards = here.page.locator(".question:visible")
+    left = cards.count()
+    cards.first.focus()
+    here.page.keyboard.press("u")
+    expect(here.page.locator(".labels-count")).not_to_contain_text(said.automatic.of(number))
+    assert progress(gallery).automatic == 0
+    assert cards.count() == left
+
+
+@pytest.mark.slow
+@BOTH
+def test_a_table_is_sent_and_saved(arrive: Callable[..., Visit], gallery: Path, how: Any) -> None:
+    here, said = arrive(**how), words_of(how).labels
+    here.page.locator(".labels-tabs button", has_text=said.tab_files).click()
+    expect(here.page.get_by_role("button", name=said.send)).to_be_visible()
     rows = b"path,label\n00.png,cup\n01.png,cup\nnowhere.png,cup\n"
     table = {"name": "t.csv", "mimeType": "text/csv", "buffer": rows}
     here.page.set_input_files("#labels-table input[type=file], input[type=file]", table)
-    expect(here.page.locator(".labels-notice")).to_contain_text("2 labels given, by a table with 3 rows")
+    expect(here.page.locator(".labels-notice")).to_contain_text(said.sent.of(2).format(rows=3))
     expect(here.page.locator(".labels-rows")).to_contain_text("nowhere.png")
     with here.page.expect_download() as waiting:
-        here.page.get_by_role("link", name="Save as a table").click()
+        here.page.get_by_role("link", name=said.save).click()
     saved = waiting.value.path().read_text("utf-8-sig")
     assert saved.count("cup,,csv") == 2
 

@@ -1,4 +1,4 @@
-"""From labels to a switch and back, with real jobs, in a real browser."""
+"""From labels to a switch and back, with real jobs, in a real browser; and what is shown of a lesson that has ended."""
 
 import os
 import re
@@ -17,6 +17,9 @@ from retrieval.workflows.jobs import Jobs, State
 from retrieval.workflows.spaces import spaces
 from tests.conftest import draw
 from tests.ui.conftest import Visit, running
+from tests.ui.finished import finished
+from tests.ui.test_teach import EVENTS, LESSON, REPORT
+from ui.teach import answers
 from ui.words import CHINESE, ENGLISH, Words
 
 expect = playwright.expect
@@ -150,3 +153,90 @@ def test_lessons_are_chosen_by_keyboard_and_the_costs_arrive(arrive: Callable[..
     expect(deep).to_have_attribute("aria-pressed", "true")
     for cost in here.page.locator(".teach-cost").all():
         expect(cost).to_contain_text(re.compile(r"\d (s|min|h) to \d"), timeout=LATE)
+
+
+@pytest.mark.slow
+def test_a_lesson_is_stopped_and_goes_on_and_its_curve_grows(arrive: Callable[..., Visit], gallery: Path) -> None:
+    here, jobs, said = arrive(), Jobs(gallery), ENGLISH.teach
+    here.page.get_by_role("button", name=said.start).click()
+    press(here, "stop")
+    expect(here.page.locator(".teach-state.cancelled")).to_contain_text(said.cancelled, timeout=LATE)
+    assert jobs.get(1).state is State.CANCELLED
+    here.page.get_by_role("button", name=said.resume).click()
+    line = here.page.locator("#teach-live .teach-curve polyline").first
+    expect(line).to_be_visible(timeout=LATE)
+    assert jobs.get(2).resumes == 1
+    places = str(line.get_attribute("points")).split()
+    assert len(places) >= 2
+    box = line.bounding_box()
+    assert box is not None
+    assert box["width"] > 100
+
+
+BRIGHT = {"color_scheme": "light", "locale": "en-US", "viewport": {"width": 1440, "height": 900}}
+DARK = {"color_scheme": "dark", "locale": "zh-CN", "viewport": {"width": 390, "height": 844}}
+
+
+@pytest.fixture
+def ended(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lesson that has ended, with an alarm on its way: its proof and the costs of its switch are written by hand."""
+    finished(gallery, 1, "train", dataset="gallery", recipe="quick-head", events=EVENTS)
+    monkeypatch.setattr(answers, "run_of", lambda *_: gallery / "runs" / "1")
+    monkeypatch.setattr(answers, "read_lesson", lambda *_: LESSON)
+    monkeypatch.setattr(answers, "switch", lambda *_, **__: REPORT)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ended")
+@pytest.mark.parametrize(
+    ("how", "words"), [(BRIGHT, ENGLISH), (DARK, CHINESE)], ids=["light English 1440", "dark Chinese 390"]
+)
+def test_what_a_lesson_brought_is_read_and_the_present_search_stays(
+    arrive: Callable[..., Visit], gallery: Path, how: Any, words: Words
+) -> None:
+    here, said = arrive(**how), words.teach
+    page = here.page
+    before = spaces(gallery)
+    # A warning sign in plain words, and both curves.
+    alarm = page.locator("#teach-live .notice.warning")
+    expect(alarm).to_contain_text(said.alarms["complete collapse"])
+    assert alarm.count() == 1
+    expect(page.locator("#teach-live .teach-curve polyline")).to_have_count(2)
+    # Labels that gained and that lost, each under its own heading.
+    gained, lost = page.locator(".teach-pair > div").all()
+    expect(gained.locator("h3")).to_have_text(said.gains)
+    expect(gained.locator("li")).to_have_text(["12" + said.class_line.format(before="20", after="80")])
+    expect(lost.locator("h3")).to_have_text(said.losses)
+    expect(lost.locator("li")).to_have_text(["13" + said.class_line.format(before="50", after="25")])
+    # The rows: what was searched with, and what came first before and after.
+    rows = page.locator("#teach-proof .teach-rows > li")
+    expect(rows).to_have_count(2)
+    assert rows.first.locator(".teach-found > span").all_inner_texts() == [said.before, said.after]
+    expect(rows.first.locator(".teach-found li.right")).to_have_count(3)
+    expect(rows.first.locator(".teach-found li.wrong")).to_have_count(1)
+    images = rows.first.locator("img")
+    for image in images.all():
+        image.scroll_into_view_if_needed()
+        until(lambda image=image: image.evaluate("image => image.complete && image.naturalWidth > 0"))
+        box = image.bounding_box()
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= how["viewport"]["width"]
+    assert here.overflow() == 0
+    # The facts of the model in use.
+    (space,) = before
+    card = page.locator(".teach-model")
+    expect(card.locator("h3")).to_contain_text(said.live)
+    facts = dict(zip(card.locator("dt").all_inner_texts(), card.locator("dd").all_inner_texts(), strict=True))
+    assert facts[said.numbers] == f"{space.dimension:,}"
+    assert facts[said.covers] == said.of_total.format(done=space.covered, total=space.total)
+    assert facts[said.chances] == said.chances_no
+    # The question of the switch, and the answer that leaves everything as it is.
+    press(here, "ask-switch")
+    question = page.locator(".teach-ask")
+    expect(question).to_contain_text(said.switch_away.of(2))
+    expect(page.locator("[data-do=switch-now]")).to_be_focused()
+    assert here.overflow() == 0
+    question.get_by_role("button", name=said.not_now).click()
+    expect(question).to_have_count(0)
+    expect(page.locator("[data-do=ask-switch]").first).to_be_visible()
+    assert spaces(gallery) == before
+    assert [job.id for job in Jobs(gallery).list()] == [1]

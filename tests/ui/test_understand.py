@@ -13,11 +13,11 @@ from fastapi.testclient import TestClient
 
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.indexing import index_paths
-from retrieval.workflows.jobs import Jobs, State
-from retrieval.workflows.jobs.folder import JobFolder
+from retrieval.workflows.jobs import Jobs
 from retrieval.workflows.labelling import answer, progress
 from retrieval.workflows.mapping import MapPoints, draw_map
 from tests.conftest import draw
+from tests.ui.finished import finished
 from tests.ui.twins import SearcherTwin, ViewsTwin
 from ui.addresses import Addresses
 from ui.app import create_app
@@ -56,16 +56,6 @@ def client(gallery: Path, **arguments: Any) -> TestClient:
     return TestClient(create_app(SearcherTwin(), ViewsTwin(), gallery=gallery, hosts={"testserver"}, **arguments))
 
 
-def job(gallery: Path, number: int, kind: str, page: str = "", **request: Any) -> None:
-    folder = JobFolder(gallery / ".jobs" / str(number))
-    folder.path.mkdir(parents=True)
-    asked = {"kind": kind, "request": {"dataset": "gallery", **request}, "created": 1.0, "resumes": None}
-    folder.write("request.json", asked)
-    folder.write("state.json", {"state": State.DONE.value, "started": 1.0, "ended": 2.0, "result": {}})
-    if page:
-        folder.page.write_text(page)
-
-
 def ids_of(gallery: Path) -> list[int]:
     with Gallery(gallery) as opened:
         return [int(one) for one in opened.catalog.spaces.findable(opened.live_space().id)[0]]
@@ -99,9 +89,9 @@ def test_odd_labels_and_ids_are_packed() -> None:
 
 
 def test_reports_are_served_into_a_sandbox_by_number_alone(gallery: Path) -> None:
-    job(gallery, 1, "diagnose", "<h1>report</h1>")
-    job(gallery, 2, "diagnose", "<h1>of a folder</h1>", dataset="/home/anna")
-    job(gallery, 3, "map", "<h1>none</h1>")
+    finished(gallery, 1, "diagnose", page="<h1>report</h1>", dataset="gallery")
+    finished(gallery, 2, "diagnose", page="<h1>of a folder</h1>", dataset="/home/anna")
+    finished(gallery, 3, "map", page="<h1>none</h1>", dataset="gallery")
     with client(gallery) as asked:
         got = asked.get("/understand/report/1")
         assert got.text == "<h1>report</h1>"
@@ -113,7 +103,7 @@ def test_reports_are_served_into_a_sandbox_by_number_alone(gallery: Path) -> Non
 
 def test_a_password_is_wanted_for_all_of_it(gallery: Path) -> None:
     draw_map(gallery)
-    job(gallery, 1, "diagnose", "x")
+    finished(gallery, 1, "diagnose", page="x", dataset="gallery")
     with client(gallery, auth=[("anna", "a-long-password")]) as asked:
         for path in ("/understand", "/understand/map.bin", "/understand/report/1"):
             assert asked.get(path).status_code == 401
@@ -256,7 +246,7 @@ def test_an_empty_gallery_and_one_with_two_pictures_say_what_to_do(
 
 
 def test_jobs_of_other_folders_are_not_told_here(gallery: Path, site: Site) -> None:
-    job(gallery, 1, "diagnose", dataset="/home/anna")
+    finished(gallery, 1, "diagnose", dataset="/home/anna")
     assert "/understand/report" not in Understanding(site, ENGLISH).pieces(Visit())["check"]
-    job(gallery, 2, "diagnose")
+    finished(gallery, 2, "diagnose", dataset="gallery")
     assert "/understand/report/2" in Understanding(site, ENGLISH).pieces(Visit())["check"]

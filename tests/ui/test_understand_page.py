@@ -1,6 +1,9 @@
-"""The Understand page in a real browser: the map is drawn, looked at, selected on, and labelled, at both widths."""
+"""The Understand page in a real browser: the map is drawn, looked at, selected on, and labelled, at both widths; the
+check-up and the comparison of temperatures are started, stopped and read."""
 
 import math
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -13,15 +16,21 @@ from playwright import sync_api as playwright
 
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.indexing import index_paths
+from retrieval.workflows.jobs import Jobs, State
 from retrieval.workflows.labelling import answer, progress
 from retrieval.workflows.mapping import draw_map
 from tests.ui.conftest import Visit, running
 from tests.ui.drawing import COLOURS, picture
+from tests.ui.finished import ADVICE, diagnosis, finished
+from ui.words import CHINESE, ENGLISH
 
 expect = playwright.expect
 expect.set_options(timeout=20_000)
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+BRIGHT = {"color_scheme": "light", "locale": "en-US", "viewport": WIDE}
+DARK = {"color_scheme": "dark", "locale": "zh-CN", "viewport": NARROW}
+BOTH = pytest.mark.parametrize("how", [BRIGHT, DARK], ids=["light English 1440", "dark Chinese 390"])
 KINDS = list(COLOURS)
 
 
@@ -243,3 +252,138 @@ def test_without_a_graphics_card_the_map_is_drawn_all_the_same(
     here.page.wait_for_timeout(300)
     assert share(pixels(here, -0.7, 0.6), (0x5F, 0x5B, 0x53)) > 0.02
     assert here.overflow() == 0
+
+
+# -- the check-up and the comparison of temperatures ---------------------------------------------------------------
+
+
+@pytest.fixture
+def own(mapped: Path, tmp_path: Path) -> Iterator[Path]:
+    """An own copy of the gallery, with a label on every picture; in the end no job runs."""
+    folder = Path(shutil.copytree(mapped, tmp_path / "own"))
+    answer(folder, {image_id: f"kind {n % 9}" for n, image_id in enumerate(kinds(folder))})
+    yield folder
+    for job in Jobs(folder).list():
+        if not job.state.is_over:
+            Jobs(folder).cancel(job.id, at_once=True)
+
+
+@pytest.fixture
+def enter(contexts: Callable[..., Any], opened: Callable[..., Any], own: Path) -> Iterator[Callable[..., Visit]]:
+    """Opens the page of the own gallery; checks in the end that all was calm, in the language and scheme asked for."""
+    visits: list[Visit] = []
+    with running(opened(own, gallery=own)) as address:
+
+        def open_page(how: Any) -> Visit:
+            visits.append(Visit(contexts(**how), address))
+            here = visits[-1]
+            here.page.goto(f"{address}/understand")
+            here.page.locator('.und-map[data-ready="36"]').wait_for()
+            assert here.page.evaluate("document.body.classList.contains('dark')") == (how["color_scheme"] == "dark")
+            return here
+
+        yield open_page
+        for one in visits:
+            assert one.overflow() == 0
+            one.page.close()
+            one.assert_calm()
+
+
+def said_in(how: Any) -> Any:
+    return (CHINESE if how["locale"] == "zh-CN" else ENGLISH).understand
+
+
+def read_report(here: Visit, part: Any, title: str) -> None:
+    """Open a part's report: a page of its own, which is there and says what it is about."""
+    with here.context.expect_page() as waiting:
+        part.locator(".und-report a").click()
+    report = waiting.value
+    try:
+        expect(report.locator("h1")).to_contain_text(title)
+        assert "/understand/report/" in report.url
+    finally:
+        report.close()
+
+
+@pytest.mark.slow
+@BOTH
+def test_a_check_up_is_started_and_its_findings_hubs_and_report_are_read(
+    enter: Callable[..., Visit], own: Path, how: Any
+) -> None:
+    here, said = enter(how), said_in(how)
+    part = here.page.locator("#understand-check")
+    assert part.locator(".und-found").count() == 0
+    part.get_by_role("button", name=said.check_start).click()
+    expect(part.locator(".und-work progress")).to_be_visible()
+    expect(part.locator(".und-finding").first).to_be_visible(timeout=150_000)
+    (job,) = Jobs(own).list()
+    assert (job.kind, job.state) == ("diagnose", State.DONE)
+    assert job.result is not None
+    rung = [one["name"] for one in job.result["alarms"] if one["rings"]]
+    # An encoder that nobody has trained rings an alarm at least, and each of them is a finding that is not well.
+    expect(part.locator(".und-finding.is-bad")).to_have_count(len(rung))
+    expect(part.locator(".und-whole")).to_contain_text(said.check_attention.of(len(rung)))
+    expect(part.locator(".und-whole")).to_have_class(re.compile("is-bad"))
+    assert part.locator(".und-finding h3").all_inner_texts() == [said.checked[key].name for key in said.checked]
+    hubs = part.locator(".und-hubs li")
+    expect(hubs).to_have_count(len(job.result["hubs"]))
+    expect(hubs.first).to_contain_text(said.hub_times.of(job.result["hubs"][0]["occurrence"]))
+    image = hubs.first.locator("img")
+    image.scroll_into_view_if_needed()
+    here.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
+    assert f"like={job.result['hubs'][0]['id']}" in str(hubs.first.locator("a").get_attribute("href"))
+    expect(part.get_by_role("button", name=said.check_again)).to_be_visible()
+    read_report(here, part, "Diagnosis of gallery")
+
+
+@pytest.mark.slow
+@BOTH
+def test_a_comparison_of_temperatures_is_started_and_stopped_and_one_that_ended_is_read(
+    enter: Callable[..., Visit], own: Path, how: Any
+) -> None:
+    here, said = enter(how), said_in(how)
+    part = here.page.locator("#understand-strict")
+    start = part.get_by_role("button", name=said.strict_start)
+    start.click(timeout=60_000)
+    expect(part.locator(".und-work progress")).to_be_visible()
+    part.get_by_role("button", name=said.stop).click()
+    expect(part.locator(".und-end")).to_have_text(said.stopped, timeout=60_000)
+    assert [(job.kind, job.state) for job in Jobs(own).list()] == [("temperature", State.CANCELLED)]
+    expect(start).to_be_visible()
+    finished(
+        own, 2, "temperature", dataset="gallery", page="<h1>Of temperatures</h1>", result={"recommendation": ADVICE}
+    )
+    expect(part.locator(".und-found h3")).to_have_text(said.strict_best.format(value="0.1"))
+    expect(part.locator(".und-found")).to_contain_text(said.strict_as_good.format(values="0.2"))
+    expect(part.locator(".und-found")).to_contain_text(said.strict_liked.format(liked=2, seeds=3))
+    expect(part.locator(".und-end")).to_have_count(0)
+    read_report(here, part, "Of temperatures")
+
+
+@pytest.mark.slow
+@BOTH
+def test_a_collapse_is_said_plainly_and_everything_else_is_well(
+    enter: Callable[..., Visit], own: Path, how: Any
+) -> None:
+    with Gallery(own) as gallery:
+        fingerprint = gallery.live_space().fingerprint
+    finished(
+        own, 1, "diagnose", dataset="gallery", page="<h1>x</h1>",
+        result=diagnosis(min(kinds(own)), fingerprint, collapse=0.001),
+    )  # fmt: skip
+    here, said = enter(how), said_in(how)
+    part = here.page.locator("#understand-check")
+    bad = part.locator(".und-finding.is-bad")
+    expect(bad).to_have_count(1)
+    expect(part.locator(".und-finding.is-good")).to_have_count(len(said.checked) - 1)
+    expect(bad.locator("h3")).to_have_text(said.checked["collapse"].name)
+    expect(bad.locator(".und-verdict")).to_have_text(said.verdict_bad)
+    expect(bad.locator(".und-meaning")).to_have_text(said.checked["collapse"].bad)
+    expect(part.locator(".und-whole strong")).to_have_text(said.check_attention.of(1))
+    expect(part.locator(".und-old")).to_have_count(0)
+    # What is bad is not told by its place alone: it stands out from what is good.
+    colours = [
+        part.locator(f".und-finding.{kind} .und-verdict").first.evaluate("one => getComputedStyle(one).color")
+        for kind in ("is-bad", "is-good")
+    ]
+    assert colours[0] != colours[1]

@@ -33,6 +33,7 @@ from ui.hints import COMMAND
 from ui.labels.asked import Look
 from ui.labels.grid import Sheet, render_grid
 from ui.labels.head import render_head
+from ui.labels.work import render_work
 from ui.matching import render_match
 from ui.notices import Refused, render_error, told
 from ui.pages import PAGES
@@ -281,6 +282,9 @@ def pieces(words: Words) -> dict[str, str]:
     }
 
 
+_MAY: dict[str, Any] = {"may_write": True, "shows_paths": True}
+
+
 def label_pieces(words: Words) -> dict[str, str]:
     tile = Tile(1, "12", ("1", "2", "3"), ("4", 0.9), True)
     sheet = Sheet(Look(show="label", label="7", near=3), [tile], 3, 100, [("7", 3)])
@@ -290,6 +294,8 @@ def label_pieces(words: Words) -> dict[str, str]:
     return {
         "label head": re.sub(keys, "", render_head(state, words, notice="")),
         "label grid": re.sub(keys, "", render_grid(sheet, SITE.addresses, words)),
+        **{f"labelling, {name}": render_work(job, words, **_MAY) for name, job in JOBS.items()},
+        "labelled": render_work(Job(1, "", {}, State.DONE, result={"proposed": 3}), words, **_MAY),
         "no labels": render_head(replace(state, step="begin", last=None), words),
         "all labelled": re.sub(keys, "", render_grid(replace(sheet, look=Look(), tiles=[]), SITE.addresses, words)),
     }

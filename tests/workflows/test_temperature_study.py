@@ -104,6 +104,17 @@ def test_what_else_cannot_be(dataset: Path, tiny_model: Path, tmp_path: Path) ->
         run(make(tmp_path / "few", 3, 2), tiny_model)
 
 
+def test_a_validation_part_without_a_pair_is_refused_before_anything_is_trained(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    dataset, told = make(tmp_path / "five", 5, 3), list[str]()
+    split = split_store(load_settings(), str(dataset), None).split(labelled := open_dataset(str(dataset)))
+    assert len(set(labelled.numbers[split.val].tolist())) == len(split.val) == 3
+    with pytest.raises(BadValue, match="3 images of 3 classes: a temperature is measured"):
+        run(dataset, tiny_model, Hooks(working=lambda what, *_: told.append(what)))
+    assert not any("Temperature" in what for what in told)
+
+
 def test_it_stops_when_asked(dataset: Path, tiny_model: Path) -> None:
     told: list[str] = []
     hooks = Hooks(working=lambda what, *_: told.append(what), stop=lambda: "Temperature 0.1" in told)

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from retrieval.core.errors import BadValue, EmptyGallery, RetrievalError
 from retrieval.core.text import shown
 from retrieval.workflows import labelling
-from retrieval.workflows.automatic_labels import auto_label
 from retrieval.workflows.calibrating import LEAST
+from retrieval.workflows.jobs import Job, Jobs
+from retrieval.workflows.jobs.requests import AutoLabelsJob
 from retrieval.workflows.label_upload import import_upload
 from retrieval.workflows.labelling import LEAST_LABELS, PAGE, Progress, Shelf, TilePage
 from retrieval.workflows.labels import import_folders, undo
@@ -21,6 +23,7 @@ from ui.labels.grid import Sheet, open_view, render_busy, render_grid
 from ui.labels.groups import render_groups
 from ui.labels.head import render_head, render_tabs, told
 from ui.labels.questions import render_questions
+from ui.labels.work import KIND, Visit, render_work
 from ui.notices import Refused, render_error, render_notice
 from ui.shell.site import Site
 from ui.words import Words
@@ -65,7 +68,6 @@ class LabelAnswers:
             "label": self._label,
             "take": self._take,
             "undo": self._undo,
-            "auto": self._auto,
             "folders": self._folders,
         }
 
@@ -74,6 +76,10 @@ class LabelAnswers:
         if self._site.gallery is None:
             raise EmptyGallery("There is no gallery.")
         return self._site.gallery
+
+    @property
+    def _jobs(self) -> Jobs:
+        return self._site.jobs or Jobs(self._folder, may_write=self._site.may_write)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -107,6 +113,23 @@ class LabelAnswers:
             # The view itself says what is wrong.
             left = 1
         return self.view(Look(show="unlabelled" if left else "all"))
+
+    def work(self, visit: Visit) -> str:
+        """HTML of the automatic labelling that runs now, or that this visit has seen run; empty for none."""
+        try:
+            newest = self._newest()
+        except Exception as error:
+            return render_error(error, self._words)
+        if newest is None or (newest.state.is_over and newest.id != visit.job):
+            return ""
+        visit.job, visit.is_over = newest.id, newest.state.is_over
+        site = self._site
+        return render_work(newest, self._words, may_write=site.may_write, shows_paths=site.shows_paths)
+
+    def _newest(self) -> Job | None:
+        if self._site.gallery is None:
+            return None
+        return next((job for job in self._jobs.list() if job.kind == KIND), None)
 
     def _progress(self) -> Progress:
         try:
@@ -163,9 +186,14 @@ class LabelAnswers:
 
     # -- changing --------------------------------------------------------------------------------------------------
 
-    def change(self, asked: Asked) -> Shown:
-        """Do what was asked, and say so. A request that cannot be leaves everything as it was."""
-        change = self._changes.get(asked.do)
+    def change(self, asked: Asked, visit: Visit | None = None) -> Shown:
+        """Do what was asked, and say so. A request that cannot be leaves everything as it was.
+
+        Args:
+            asked: by the page.
+            visit: of the page; it follows the job that this begins.
+        """
+        change = partial(self._auto, visit or Visit()) if asked.do == "auto" else self._changes.get(asked.do)
         head, done = self._write(asked.stamp, lambda: "" if change is None else change(asked))
         # What was worked out is not worked out again for every answer: the script puts away what was answered.
         view = self.view(asked.look, asked.stamp) if done and asked.look.tab == "pick" else None
@@ -203,12 +231,17 @@ class LabelAnswers:
         labelling.take_away(self._folder, [image_id for image_id, _ in asked.answers], only)
         return ""
 
-    def _auto(self, _: Asked) -> str:
-        said = self._words.labels
-        report = auto_label(self._folder)
-        if not report.proposed:
-            return render_notice("info", said.auto_none)
-        return render_notice("info", said.auto_done.of(report.proposed), said.auto_done_text)
+    def _auto(self, visit: Visit, _: Asked) -> str:
+        newest = self._newest()
+        # One that waits or runs does what is asked for.
+        job = self._jobs.submit(AutoLabelsJob()) if newest is None or newest.state.is_over else newest
+        visit.job, visit.is_over = job.id, False
+        return ""
+
+    def stop(self, number: int) -> None:
+        """Stop the automatic labelling, where ``number`` is one; nothing happens where it may not, or is none."""
+        if self._site.may_write and any(job.id == number and job.kind == KIND for job in self._jobs.list()):
+            self._jobs.cancel(number)
 
     def _folders(self, _: Asked) -> str:
         said, report = self._words.labels, import_folders(self._folder)

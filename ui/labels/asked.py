@@ -80,6 +80,11 @@ def read_asked(data: object) -> Asked:
     )
 
 
+def read_stop(data: object) -> int:
+    """The number of the job that is to be stopped; 0 where none is named."""
+    return _number(data.get("stop")) if isinstance(data, Mapping) else 0
+
+
 def _look(data: object) -> Look:
     if not isinstance(data, Mapping):
         return Look()

@@ -8,15 +8,26 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from ui.labels.answers import LabelAnswers
-from ui.labels.asked import Look, read_asked
+from ui.labels.asked import Look, read_asked, read_stop
+from ui.labels.work import Visit
 from ui.shell.site import Site
 from ui.words import Words
+
+_SECONDS = 1.0
+"""Between two looks at a job, while there is one."""
 
 _EVENTS = """
 document.addEventListener('retrieval:look', (event) => trigger('select', event.detail));
 document.addEventListener('retrieval:change', (event) => trigger('submit', event.detail));
+"""
+_STOP = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-job-stop]');
+  if (button) trigger('select', { stop: Number(button.dataset.jobStop) });
+});
 """
 
 
@@ -32,6 +43,7 @@ class LabelsPage:
     def __init__(self, site: Site, words: Words, blocks: gr.Blocks) -> None:
         self._answers = LabelAnswers(site, words)
         self.head = gr.HTML("", elem_id="labels-head", apply_default_css=False)
+        self.work = gr.HTML("", elem_id="labels-work", js_on_load=_STOP, apply_default_css=False)
         self.view = gr.HTML(
             self._answers.busy(Look()), elem_id="labels-view", js_on_load=_EVENTS, apply_default_css=False
         )
@@ -39,19 +51,27 @@ class LabelsPage:
             words.labels.send, file_types=[".csv", ".tsv", ".txt"], elem_id="labels-table", variant="primary"
         )
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        both = [self.head, self.view]
-        blocks.load(self._open, outputs=both, **quiet)
+        self.visit: gr.State = gr.State(Visit())
+        # It looks only while there is a job to look at.
+        self.timer = gr.Timer(_SECONDS, active=False)
+        both: list[Component] = [self.head, self.view]
+        working: list[Component] = [self.work, self.timer]
+        blocks.load(self._open, self.visit, both + working, **quiet)
         self.view.select(self._look, outputs=self.view, trigger_mode="multiple", **quiet)
         # One after the other: what was asked first is done first.
-        self.view.submit(self._change, outputs=both, trigger_mode="multiple", concurrency_limit=1, **quiet)
-
+        self.view.submit(
+            self._change, self.visit, both + working, trigger_mode="multiple", concurrency_limit=1, **quiet
+        )
+        self.work.select(self._stop, self.visit, working, **quiet)
+        self.timer.tick(self._tick, self.visit, [self.head, *working], **quiet)
         self.table.upload(self._send, self.table, both, concurrency_limit=1, **quiet)
 
     def _send(self, file: str | None) -> tuple[str, Any]:
         return self._answers.send(file).head, gr.skip()
 
-    def _open(self) -> tuple[str, str]:
-        return self._answers.head(), self._answers.opening()
+    def _open(self, visit: Visit) -> tuple[Any, ...]:
+        visit.shown = ""
+        return self._answers.head(), self._answers.opening(), *self._working(visit)
 
     def _look(self, event: gr.EventData) -> Iterator[str]:
         asked = read_asked(event._data)
@@ -59,6 +79,22 @@ class LabelsPage:
             yield self._answers.busy(asked.look)
         yield self._answers.view(asked.look, asked.stamp)
 
-    def _change(self, event: gr.EventData) -> tuple[str, Any]:
-        done = self._answers.change(read_asked(event._data))
-        return done.head, gr.skip() if done.view is None else done.view
+    def _change(self, event: gr.EventData, visit: Visit) -> tuple[Any, ...]:
+        done = self._answers.change(read_asked(event._data), visit)
+        return done.head, gr.skip() if done.view is None else done.view, *self._working(visit)
+
+    def _stop(self, event: gr.EventData, visit: Visit) -> tuple[Any, ...]:
+        self._answers.stop(read_stop(event._data))
+        return self._working(visit)
+
+    def _tick(self, visit: Visit) -> tuple[Any, ...]:
+        work, timer = self._working(visit)
+        # With its end there are other labels to be counted, and something to be taken back.
+        return self._answers.head() if visit.is_over else gr.skip(), work, timer
+
+    def _working(self, visit: Visit) -> tuple[Any, gr.Timer]:
+        now = self._answers.work(visit)
+        # What is there already stays, with what has the focus in it.
+        work = now if now != visit.shown else gr.skip()
+        visit.shown = now
+        return work, gr.Timer(_SECONDS, active=not visit.is_over)
