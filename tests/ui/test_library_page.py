@@ -1,40 +1,17 @@
 """The library in a real browser: a newcomer's first steps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from playwright import sync_api as playwright
 
 from retrieval.workflows.upkeep import list_roots
-from tests.ui.conftest import Visit, running
+from tests.ui.conftest import Visit
 from ui.words import ENGLISH
 
 expect = playwright.expect
 SAID = ENGLISH.library
-
-
-@pytest.fixture
-def arrive(contexts: Callable[..., Any], opened: Callable[..., FastAPI]) -> Iterator[Callable[..., Visit]]:
-    """Opens a page of a gallery; checks in the end that all was calm and nothing stood out to the side."""
-    visits: list[Visit] = []
-    servers: list[Any] = []
-
-    def open_page(gallery: Path, path: str, **arguments: Any) -> Visit:
-        servers.append(running(opened(gallery, gallery=gallery)))
-        visits.append(Visit(contexts(**arguments), servers[-1].__enter__()))
-        visits[-1].page.goto(visits[-1].address + path)
-        return visits[-1]
-
-    yield open_page
-    for one in visits:
-        assert one.overflow() == 0
-        one.page.close()
-        one.assert_calm()
-    for server in servers:
-        server.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("width", [1440])
