@@ -219,15 +219,43 @@ class Labels:
             yield from events
             last = ids[-1]
 
-    def chosen(self, sources: Sequence[str] = TRUSTED) -> dict[int, str]:
-        """One label an image, by image id: of the source that comes first in ``sources``, and of those the newest."""
+    def chosen(self, sources: Sequence[str] = TRUSTED, image_ids: Collection[int] | None = None) -> dict[int, str]:
+        """One label an image, by image id: of the source that comes first in ``sources``, and of those the newest.
+
+        Args:
+            sources: that count.
+            image_ids: of these images only; None of all.
+        """
         rank = {source: place for place, source in enumerate(sources)}
         best: dict[int, tuple[int, int, str]] = {}
-        for event in self.standing(sources=sources):
+        for event in self.standing(image_ids, sources):
             claim = (rank[event.source], -event.first, event.label)
             if event.image_id not in best or claim < best[event.image_id]:
                 best[event.image_id] = claim
         return {image_id: label for image_id, (_, _, label) in best.items()}
+
+    def confirmed(self, image_ids: Collection[int]) -> set[tuple[int, str]]:
+        """(image, label) of these images that a person gave although the image carried the label already: from a
+        folder or a table, or from a person, whose event the same operation took away."""
+        before = labels.alias()
+        said_before = exists().where(
+            before.c.image_id == labels.c.image_id,
+            before.c.label == labels.c.label,
+            (before.c.source.in_((FOLDER, CSV)) & before.c.undone_by.is_(None))
+            | ((before.c.source == PERSON) & (before.c.undone_by == labels.c.operation_id)),
+        )
+        # What an undoing gave back was said once, not twice.
+        query = (
+            select(labels.c.image_id, labels.c.label)
+            .join(operations, operations.c.id == labels.c.operation_id)
+            .where(labels.c.undone_by.is_(None), labels.c.source == PERSON, operations.c.kind != UNDO, said_before)
+        )
+        found: set[tuple[int, str]] = set()
+        with self._session.read() as connection:
+            for some in chunks(sorted(set(image_ids))):
+                rows = connection.execute(query.where(labels.c.image_id.in_(some)))
+                found.update((image_id, label) for image_id, label in rows)
+        return found
 
     def lost(self) -> dict[int, set[str]]:
         """Labels from people and CSV files whose image no present file holds: the file was edited, or is gone."""

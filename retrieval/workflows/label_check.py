@@ -6,14 +6,14 @@ is an outlier where its k-th neighbour is far (Ramaswamy, Rastogi and Shim, "Eff
 from Large Data Sets", SIGMOD 2000).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from retrieval.core.errors import BadValue
+from retrieval.core.errors import BadValue, Interrupted
 from retrieval.core.settings import Settings
 from retrieval.core.types import Ids, ImageRecord, Matches, Vectors
 from retrieval.functional.confident import suspects
@@ -28,6 +28,21 @@ MOST_IMAGES = 10_000
 
 COUNT = 50
 _BLOCK = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """How the check talks to whoever started it.
+
+    Attributes:
+        say: one line about anything unusual.
+        working: what is being done, how much of it is done, and how much there is.
+        stop: asked often; True ends the work.
+    """
+
+    say: Say = lambda _: None
+    working: Callable[[str, int, int], None] = lambda what, done, total: None
+    stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,17 @@ class LabelCheck:
         """JSON-ready values."""
         return asdict(self)
 
+    def summary(self) -> dict[str, Any]:
+        """The numbers alone, JSON-ready."""
+        return {
+            "doubted": self.doubted,
+            "labelled": self.labelled,
+            "accuracy": self.accuracy,
+            "outliers": len(self.outliers),
+            "looked_at": self.looked_at,
+            "images": self.images,
+        }
+
 
 def check_labels(
     folder: Path,
@@ -99,35 +125,37 @@ def check_labels(
     count: int = COUNT,
     most: int = MOST_IMAGES,
     settings: Settings | None = None,
-    say: Say = lambda _: None,
+    hooks: Hooks | None = None,
 ) -> LabelCheck:
-    """Look for wrong labels and outliers. Nothing is changed.
+    """Look for wrong labels and outliers. Nothing is changed. What a person has confirmed is not doubted.
 
     Args:
         folder: the gallery's.
         count: how many of each are given, at least 1.
         most: images to look at, labelled ones and all.
         settings: from the environment by default.
-        say: told about anything unusual.
+        hooks: who to talk to.
 
     Raises:
         BadValue: too few labelled images, or a count below 1.
         EmptyGallery: nothing is indexed.
+        Interrupted: it was stopped.
     """
+    hooks = hooks or Hooks()
     if count < 1:
         raise BadValue(f"{count} results cannot be shown.", "Ask for 1 or more.")
     with Gallery(folder, settings) as gallery:
         space = gallery.live_space()
         known = labelled_space(gallery, space, gallery.catalog.labels.chosen())
-        index = OpenedSpace(gallery, space, say).index
+        index = OpenedSpace(gallery, space, hooks.say).index
         asked = _sample(len(known.ids), most, 4)
-        doubts, doubted, accuracy = _doubts(gallery, index, known, asked, count)
+        doubts, doubted, accuracy = _doubts(gallery, index, known, asked, count, hooks)
         there = gallery.catalog.spaces.findable(space.id)[0]
         there = np.setdiff1d(there, index.store.missing(there))
         looked = there[_sample(len(there), most, 5)]
         for damaged in index.store.damaged(looked):
             looked = np.setdiff1d(looked, damaged)
-        outliers = _outliers(gallery, index, looked, count)
+        outliers = _outliers(gallery, index, looked, count, hooks)
         return LabelCheck(doubts, doubted, len(asked), round(accuracy, 4), outliers, len(looked), len(there))
 
 
@@ -137,22 +165,37 @@ def _sample(number: int, most: int, seed: int) -> Ids:
     return np.sort(np.random.default_rng(seed).choice(number, most, replace=False)).astype(np.int64)
 
 
-def _searched(index: LiveIndex, ids: Ids, vectors: Vectors, among: Ids | None) -> Iterator[Matches]:
-    """The neighbours of images, each without itself, in blocks."""
+def _searched(
+    index: LiveIndex, ids: Ids, read: Callable[[slice], Vectors], among: Ids | None, hooks: Hooks, what: str
+) -> Iterator[Matches]:
+    """The neighbours of images, each without itself, in blocks. Raises Interrupted."""
     for start in range(0, len(ids), _BLOCK):
+        if hooks.stop():
+            raise Interrupted("The check was stopped; nothing was changed.", "Start it once more.")
+        hooks.working(what, start, len(ids))
         part = slice(start, start + _BLOCK)
-        yield without_itself(index.search(vectors[part], NEIGHBOURS + 1, among), ids[part])
+        yield without_itself(index.search(read(part), NEIGHBOURS + 1, among), ids[part])
+    hooks.working(what, len(ids), len(ids))
 
 
 def _doubts(
-    gallery: Gallery, index: LiveIndex, known: LabelledSpace, asked: Ids, count: int
+    gallery: Gallery, index: LiveIndex, known: LabelledSpace, asked: Ids, count: int, hooks: Hooks
 ) -> tuple[tuple[Doubt, ...], int, float]:
-    blocks = list(_searched(index, known.ids[asked], known.vectors[asked], known.ids))
+    vectors = known.vectors[asked]
+    blocks = list(
+        _searched(index, known.ids[asked], lambda part: vectors[part], known.ids, hooks, "Comparing with the labels")
+    )
     matches = Matches(np.concatenate([b.ids for b in blocks]), np.concatenate([b.scores for b in blocks]))
     found = suspects(vote_shares(matches, known), known.numbers[asked])
     # Those that have trained the encoder are doubted as well, so all of them measure what a vote is worth.
     calibration, accuracy = measured(index, known, np.arange(len(known.ids)))
-    first = found.rows[:count]
+    confirmed = gallery.catalog.labels.confirmed(known.ids[asked[found.rows]].tolist())
+    doubted = [
+        (int(known.ids[asked[row]]), known.classes[int(known.numbers[asked[row]])]) not in confirmed
+        for row in found.rows.tolist()
+    ]
+    doubtful = np.array(doubted, bool)
+    first = found.rows[doubtful][:count]
     ids = known.ids[asked[first]].tolist()
     _, evidence, _ = vote(Matches(matches.ids[first], matches.scores[first]), known)
     records = gallery.catalog.images.records(ids)
@@ -166,20 +209,25 @@ def _doubts(
             margin=round(margin, 6),
         )
         for image_id, row, instead, margin, value in zip(
-            ids, first.tolist(), found.instead.tolist(), found.margins.tolist(), evidence.tolist(), strict=False
+            ids,
+            first.tolist(),
+            found.instead[doubtful].tolist(),
+            found.margins[doubtful].tolist(),
+            evidence.tolist(),
+            strict=False,
         )
     )
-    return doubts, len(found.rows), accuracy
+    return doubts, int(doubtful.sum()), accuracy
 
 
-def _outliers(gallery: Gallery, index: LiveIndex, ids: Ids, count: int) -> tuple[Outlier, ...]:
+def _outliers(gallery: Gallery, index: LiveIndex, ids: Ids, count: int, hooks: Hooks) -> tuple[Outlier, ...]:
     if len(ids) <= NEIGHBOURS:
         return ()
     far: list[float] = []
-    for start in range(0, len(ids), _BLOCK):
-        some = ids[start : start + _BLOCK]
-        for matches in _searched(index, some, index.store.read(some), None):
-            far.extend(np.maximum(matches.scores[:, -1], -1.0).tolist())
+    for matches in _searched(
+        index, ids, lambda part: index.store.read(ids[part]), None, hooks, "Comparing all pictures"
+    ):
+        far.extend(np.maximum(matches.scores[:, -1], -1.0).tolist())
     order = np.lexsort((ids, np.array(far)))[:count]
     records = gallery.catalog.images.records(ids[order].tolist())
     return tuple(Outlier(int(ids[n]), _path(records.get(int(ids[n]))), round(far[n], 6)) for n in order.tolist())

@@ -410,3 +410,28 @@ def test_automatic_labels_do_not_keep_a_forgotten_image(world: World, root: Root
     world.catalog.files.forget(ids)
     assert [row[0] for row in world.sql("SELECT DISTINCT label FROM labels ORDER BY label")] == ["blue", "pear", "red"]
     assert len(world.sql("SELECT id FROM images")) == 2
+
+
+@pytest.mark.usefixtures("root")
+def test_a_label_is_confirmed_that_a_person_gave_where_it_stood_already(world: World) -> None:
+    ids = {content: world.image(content) for content in (b"1", b"2", b"3")}
+
+    def confirmed() -> set[tuple[int, str]]:
+        return world.catalog.labels.confirmed(ids.values())
+
+    assert confirmed() == set()
+    give(world, b"2", "apple")
+    give(world, b"3", "plum", AUTOMATIC)
+    give(world, b"3", "plum")
+    assert confirmed() == set()
+    # What the folder says, and what a person said before.
+    by_folder = give(world, b"1", "red")
+    (old,) = (e.id for e in world.catalog.labels.standing([ids[b"2"]]) if e.label == "apple")
+    anew = world.catalog.labels.change("set", [Entry(ids[b"2"], "apple", PERSON)], [old])
+    assert confirmed() == {(ids[b"1"], "red"), (ids[b"2"], "apple")}
+    assert world.catalog.labels.confirmed([ids[b"1"]]) == {(ids[b"1"], "red")}
+    undo(world, anew)
+    assert "apple" in carried(world)[b"2"]
+    assert confirmed() == {(ids[b"1"], "red")}
+    undo(world, by_folder)
+    assert confirmed() == set()

@@ -218,3 +218,25 @@ def staged(contexts: Callable[..., Any]) -> Iterator[Callable[..., Visit]]:
             return visit
 
         yield open_page
+
+
+@pytest.fixture
+def arrive(contexts: Callable[..., Any], opened: Callable[..., FastAPI]) -> Iterator[Callable[..., Visit]]:
+    """Opens a page of a gallery with all its pages; checks in the end that all was calm and nothing stood out to the
+    side."""
+    visits: list[Visit] = []
+    servers: list[Any] = []
+
+    def open_page(gallery: Path, path: str, **arguments: Any) -> Visit:
+        servers.append(running(opened(gallery, gallery=gallery)))
+        visits.append(Visit(contexts(**arguments), servers[-1].__enter__()))
+        visits[-1].page.goto(visits[-1].address + path)
+        return visits[-1]
+
+    yield open_page
+    for one in visits:
+        assert one.overflow() == 0
+        one.page.close()
+        one.assert_calm()
+    for server in servers:
+        server.__exit__(None, None, None)

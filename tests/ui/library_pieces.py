@@ -6,11 +6,13 @@ from retrieval.catalog.files import FailedFile
 from retrieval.workflows.duplicates import Copy
 from retrieval.workflows.folders import Completion, FolderLook
 from retrieval.workflows.jobs import KINDS, Failure, Job, JobProgress, State
+from retrieval.workflows.label_check import Doubt, LabelCheck, Outlier
+from retrieval.workflows.labelling import Tile
 from retrieval.workflows.last_run import LastRun
 from retrieval.workflows.upkeep import FailurePage, RootStatus
 from retrieval.workflows.watching import Watch
 from ui.addresses import Addresses
-from ui.library import account_cards, care_cards, folder_cards, work_cards
+from ui.library import account_cards, care_cards, doubt_cards, folder_cards, work_cards
 from ui.words import Words
 
 LOOK = FolderLook("/1", 9, 5, 2, 1000, 100.0, 10_000, 900, False)
@@ -20,6 +22,9 @@ REPORT = dict.fromkeys((*account_cards.PARTS, *account_cards.BESIDE, "found"), 7
 FAILED = FailurePage({"empty": 41}, [FailedFile(1, b"2", "/1/2", "empty", "3", "4")], 20, 41)
 COPY = Copy(7, "/1/2.3", 40, 30, 2000, "2021-06-07T14:05:00", False)
 JOB = Job(3, "index", {}, State.RUNNING, JobProgress("Indexing", 5, 9, "image", 2, 1.0, 100.0))
+DOUBTS = tuple(Doubt(n, "/1/2", "3", "4", 0.9, 0.8) for n in range(1, 14))
+FOUND = LabelCheck(DOUBTS, 20, 100, 0.9, tuple(Outlier(n, "/1/2", 0.1) for n in range(20, 40)), 100, 200)
+TILES = {n: Tile(n, f"{n}.5", ("3",), None, n == 2) for n in range(1, 35)}
 
 
 def library_pieces(words: Words, addresses: Addresses) -> dict[str, str]:
@@ -38,6 +43,9 @@ def library_pieces(words: Words, addresses: Addresses) -> dict[str, str]:
         "bug": replace(JOB, state=State.FAILED, error=Failure("unexpected", "1")),
         "full": replace(JOB, state=State.FAILED, error=Failure("disk_full", "1", "2")),
     }
+    checked = doubt_cards.Checked(replace(JOB, ended=1e9), FOUND, DOUBTS, TILES)
+    nobody = replace(checked, found=replace(FOUND, doubts=(), doubted=0, outliers=()), open=())
+    turned = doubt_cards.Turned()
     groups = [[COPY, replace(COPY, captured="", offline=True)]] * 11
     many = [f"/{n}" for n in range(12)]
     return {
@@ -55,6 +63,12 @@ def library_pieces(words: Words, addresses: Addresses) -> dict[str, str]:
         "watch": care_cards.render_watch(Watch(True), words, may_write=True),
         "twins": care_cards.render_twins(JOB, groups, 10, addresses, words, may_write=True),
         "no twins": care_cards.render_twins(JOB, [], 0, addresses, words, may_write=True),
+        "doubts": doubt_cards.render_doubts(checked, turned, addresses, words, may_write=True),
+        "doubts answered": doubt_cards.render_doubts(
+            replace(checked, open=()), turned, addresses, words, may_write=True
+        ),
+        "no doubts": doubt_cards.render_doubts(nobody, turned, addresses, words, may_write=True),
+        "doubts to come": doubt_cards.render_doubts(None, turned, addresses, words, may_write=True),
         "disk": care_cards.render_disk(dict.fromkeys(words.library.parts, 2000), words),
         "backup": care_cards.render_backup({"file": "/1.2", "bytes": 3000}, 3, words),
         "well": care_cards.render_check({"problems": []}, words, may_write=True),

@@ -17,7 +17,15 @@ from retrieval.workflows.folders import Completion
 from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.jobs import Job, Jobs, State
 from retrieval.workflows.jobs.folder import JobFolder
-from retrieval.workflows.jobs.requests import BackupJob, CheckJob, DuplicatesJob, IndexJob, JobRequest, RetryJob
+from retrieval.workflows.jobs.requests import (
+    BackupJob,
+    CheckJob,
+    DuplicatesJob,
+    IndexJob,
+    JobRequest,
+    LabelCheckJob,
+    RetryJob,
+)
 from retrieval.workflows.layout import PARTS
 from retrieval.workflows.models import STRONGER
 from retrieval.workflows.upkeep import list_roots
@@ -95,12 +103,12 @@ def test_a_gallery_is_shown_with_its_folders_account_and_failures(library: Libra
 
 
 def test_deeds_become_jobs(library: Library, filled: tuple[Path, Path]) -> None:
-    for deed in ("scan", "retry", "twins", "check", "repair"):
+    for deed in ("scan", "retry", "twins", "doubts", "check", "repair"):
         assert library.do(deed, "").told == ""
     assert library.do("backup", "/backups/a.tar").told == ""
     library.add(str(filled[1]))
     library.add("")
-    expected = [IndexJob(), RetryJob(), DuplicatesJob(), CheckJob(), CheckJob(repair=True)]
+    expected = [IndexJob(), RetryJob(), DuplicatesJob(), LabelCheckJob(), CheckJob(), CheckJob(repair=True)]
     assert asked(library) == [*expected, BackupJob(target="/backups/a.tar"), IndexJob(paths=(str(filled[1]),))]
     assert "not a full path" in library.do("backup", "a.tar").told
 
@@ -134,7 +142,7 @@ def test_where_nothing_may_be_changed_nothing_is_and_no_folder_of_the_machine_is
     assert watch_of(filled[0]) == Watch()
     assert library.choices("/") == ""
     assert library.look("/") == ("", "")
-    for html in (library.folders(), library.failures(), library.twins()):
+    for html in (library.folders(), library.failures(), library.twins(), library.doubts()):
         assert not {tag["data-do"] for _, tag in Tree(html).tags if "data-do" in tag} - {"failures", "twins-page"}
 
 

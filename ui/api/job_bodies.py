@@ -176,6 +176,12 @@ class DuplicatesBody(JobBody):
     workers: Workers = None
 
 
+class LabelCheckBody(JobBody):
+    """Find labels that are probably wrong, and pictures that are like no other."""
+
+    kind: Literal["label-check"]
+
+
 class MapBody(JobBody):
     """Draw the map of the gallery anew."""
 
@@ -198,6 +204,7 @@ class CheckBody(JobBody):
 
 AnyJobBody = Annotated[
     IndexBody | RetryBody | TrainBody | PretrainBody | FinetuneBody | DistilBody | SwitchBody | DiagnoseBody
-    | TemperatureBody | ProbeBody | AutoLabelsBody | CalibrateBody | DuplicatesBody | MapBody | BackupBody | CheckBody,
+    | TemperatureBody | ProbeBody | AutoLabelsBody | CalibrateBody | DuplicatesBody | LabelCheckBody | MapBody
+    | BackupBody | CheckBody,
     Field(discriminator="kind"),
 ]  # fmt: skip

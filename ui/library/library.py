@@ -12,12 +12,13 @@ from retrieval.workflows import upkeep
 from retrieval.workflows.duplicates import kept_groups
 from retrieval.workflows.folders import complete_folder, look_at_folder
 from retrieval.workflows.jobs import Job, JobRequest, Jobs, State
-from retrieval.workflows.jobs.requests import BackupJob, CheckJob, DuplicatesJob, IndexJob, RetryJob
+from retrieval.workflows.jobs.requests import BackupJob, CheckJob, DuplicatesJob, IndexJob, LabelCheckJob, RetryJob
 from retrieval.workflows.last_run import last_run
 from retrieval.workflows.models import STRONGER
 from retrieval.workflows.status import status
 from retrieval.workflows.watching import set_watch, watch_of
-from ui.library import account_cards, care_cards, folder_cards, work_cards
+from ui.library import account_cards, care_cards, doubt_cards, folder_cards, work_cards
+from ui.library.doubts import answer_doubt, newest_check
 from ui.notices import Refused, render_error, render_notice
 from ui.shell.site import Site
 from ui.words import Words
@@ -70,7 +71,7 @@ class Library:
         may_write: whether anything may be changed from here. Every deed that changes something goes through ``do``.
     """
 
-    KINDS = ("index", "retry", "duplicates", "backup", "check")
+    KINDS = ("index", "retry", "duplicates", "label-check", "backup", "check")
     """Jobs whose end is told on this page."""
 
     def __init__(self, site: Site, words: Words) -> None:
@@ -88,6 +89,9 @@ class Library:
             "watch": lambda value: self._watch(value == "on", None),
             "period": lambda value: self._watch(None, int(value)),
             "twins": lambda _: self._submit(DuplicatesJob()),
+            "doubts": lambda _: self._submit(LabelCheckJob()),
+            "relabel": lambda value: self._answer_doubt(value, is_right=False),
+            "confirm": lambda value: self._answer_doubt(value, is_right=True),
             "check": lambda _: self._submit(CheckJob()),
             "repair": lambda _: self._submit(CheckJob(repair=True)),
             "backup": self._backup,
@@ -173,6 +177,26 @@ class Library:
         groups = [] if job is None else kept_groups(self._jobs.folder(job.id).duplicates)
         addresses, may_write = self._site.addresses, self.may_write
         return care_cards.render_twins(job, groups, first, addresses, self._words, may_write=may_write)
+
+    def doubts(self, turned: str = "", told: str = "") -> str:
+        """Labels that may be wrong, and pictures like no other.
+
+        Args:
+            turned: see ``doubt_cards.Turned``; comes from the browser.
+            told: a box that says what came of the last answer.
+        """
+        if not self.has_folders():
+            return ""
+        return self._shown(
+            lambda: doubt_cards.render_doubts(
+                newest_check(self._gallery, self._jobs),
+                doubt_cards.Turned.read(turned),
+                self._site.addresses,
+                self._words,
+                may_write=self.may_write,
+                told=told,
+            )
+        )
 
     def disk(self) -> str:
         """What each part of the gallery takes."""
@@ -278,6 +302,9 @@ class Library:
     def _submit(self, request: JobRequest) -> Answer:
         self._jobs.submit(request)
         return Answer()
+
+    def _answer_doubt(self, value: str, *, is_right: bool) -> Answer:
+        return Answer(answer_doubt(self._gallery, self._jobs, value, self._words, is_right=is_right))
 
     def _watch(self, on: bool | None, minutes: int | None) -> Answer:
         now = watch_of(self._gallery)

@@ -80,6 +80,7 @@ class LibraryPage:
         self.account = _html("library-account")
         self.failures = _html("library-failures")
         self.twins = _html("library-twins")
+        self.doubts = _html("library-doubts")
         with gr.Column(elem_id="library-care", visible=False) as self.care:
             self.disk = _html("library-disk")
             self.check = gr.Button(said.check, visible=self._library.may_write, elem_id="library-check")
@@ -101,7 +102,7 @@ class LibraryPage:
     @property
     def _pieces(self) -> list[Any]:
         heads = [self.invitation, self.encoder, self.folders, self.watch, self.account, self.failures]
-        return [*heads, self.twins, self.care, self.disk, self.target]
+        return [*heads, self.twins, self.doubts, self.care, self.disk, self.target]
 
     @property
     def _job(self) -> list[gr.components.Component]:
@@ -113,7 +114,7 @@ class LibraryPage:
         blocks.load(self._show, outputs=[*self._pieces, *self._job, self.choices], **quiet)
         self.timer.tick(self._on_tick, [self.seen], everything, **quiet)
         self.stop.click(self._on_stop, [self.seen], self._job, **quiet)
-        for piece in (self.work, self.folders, self.watch, self.failures, self.twins, self.ask):
+        for piece in (self.work, self.folders, self.watch, self.failures, self.twins, self.doubts, self.ask):
             piece.select(self._on_deed, [self.seen], everything, trigger_mode="multiple", **quiet)
         self.check.click(self._on_check, [self.seen], everything, **quiet)
         self.backup.click(self._on_backup, [self.target, self.seen], everything, **quiet)
@@ -139,6 +140,7 @@ class LibraryPage:
             self.failures: library.failures(),
             self.watch: library.watch(),
             self.twins: library.twins(),
+            self.doubts: library.doubts(),
             self.care: gr.update(visible=library.has_folders()),
             self.disk: library.disk(),
             self.target: library.backup_place(),
@@ -169,7 +171,15 @@ class LibraryPage:
             return {self.failures: self._library.failures(value)}
         if deed == "twins-page":
             return {self.twins: self._library.twins(value)}
-        return self._after(self._library.do(deed, value), seen)
+        if deed == "doubts-page":
+            return {self.doubts: self._library.doubts(value)}
+        if deed == "outliers-page":
+            return {self.doubts: self._library.doubts("|".join(reversed(value.split("|"))))}
+        answer = self._library.do(deed, value)
+        if deed in ("relabel", "confirm"):
+            # The next one is where this one was: the rest of the page stays as it is.
+            return {self.doubts: self._library.doubts(value.split("|", 2)[-1], answer.told)}
+        return self._after(answer, seen)
 
     def _on_check(self, seen: Any) -> _Updates:
         return self._after(self._library.do("check", ""), seen)

@@ -15,7 +15,7 @@ SEEN_COOKIE = "job"
 
 _DAY = 24 * 3600.0
 _PAGES = {
-    **dict.fromkeys(("index", "retry", "duplicates", "backup", "check"), "library"),
+    **dict.fromkeys(("index", "retry", "duplicates", "label-check", "backup", "check"), "library"),
     **dict.fromkeys(("auto-labels",), "labels"),
     **dict.fromkeys(("train", "pretrain", "finetune", "distil", "switch", "calibrate"), "teach"),
     **dict.fromkeys(("map", "diagnose", "temperature", "probe"), "understand"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ui.words import (
+    doubts,
     errors,
     jobs,
     labels_texts,
@@ -15,6 +16,7 @@ from ui.words import (
     understand_texts,
     writing,
 )
+from ui.words.doubts import DoubtWords
 from ui.words.errors import ErrorWords
 from ui.words.jobs import JobWords
 from ui.words.labels import LabelWords
@@ -45,6 +47,7 @@ class Words:
     teach: TeachWords
     jobs: JobWords
     library: LibraryWords
+    doubts: DoubtWords
     labels: LabelWords
     refine: RefineWords
     matching: MatchWords
@@ -61,6 +64,7 @@ ENGLISH = Words(
     teach=teach_texts.ENGLISH,
     jobs=jobs.ENGLISH,
     library=library.ENGLISH,
+    doubts=doubts.ENGLISH,
     labels=labels_texts.ENGLISH,
     refine=refine.ENGLISH,
     matching=matching.ENGLISH,
@@ -77,6 +81,7 @@ CHINESE = Words(
     teach=teach_texts.CHINESE,
     jobs=jobs.CHINESE,
     library=library.CHINESE,
+    doubts=doubts.CHINESE,
     labels=labels_texts.CHINESE,
     refine=refine.CHINESE,
     matching=matching.CHINESE,

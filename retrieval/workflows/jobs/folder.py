@@ -23,17 +23,18 @@ _PATIENCE = 10.0
 class JobFolder:
     """Paths below a job's folder.
 
-    ==================  =====================================================================================
-    ``request.json``    what was asked for; never changes
-    ``state.json``      where it stands: written by who queues it, and then by its own process
-    ``progress.json``   how far it is; may be behind, or absent
-    ``events.jsonl``    what it said, in order: lines, validations, points of the training's curves
-    ``cancel``          it shall stop
-    ``alive.lock``      locked by its process as long as that lives, however it ends
-    ``output.txt``      what its process printed
-    ``duplicates.json`` groups of near-duplicates
-    ``page.html``       the page of a diagnosis or a study
-    ==================  =====================================================================================
+    ====================  =====================================================================================
+    ``request.json``      what was asked for; never changes
+    ``state.json``        where it stands: written by who queues it, and then by its own process
+    ``progress.json``     how far it is; may be behind, or absent
+    ``events.jsonl``      what it said, in order: lines, validations, points of the training's curves
+    ``cancel``            it shall stop
+    ``alive.lock``        locked by its process as long as that lives, however it ends
+    ``output.txt``        what its process printed
+    ``duplicates.json``   groups of near-duplicates
+    ``label_check.json``  labels in doubt, and outliers
+    ``page.html``         the page of a diagnosis or a study
+    ====================  =====================================================================================
     """
 
     path: Path
@@ -52,6 +53,11 @@ class JobFolder:
     def duplicates(self) -> Path:
         """The groups that a search for duplicates leaves."""
         return self.path / "duplicates.json"
+
+    @property
+    def label_check(self) -> Path:
+        """What a check of the labels leaves."""
+        return self.path / "label_check.json"
 
     @property
     def output(self) -> Path:

@@ -219,6 +219,11 @@ class DuplicatesJob(JobRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelCheckJob(JobRequest):
+    """See ``check_labels``. Leaves ``label_check.json`` in the job's folder: the doubts and the outliers."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MapJob(JobRequest):
     """See ``draw_map``."""
 
@@ -253,6 +258,7 @@ KINDS: Mapping[str, type[JobRequest]] = {
     "auto-labels": AutoLabelsJob,
     "calibrate": CalibrateJob,
     "duplicates": DuplicatesJob,
+    "label-check": LabelCheckJob,
     "map": MapJob,
     "backup": BackupJob,
     "check": CheckJob,

@@ -19,6 +19,7 @@ from retrieval.workflows.jobs.requests import (
     FinetuneJob,
     IndexJob,
     JobRequest,
+    LabelCheckJob,
     MapJob,
     PretrainJob,
     ProbeJob,
@@ -251,6 +252,16 @@ def _duplicates(asked: DuplicatesJob, place: Place) -> dict[str, Any]:
     return found.summary()
 
 
+def _label_check(_: LabelCheckJob, place: Place) -> dict[str, Any]:
+    from retrieval.workflows.label_check import Hooks, check_labels
+    from retrieval.workflows.label_doubts import keep_check
+
+    report = place.report
+    found = check_labels(place.gallery, hooks=Hooks(report.say, report.working, report.stop))
+    keep_check(found, place.folder.label_check)
+    return found.summary()
+
+
 def _map(_: MapJob, place: Place) -> dict[str, Any]:
     from retrieval.workflows.mapping import Hooks, draw_map
 
@@ -285,6 +296,7 @@ _WORK: Mapping[type[JobRequest], Callable[[Any, Place], dict[str, Any]]] = {
     AutoLabelsJob: _auto_labels,
     CalibrateJob: _calibrate,
     DuplicatesJob: _duplicates,
+    LabelCheckJob: _label_check,
     MapJob: _map,
     BackupJob: _backup,
     CheckJob: _check,

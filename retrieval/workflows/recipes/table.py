@@ -29,7 +29,7 @@ _FULL = LoopConfig(
 
 
 def _as_head(flowers: float, characters: float) -> str:
-    """What the loss brings to a projection on MobileNetV2's frozen features; by ``losses_quality``, or as `quick-head`."""
+    """What the loss brings to a projection on MobileNetV2's frozen features (``losses_quality``; `quick-head`)."""
     return (
         f"as a projection alone: MAP@R from 0.36 to {flowers:.2f} on flowers and from 0.17 to {characters:.2f} on "
         "characters never seen; the whole encoder is not measured; validation keeps the start where no epoch is better"

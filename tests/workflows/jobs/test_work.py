@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from retrieval.core.errors import EmptyGallery, Interrupted
+from retrieval.core.errors import BadValue, EmptyGallery, Interrupted
 from retrieval.workflows.jobs import Jobs, State, request_from
 from retrieval.workflows.jobs.folder import JobFolder
 from retrieval.workflows.jobs.reporter import Reporter
 from retrieval.workflows.jobs.requests import IndexJob, JobRequest, SwitchJob, TrainJob
 from retrieval.workflows.jobs.work import Place, do
+from retrieval.workflows.label_doubts import kept_check
+from retrieval.workflows.labelling import Shelf, answer, tile_page
 from retrieval.workflows.layout import Layout
 from retrieval.workflows.searching import Searcher
 from retrieval.workflows.spaces import spaces
@@ -62,6 +64,23 @@ def test_index(work: Callable[..., Any], tmp_path: Path) -> None:
 )
 def test_upkeep(work: Callable[..., Any], kind: str, values: dict[str, Any], key: str) -> None:
     assert key in work(request_from(kind, values))[0]
+
+
+def test_a_check_of_labels_leaves_its_doubts(
+    work: Callable[..., Any], indexed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(BadValue, match="labelled images"):
+        work(request_from("label-check", {}))
+    for n in range(8):
+        draw(tmp_path / "more" / f"{n}.jpg", 90 + n)
+    work(IndexJob(paths=(str(tmp_path / "more"),), workers=1))
+    ids = [tile.id for tile in tile_page(indexed[0], Shelf("all")).tiles]
+    answer(indexed[0], {image_id: f"kind {n % 2}" for n, image_id in enumerate(ids)})
+    result, _ = work(request_from("label-check", {}))
+    kept = kept_check(JobFolder(tmp_path / "5").label_check)
+    assert kept is not None
+    assert kept.summary() == result
+    assert (result["labelled"], result["outliers"]) == (20, 20)
 
 
 def test_backup(work: Callable[..., Any], tmp_path: Path) -> None:
