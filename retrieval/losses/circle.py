@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from retrieval.functional.mined import Pairs
+from retrieval.losses import held
 from retrieval.losses.pairs import masks
 from retrieval.losses.precision import full_precision
 from retrieval.losses.reductions import masked_logsumexp
@@ -56,8 +57,8 @@ def circle_logits(similarity: Tensor, margin: float, scale: float) -> tuple[Tens
     Returns:
         -gamma [1 + m - s]+ (s - (1 - m)) and gamma [s + m]+ (s - m).
     """
-    # The paces weigh the gradient and are no path for it (section 3.2), hence detached.
-    still = similarity.detach()
+    # The paces weigh the gradient and are no path for it (section 3.2).
+    still = held.held(similarity)
     pull = (1 + margin - still).clamp_min(0).mul_(-scale) * (similarity - (1 - margin))
     push = (still + margin).clamp_min(0).mul_(scale) * (similarity - margin)
     return pull, push

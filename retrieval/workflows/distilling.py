@@ -51,6 +51,7 @@ from retrieval.workflows.pretrain_request import PretrainReport
 from retrieval.workflows.proven_run import ProvenRun
 from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import METHOD, RunFolder
+from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.saving import save_result
 from retrieval.workflows.train_request import TrainingHooks, TrainReport
 from retrieval.workflows.view_run import ViewRun
@@ -113,8 +114,10 @@ def distil(
         raise BadValue(f"There is no split {request.split!r}.", f"Use one of: {', '.join(KINDS)}, auto.")
     run, hooks, settings = RunFolder(request.out), hooks or TrainingHooks(), settings or load_settings()
     with run.going(request.resume, hooks.say), torch_threads(settings.threads):
-        made = _Distilling(request, run, settings, hooks)
-        return made.features(run) if request.labels is None else made.answers(request.labels)
+        time = RunTime(run, request.resume)
+        with time.ticking(hooks) as ticking:
+            made = _Distilling(request, run, settings, ticking, time)
+            return made.features(run, time) if request.labels is None else made.answers(request.labels)
 
 
 @dataclass
@@ -123,9 +126,10 @@ class _Distilling:
     run: RunFolder
     settings: Settings
     hooks: TrainingHooks
+    time: RunTime
 
-    def features(self, run: RunFolder) -> PretrainReport:
-        """The part without labels, into ``run``."""
+    def features(self, run: RunFolder, time: RunTime) -> PretrainReport:
+        """The part without labels, into ``run``, whose clock is ``time``."""
         teacher, teacher_card = resolve_model(_encoder_of(self.request.teacher), announce=self.hooks.say)
         kept = self.request.features.views_kept > 0
         student, card = student_like(self.request.student, teacher_card.preprocessing, self.hooks.say, own_way=kept)
@@ -136,6 +140,7 @@ class _Distilling:
             f"distilled from {teacher_card.name} {teacher_card.fingerprint[:12]} without labels",
             self.settings,
             self.hooks,
+            time,
             self.request.workers,
             resume=self.request.resume,
             handed={} if kept else {"teacher": teacher},
@@ -158,14 +163,20 @@ class _Distilling:
             )
         part = RunFolder(self.run.folder / FEATURES)
         with part.going(request.resume, lambda _: None):
-            self.features(part)
+            self._part(part)
         return self._second(labels, given, teacher, part)
+
+    def _part(self, part: RunFolder) -> None:
+        """``features`` as a run of its own within this one: both clocks tick."""
+        time = RunTime(part, self.request.resume)
+        with time.ticking(self.hooks) as ticking:
+            replace(self, hooks=ticking).features(part, time)
 
     def _second(self, labels: str, given: Labelled, teacher: Teacher, part: RunFolder) -> TrainReport:
         request, recipe = self.request, self.request.answers
         assert recipe is not None
         around = ProvenRun(
-            self.run, labels, request.gallery, self.settings, self.hooks, request.workers, request.resume
+            self.run, labels, request.gallery, self.settings, self.hooks, self.time, request.workers, request.resume
         )
         start, start_card = load_encoder(part.encoder)
         data = around.before(start, start_card, given)

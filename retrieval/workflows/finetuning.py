@@ -37,6 +37,7 @@ from retrieval.workflows.prepared_pictures import prepared_pictures
 from retrieval.workflows.proven_run import ProvenRun
 from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import METHOD, RECIPE, RunFolder
+from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.saving import save_result
 from retrieval.workflows.train_request import TrainingHooks, TrainReport
 from retrieval.workflows.words import count
@@ -87,7 +88,9 @@ def finetune(
         raise BadValue(f"There is no split {request.split!r}.", f"Use one of: {', '.join(KINDS)}, auto.")
     run, hooks, settings = RunFolder(request.out), hooks or TrainingHooks(), settings or load_settings()
     with run.going(request.resume, hooks.say), torch_threads(settings.threads):
-        return _Finetuning(request, run, settings, hooks).go()
+        time = RunTime(run, request.resume)
+        with time.ticking(hooks) as ticking:
+            return _Finetuning(request, run, settings, ticking, time).go()
 
 
 @dataclass
@@ -96,12 +99,16 @@ class _Finetuning:
     run: RunFolder
     settings: Settings
     hooks: TrainingHooks
+    time: RunTime
 
     @cached_property
     def around(self) -> ProvenRun:
         """What comes before and after the training."""
         asked = self.request
-        return ProvenRun(self.run, asked.dataset, asked.gallery, self.settings, self.hooks, asked.workers, asked.resume)
+        clock, workers = self.time, asked.workers
+        return ProvenRun(
+            self.run, asked.dataset, asked.gallery, self.settings, self.hooks, clock, workers, asked.resume
+        )
 
     def go(self) -> TrainReport:
         recipe, seed = self.request.recipe, self.request.recipe.loop.seed

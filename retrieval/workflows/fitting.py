@@ -76,6 +76,7 @@ class Fitting:
             recipe.first_terms,
             numbers,
             recipe.loop.seed,
+            vectors=vectors,
             normalise=recipe.normalise,
             centre_rate=recipe.centre_rate,
         )

@@ -43,7 +43,7 @@ class PretrainReport:
         epochs, steps: that were trained.
         metrics: what ``metrics.json`` holds.
         fingerprint: of the trained encoder.
-        seconds: the whole run, this time.
+        seconds: the whole run, with all the times that it was resumed.
     """
 
     out: str

@@ -11,6 +11,7 @@ from retrieval.workflows.live_index import Say
 from retrieval.workflows.pretrain_request import PretrainReport, PretrainRequest
 from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.start_model import start_model
 from retrieval.workflows.train_request import TrainingHooks
 from retrieval.workflows.view_run import ViewRun
@@ -41,8 +42,10 @@ def pretrain(
                 "and worse."
             )
         words = f"trained without labels with {request.recipe.name}"
-        made = ViewRun(run, request.recipe, request.dataset, words, settings, hooks, request.workers, request.resume)
-        return made.go(pictures, encoder, card)
+        time, recipe, dataset = RunTime(run, request.resume), request.recipe, request.dataset
+        with time.ticking(hooks) as ticking:
+            made = ViewRun(run, recipe, dataset, words, settings, ticking, time, request.workers, request.resume)
+            return made.go(pictures, encoder, card)
 
 
 def _begins_anew(recipe: ViewRecipe) -> bool:

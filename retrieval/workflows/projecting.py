@@ -1,6 +1,6 @@
 """A projection on embeddings that are there already: the fast path of training, and the start of the slow one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from retrieval.core.types import Ids, Vectors
 from retrieval.functional.pca import pca_start
 from retrieval.losses import exact_centres
 from retrieval.methods.metric_learning import MetricLearning, Term
-from retrieval.models.encoder import Encoder, Projection
+from retrieval.models.encoder import Encoder, Projection, unit_norm
 
 _BLOCK = 8192
 
@@ -42,6 +42,7 @@ def head_method(
     numbers: Ids,
     seed: int,
     *,
+    vectors: Vectors | None = None,
     normalise: bool = True,
     centre_rate: float = 0.5,
 ) -> MetricLearning:
@@ -52,6 +53,7 @@ def head_method(
         terms: the losses.
         numbers: [N] class numbers of the training examples.
         seed: of what the losses draw.
+        vectors: [N, F] embeddings of the training examples: the centres of their classes are then exact in every epoch.
         normalise, centre_rate: see ``MetricLearning``.
     """
     encoder = Encoder(nn.Identity(), nn.Identity(), projection.out_features, [projection])
@@ -62,8 +64,24 @@ def head_method(
         examples=len(numbers),
         normalise=normalise,
         centre_rate=centre_rate,
+        exact=None if vectors is None else _class_means(projection, vectors, numbers),
         seed=seed,
     )
+
+
+def _class_means(projection: Projection, vectors: Vectors, numbers: Ids) -> Callable[[], tuple[Tensor, Tensor]]:
+    """What gives [C, D] the mean of each class under the projection as it then is, and [C] the classes.
+
+    A projection is affine in unit vectors: the mean of what it gives is what it gives of their mean, found once.
+    """
+    rows, classes = unit_norm(torch.from_numpy(vectors)), torch.arange(int(numbers.max()) + 1)
+    means = exact_centres(rows, torch.from_numpy(numbers), len(classes))
+
+    def now() -> tuple[Tensor, Tensor]:
+        weight = projection.weight
+        return nn.functional.linear(means.to(weight), weight, projection.bias), classes.to(weight.device)
+
+    return now
 
 
 @torch.no_grad()

@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from retrieval.core.errors import BadValue
@@ -33,6 +32,7 @@ from retrieval.workflows.query_changes import query_changes
 from retrieval.workflows.recipes import Recipe, ViewRecipe
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.run_report import small_pictures, write_run_report
+from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.train_request import TrainingHooks, TrainReport
 
 VERSION = 1
@@ -50,6 +50,7 @@ class ProvenRun:
         dataset: its name, as the user gave it.
         gallery: of the dataset ``gallery``, for its split.
         settings, hooks, workers: of the run.
+        time: its clock.
         resume: it may go on from what is in the folder.
     """
 
@@ -58,9 +59,9 @@ class ProvenRun:
     gallery: Path | None
     settings: Settings
     hooks: TrainingHooks
+    time: RunTime
     workers: int | None = None
     resume: bool = False
-    started: float = field(default_factory=monotonic)
 
     def before(self, encoder: Encoder, card: ModelCard, labelled: Labelled) -> EmbeddedSet:
         """The embeddings by the start encoder; kept in the folder for when the run is resumed."""
@@ -153,7 +154,7 @@ class ProvenRun:
             metrics=metrics,
             better=metrics["verdict"] == "better",
             fingerprint=result.fingerprint,
-            seconds=round(monotonic() - self.started, 2),
+            seconds=self.time.seconds(),
         )
         write_run_report(self.run, report.to_dict(), recipe, labelled, proof, fitted, self._pictures, facts or {})
         return report

@@ -42,6 +42,7 @@ class RunFolder:
     ``report.html``         the same for people
     ``queries.json``        what the queries that changed most found before and after
     ``method.safetensors``  without labels: what the method has learned beside the encoder
+    ``time.json``           how long it has taken so far
     ``log.jsonl``           a line every few steps
     ``last.ckpt``           to go on from
     ======================  ==================================================================

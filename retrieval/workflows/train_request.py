@@ -70,7 +70,7 @@ class TrainReport:
         metrics: what ``metrics.json`` holds.
         better: the intervals of both differences exclude zero.
         fingerprint: of the trained encoder.
-        seconds: the whole run, this time.
+        seconds: the whole run, with all the times that it was resumed.
     """
 
     out: str

@@ -34,6 +34,7 @@ from retrieval.workflows.projecting import projected
 from retrieval.workflows.proven_run import ProvenRun
 from retrieval.workflows.recipes import Recipe
 from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.saving import save_result
 from retrieval.workflows.start_model import start_model
 from retrieval.workflows.train_request import Request, TrainingHooks, TrainReport
@@ -56,7 +57,9 @@ def train(request: Request, *, settings: Settings | None = None, hooks: Training
     settings = settings or load_settings()
     # All of it, not the loop alone: embedding leaves its own number of threads set, and the proof computes too.
     with run.going(request.resume, hooks.say), torch_threads(settings.threads):
-        return _Training(request, run, settings, hooks).go()
+        time = RunTime(run, request.resume)
+        with time.ticking(hooks) as ticking:
+            return _Training(request, run, settings, ticking, time).go()
 
 
 @dataclass
@@ -65,12 +68,16 @@ class _Training:
     run: RunFolder
     settings: Settings
     hooks: TrainingHooks
+    time: RunTime
 
     @cached_property
     def around(self) -> ProvenRun:
         """What comes before and after the training."""
         asked = self.request
-        return ProvenRun(self.run, asked.dataset, asked.gallery, self.settings, self.hooks, asked.workers, asked.resume)
+        clock, workers = self.time, asked.workers
+        return ProvenRun(
+            self.run, asked.dataset, asked.gallery, self.settings, self.hooks, clock, workers, asked.resume
+        )
 
     def go(self) -> TrainReport:
         recipe = self.request.recipe

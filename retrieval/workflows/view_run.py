@@ -8,7 +8,6 @@ says otherwise: ``ViewRecipe.learns_labels``).
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -40,6 +39,7 @@ from retrieval.workflows.pretrain_report import write_pretrain_report
 from retrieval.workflows.pretrain_request import PretrainReport
 from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import METHOD, WITHOUT_LABELS, RunFolder
+from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.saving import save_result
 from retrieval.workflows.train_request import TrainingHooks
 from retrieval.workflows.words import count, verb
@@ -80,12 +80,12 @@ class ViewRun:
     words: str
     settings: Settings
     hooks: TrainingHooks
+    time: RunTime
     workers: int | None = None
     resume: bool = False
     handed: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
     teacher: tuple[Encoder, ModelCard] | None = None
-    started: float = field(default_factory=monotonic)
 
     def go(self, pictures: Labelled, encoder: Encoder, card: ModelCard) -> PretrainReport:
         """Train ``encoder``, in place, on ``pictures``; measure, save and report.
@@ -279,7 +279,7 @@ class ViewRun:
             steps=fitted.steps,
             metrics=metrics,
             fingerprint=result.fingerprint,
-            seconds=round(monotonic() - self.started, 2),
+            seconds=self.time.seconds(),
         )
 
 

@@ -166,8 +166,13 @@ def test_a_run_that_is_stopped_goes_on_bit_for_bit(
     with pytest.raises(Interrupted, match="Stopped after"):
         train(asked, hooks=TrainingHooks(progress=count, stop=lambda: steps >= 6))
     assert not (out / "encoder").exists()
-    assert train(asked).fingerprint == trained[1].fingerprint
+    first = json.loads((out / "time.json").read_text())["seconds"]
+    assert first > 0
+    (out / "time.json").write_text(json.dumps({"seconds": 1000 + first}))
+    report = train(asked)
+    assert report.fingerprint == trained[1].fingerprint
     assert same_weights(trained[0], out)
+    assert 1000 + first < report.seconds < 2000
 
 
 def test_it_trains_on_as_many_threads_as_the_settings_say(
