@@ -162,7 +162,11 @@ def backup(
     gallery: GalleryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the whole gallery (catalog, vectors, models) to one file, also while it is in use."""
+    """Write the gallery to one file, also while it is in use: catalog with labels, vectors, encoders.
+
+    Training runs, photos that were searched with and the records of jobs stay out, as do the pictures themselves; index
+    and maps are made again.
+    """
     from retrieval.workflows.backup import backup as write
 
     written = write(gallery_folder(gallery), file)

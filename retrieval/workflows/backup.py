@@ -1,7 +1,8 @@
-"""A whole gallery in one file, made while it is in use, and back.
+"""A gallery in one file, made while it is in use, and back.
 
 The file is a plain tar archive: a manifest with the SHA-256 of every member, the catalog (copied through SQLite's
-backup), the committed rows of every vector store, and the encoders. The index is derived and stays out.
+backup), the committed rows of every vector store, and the encoders. Index and maps are derived and stay out. So do
+training runs (what the gallery was switched to is among the encoders), kept photos of searches, and jobs.
 """
 
 import hashlib

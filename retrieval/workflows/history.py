@@ -5,6 +5,7 @@ as if it had never been kept.
 """
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -65,8 +66,14 @@ class History:
         """
         self._folder.mkdir(exist_ok=True)
         packed = base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode()
+        note = {
+            "fingerprint": fingerprint,
+            "vector": packed,
+            "sum": _sum(fingerprint.encode(), packed.encode()),
+            "picture": _sum(picture),
+        }
         self._write(f"{key}.jpg", picture)
-        self._write(f"{key}.json", json.dumps({"fingerprint": fingerprint, "vector": packed}).encode())
+        self._write(f"{key}.json", json.dumps(note).encode())
         for old in self.keys()[MOST:]:
             self._remove(old)
 
@@ -85,19 +92,23 @@ class History:
         """A kept photo, with its vector in the space of this fingerprint. Raises NoSuchPath where it is not kept."""
         picture = self.picture(key)
         vector: Vectors | None = None
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            content: dict[str, Any] = json.loads((self._folder / f"{key}.json").read_text("utf-8"))
-            if content["fingerprint"] == fingerprint:
-                values = np.frombuffer(base64.b64decode(content["vector"]), "<f4").astype(np.float32)
-                # A vector that is not one is left out: the picture can be embedded again.
-                vector = values if abs(float(np.linalg.norm(values)) - 1) < 1e-3 else None
+        note = self._note(key)
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            packed = note["vector"]
+            # A vector that is not what was kept is left out: the picture can be embedded again.
+            whole = note["sum"] == _sum(fingerprint.encode(), packed.encode())
+            if whole and note["fingerprint"] == fingerprint:
+                vector = np.frombuffer(base64.b64decode(packed), "<f4").astype(np.float32)
         return KeptQuery(key, picture, vector)
 
     def picture(self, key: str) -> bytes:
         """JPEG. Raises NoSuchPath where it is not kept."""
         if _KEY.fullmatch(key):
             with suppress(OSError):
-                return (self._folder / f"{key}.jpg").read_bytes()
+                picture = (self._folder / f"{key}.jpg").read_bytes()
+                # Of one whose note is lost nothing can be told.
+                if self._note(key).get("picture") in (None, _sum(picture)):
+                    return picture
         raise NoSuchPath("The photo of this search is not kept any more.", "Search with the photo itself.")
 
     def clear(self) -> int:
@@ -106,6 +117,13 @@ class History:
         for key in keys:
             self._remove(key)
         return len(keys)
+
+    def _note(self, key: str) -> dict[str, Any]:
+        """What is known of a kept photo; nothing where that is lost or damaged."""
+        with suppress(OSError, ValueError):
+            note = json.loads((self._folder / f"{key}.json").read_text("utf-8"))
+            return note if isinstance(note, dict) else {}
+        return {}
 
     def _remove(self, key: str) -> None:
         for ending in ("json", "jpg"):
@@ -120,3 +138,8 @@ class History:
             os.replace(draft, self._folder / name)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def _sum(*parts: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()

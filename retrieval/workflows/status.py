@@ -19,6 +19,7 @@ from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.layout import CATALOG, PARTS
 from retrieval.workflows.live_index import LiveIndex
+from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.scopes import look_at_roots
 from retrieval.workflows.words import count, verb
 
@@ -97,7 +98,7 @@ def status(folder: Path, *, settings: Settings | None = None, check: bool = Fals
         folder: the gallery's.
         settings: from the environment by default.
         check: read and verify everything: the catalog's structure and seal, every vector's checksum, the index
-            against the catalog, the encoder's weights.
+            against the catalog, the weights of the encoders, those of training runs too.
         repair: mend what the data allow, in every space, holding the write lock; implies ``check``. Damaged vectors
             are given up, and their images embedded again by the next index in that space; an index is built again, that
             of a space that is not live as soon as it is; SQLite's own indexes too.
@@ -260,6 +261,18 @@ def _problems(gallery: Gallery) -> Iterable[str]:
         return
     for space in gallery.catalog.spaces.all():
         yield from (f"{line}{_where(space)}" for line in _space_problems(gallery, space))
+    yield from _run_problems(gallery)
+
+
+def _run_problems(gallery: Gallery) -> Iterable[str]:
+    """Encoders that training runs have left in the gallery, and that it could be switched to."""
+    for folder in sorted(gallery.layout.runs.glob("*")):
+        encoder = RunFolder(folder).encoder
+        if encoder.is_dir():
+            try:
+                verify_folder(encoder)
+            except RetrievalError as error:
+                yield f"run {folder.name}: {error.message} Train it again, or remove {folder}."
 
 
 def _space_problems(gallery: Gallery, space: EmbeddingSpace) -> Iterable[str]:

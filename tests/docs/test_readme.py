@@ -8,6 +8,8 @@ import pytest
 import typer
 
 from retrieval.cli.app import app
+from retrieval.core import settings
+from retrieval.workflows.views import FULL_SIDE
 from tests.conftest import REPOSITORY
 
 ENGLISH = (REPOSITORY / "README.md").read_text("utf-8")
@@ -70,8 +72,8 @@ def test_every_option_that_the_command_table_names_exists() -> None:
 
 
 def test_the_layer_picture_is_the_checked_contract() -> None:
-    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
-    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
     # Layers in brackets are reserved for packages that do not exist yet.
     checked = [[name for name in layer.split(" | ") if not name.startswith("(")] for layer in layers]
     picture = re.search(r"```\n(retrieval\.cli.*?)```", ENGLISH, flags=re.DOTALL)
@@ -96,3 +98,50 @@ def test_make_targets_that_are_named_exist() -> None:
     made = set(re.findall(r"^([a-z-]+):", Path(REPOSITORY / "Makefile").read_text("utf-8"), flags=re.MULTILINE))
     named = set(re.findall(r"(?:`|^|# )make ([a-z-]+)", ENGLISH + CHINESE, flags=re.MULTILINE))
     assert named <= made
+
+
+def variables(text: str) -> dict[str, str]:
+    """The table of environment variables: name and default."""
+    rows = re.findall(r"^\| (`RETRIEVAL_[^|]*) \| ([^|]*) \|", text, flags=re.MULTILINE)
+    return {name: default for names, default in rows for name in re.findall(r"RETRIEVAL_[A-Z_]+", names)}
+
+
+def test_the_environment_variables_are_those_that_the_settings_name() -> None:
+    told = dict(re.findall(r"^``(RETRIEVAL_[A-Z_]+)`` +(\S+)", str(settings.__doc__), flags=re.MULTILINE))
+    source = Path(str(settings.__file__)).read_text("utf-8")
+    assert set(told) == set(re.findall(r'"(RETRIEVAL_[A-Z_]+)"', source)) | {"RETRIEVAL_PLUGINS"}
+    for text in (ENGLISH, CHINESE):
+        listed = variables(text)
+        assert set(listed) == set(told)
+        assert {name: value for name, value in listed.items() if value.isdigit()} == {
+            name: value for name, value in told.items() if value.isdigit()
+        }
+
+
+def test_torch_is_the_one_that_is_constrained() -> None:
+    pinned = dict(line.split("==") for line in (REPOSITORY / "constraints.txt").read_text("utf-8").split())
+    for text in (ENGLISH, CHINESE, (REPOSITORY / "Makefile").read_text("utf-8")):
+        for name, version in re.findall(r"\b(torch|torchvision)==([0-9.]+)", text):
+            assert version == pinned[name]
+    assert all(f"torch=={pinned['torch']} torchvision=={pinned['torchvision']}" in text for text in (ENGLISH, CHINESE))
+
+
+def test_what_a_backup_leaves_out_is_said_where_it_is_made() -> None:
+    said = str(typer.main.get_command(app).commands["backup"].help)  # type: ignore[attr-defined]
+    for left_out in ("Training runs", "searched with", "jobs", "pictures themselves"):
+        assert left_out in said
+    for text in (ENGLISH, CHINESE):
+        assert all(f"`{part}/`" in text for part in ("runs", "history", ".jobs"))
+
+
+def test_the_size_of_a_full_picture_is_the_one_that_is_served() -> None:
+    for text in (ENGLISH, CHINESE):
+        (told,) = re.findall(r"`/images/ID/full`.*?JPEG\D+(\d+)", text, flags=re.DOTALL)
+        assert int(told) == FULL_SIDE
+
+
+def test_the_screenshot_of_the_search_names_its_encoder() -> None:
+    for text in (ENGLISH, CHINESE):
+        caption = text.split("(.github/search.png)")[1].strip().splitlines()[0]
+        assert "MobileNetV2" in caption
+        assert "starter" in caption

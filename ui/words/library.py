@@ -233,7 +233,8 @@ ENGLISH = LibraryWords(
     },
     backup="Make a backup",
     backup_to="Save the backup as",
-    backup_info="A new file on the computer that runs this program. Your pictures themselves are not in it.",
+    backup_info="A new file on the computer that runs this program. Your pictures themselves are not in it, nor "
+    "lessons that are not in use and past searches.",
     backup_made="A backup of {size} was made: {path}",
     backup_get="Download it",
     check="Check the gallery",
@@ -375,7 +376,7 @@ CHINESE = LibraryWords(
     },
     backup="备份",
     backup_to="备份保存为",
-    backup_info="运行本程序的电脑上的一个新文件。其中不包含图片本身。",
+    backup_info="运行本程序的电脑上的一个新文件。其中不包含图片本身、未启用的训练结果和搜索记录。",
     backup_made="已完成备份，大小 {size}：{path}",
     backup_get="下载",
     check="检查图库",
