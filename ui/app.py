@@ -28,6 +28,7 @@ from ui.mcp import keep_files_with_uploads, need_mcp
 from ui.pages import PAGES
 from ui.pictures import picture_routes
 from ui.ports import Pictures, Searches
+from ui.programs import offer_to_programs
 from ui.run_reports import report_routes
 from ui.security import LOOPBACK_HOSTS, BasicAuth, BodyLimit, KnownHosts, SameOrigin, SecureHeaders
 from ui.server import Place, serve
@@ -141,7 +142,7 @@ def _together(apps: dict[str, FastAPI], jobs: Jobs | None) -> Callable[[FastAPI]
 
 def _mounted(site: Site, words: Words, pages: Sequence[Page], mcp: bool) -> FastAPI:
     """All pages in one language: one Gradio application, so that they share its scripts and its queue."""
-    blocks = _built(site, words, pages)
+    blocks = _built(site, words, pages, mcp)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     with warnings.catch_warnings():
         # Said of every application with several pages, also where nobody asked for rendering by a server.
@@ -166,7 +167,7 @@ def _mounted(site: Site, words: Words, pages: Sequence[Page], mcp: bool) -> Fast
     return app
 
 
-def _built(site: Site, words: Words, pages: Sequence[Page]) -> gr.Blocks:
+def _built(site: Site, words: Words, pages: Sequence[Page], mcp: bool) -> gr.Blocks:
     blocks = gr.Blocks(
         title=site.title,
         analytics_enabled=False,
@@ -178,6 +179,10 @@ def _built(site: Site, words: Words, pages: Sequence[Page]) -> gr.Blocks:
     for page in pages:
         with blocks.route(page.name(words), page.address, show_in_navbar=False) if page.address else blocks:
             page.build(site, words, blocks)
+    if not mcp:
+        # Whatever programs can ask for the tool server would make a tool: there the search is the only one.
+        with blocks:
+            offer_to_programs(site)
     blocks.queue(default_concurrency_limit=2, max_size=64)
     return blocks
 

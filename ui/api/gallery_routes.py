@@ -30,38 +30,15 @@ def gallery_routes(gallery: Path, searcher: Searches, giving: Giving, may_write:
 
     @routes.get("/status", tags=["gallery"], summary="What the gallery holds")
     def status() -> StatusOut:
-        from retrieval.workflows.status import status as look
-
-        found, summary = look(gallery), searcher.summary()
-        return StatusOut(
-            images=found.images,
-            findable=summary.images,
-            files=found.files,
-            failed=found.failed,
-            missing=found.missing,
-            offline_files=found.offline_files,
-            model=shown(summary.model),
-            trained=summary.trained,
-            fingerprint=summary.fingerprint,
-            index=summary.index,
-            bytes=found.bytes,
-            agree=found.agree,
-            problems=giving.plain(found.problems),
-        )
+        return state_of(gallery, searcher, giving)
 
     @routes.get("/labels", tags=["labels"], summary="The labels in use, most frequent first")
     def labels() -> list[LabelOut]:
-        from retrieval.workflows.labels import list_labels
-
-        counted = list_labels(gallery)
-        return [LabelOut(label=shown(one.label), images=one.images, sources=one.sources) for one in counted]
+        return labels_in_use(gallery)
 
     @routes.post("/labels", tags=["labels"], summary="Say what images show, or do not", dependencies=writes)
     def set_labels(asked: LabelsAsked) -> LabelsChanged:
-        from retrieval.workflows.labels import set_label
-
-        done = set_label(gallery, asked.images, asked.label, remove=asked.remove, only=asked.only)
-        return LabelsChanged.model_validate(done.to_dict())
+        return change_labels(gallery, asked)
 
     @routes.get("/labels/history", tags=["labels"], summary="The operations on labels, newest first")
     def history(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[OperationOut]:
@@ -78,3 +55,41 @@ def gallery_routes(gallery: Path, searcher: Searches, giving: Giving, may_write:
         return LabelsChanged.model_validate(done.to_dict())
 
     return routes
+
+
+def state_of(gallery: Path, searcher: Searches, giving: Giving) -> StatusOut:
+    """What the gallery holds. Raises EmptyGallery."""
+    from retrieval.workflows.status import status
+
+    found, summary = status(gallery), searcher.summary()
+    return StatusOut(
+        images=found.images,
+        findable=summary.images,
+        files=found.files,
+        failed=found.failed,
+        missing=found.missing,
+        offline_files=found.offline_files,
+        model=shown(summary.model),
+        trained=summary.trained,
+        fingerprint=summary.fingerprint,
+        index=summary.index,
+        bytes=found.bytes,
+        agree=found.agree,
+        problems=giving.plain(found.problems),
+    )
+
+
+def labels_in_use(gallery: Path) -> list[LabelOut]:
+    """The labels, most frequent first. Raises EmptyGallery."""
+    from retrieval.workflows.labels import list_labels
+
+    counted = list_labels(gallery)
+    return [LabelOut(label=shown(one.label), images=one.images, sources=one.sources) for one in counted]
+
+
+def change_labels(gallery: Path, asked: LabelsAsked) -> LabelsChanged:
+    """Give or take labels. Raises BadValue, NoSuchPath, GalleryBusy."""
+    from retrieval.workflows.labels import set_label
+
+    done = set_label(gallery, asked.images, asked.label, remove=asked.remove, only=asked.only)
+    return LabelsChanged.model_validate(done.to_dict())
