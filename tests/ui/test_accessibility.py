@@ -5,6 +5,7 @@ Every page sees each scheme, each language and each width. A page joins by itsel
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,21 @@ import pytest
 from fastapi import FastAPI
 from playwright import sync_api as playwright
 
+from retrieval.core.types import Filters
+from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.jobs import State
+from retrieval.workflows.jobs.folder import JobFolder
+from retrieval.workflows.labelling import answer, take_away
+from retrieval.workflows.mapping import draw_map
 from tests.ui.accessibility import Excuse, audit, settle
 from tests.ui.conftest import Visit, running
+from tests.ui.finished import ADVICE, diagnosis, finished
+from tests.ui.library_pieces import library_pieces
+from tests.ui.test_teach import EVENTS, LESSON, REPORT
 from tests.ui.twins import SearcherTwin
+from ui.library.library import Library
 from ui.pages import PAGES
+from ui.teach import answers as teaching
 
 expect = playwright.expect
 
@@ -100,6 +112,139 @@ def test_what_opens_on_the_search_page_shuts_nobody_out(staged: Callable[..., Vi
     here.page.locator(".viewer-match").click()
     here.page.locator("#matcher .match-frame").first.wait_for()
     assert_open_to_all(here.page)
+
+
+# -- what opens on the other pages -----------------------------------------------------------------------------------
+
+OPENED = pytest.mark.parametrize("how", [BRIGHT, DARK], ids=named)
+
+
+@pytest.fixture
+def gallery(indexed: Path, tmp_path: Path) -> Path:
+    """An own copy of the gallery."""
+    return Path(shutil.copytree(indexed, tmp_path / "gallery"))
+
+
+@pytest.fixture
+def enter(
+    contexts: Callable[..., Any], opened: Callable[..., FastAPI], gallery: Path
+) -> Iterator[Callable[[str, dict[str, Any]], Any]]:
+    """Opens a page of the own gallery."""
+    with ExitStack() as stack:
+
+        def open_page(address: str, how: dict[str, Any]) -> Any:
+            site = stack.enter_context(running(opened(gallery, gallery=gallery)))
+            page = Visit(contexts(**how), site).page
+            stack.callback(page.close)
+            page.goto(f"{site}/{address}")
+            return page
+
+        yield open_page
+
+
+def ids_of(gallery: Path) -> list[int]:
+    with Gallery(gallery) as found:
+        return [int(one) for one in found.catalog.images.passing(found.live_space().id, Filters())]
+
+
+@pytest.mark.slow
+@OPENED
+def test_the_parts_of_the_labels_page_shut_nobody_out(
+    enter: Callable[..., Any], gallery: Path, how: dict[str, Any]
+) -> None:
+    ids = ids_of(gallery)
+    take_away(gallery, ids)
+    page = enter("labels", how)
+    page.locator(".labels-tabs [data-tab=groups]").click()
+    page.locator(".group").first.wait_for()
+    assert_open_to_all(page)
+    answer(gallery, {image_id: f"kind {n % 2}" for n, image_id in enumerate(ids[:-1])})
+    page.locator(".labels-tabs [data-tab=ask]").click()
+    page.locator(".question").first.wait_for()
+    assert_open_to_all(page)
+    page.keyboard.press("?")
+    expect(page.locator(".labels-keys")).to_be_visible()
+    assert_open_to_all(page)
+    page.keyboard.press("Escape")
+    page.locator(".labels-tabs [data-tab=files]").click()
+    page.locator(".labels-files").wait_for()
+    assert_open_to_all(page)
+
+
+@pytest.mark.slow
+@OPENED
+def test_a_proof_and_an_open_question_shut_nobody_out(
+    enter: Callable[..., Any], gallery: Path, how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(gallery, 1, "train", dataset="gallery", recipe="quick-head", events=EVENTS)
+    monkeypatch.setattr(teaching, "run_of", lambda *_: gallery / "runs" / "1")
+    monkeypatch.setattr(teaching, "read_lesson", lambda *_: LESSON)
+    monkeypatch.setattr(teaching, "switch", lambda *_, **__: REPORT)
+    page = enter("teach", how)
+    page.locator(".teach-rows img").first.wait_for()
+    page.locator(".teach-curve").first.wait_for()
+    page.locator("[data-do=ask-switch]").first.click()
+    expect(page.locator("[data-do=switch-now]")).to_be_focused()
+    settle(page)
+    assert_open_to_all(page)
+
+
+@pytest.mark.slow
+@OPENED
+def test_the_map_and_what_was_found_shut_nobody_out(
+    enter: Callable[..., Any], gallery: Path, how: dict[str, Any]
+) -> None:
+    draw_map(gallery)
+    # One finding of each kind: well, fair, and bad.
+    found = diagnosis(ids_of(gallery)[0], "another model", collapse=0.001, first=0.6)
+    finished(gallery, 1, "diagnose", dataset="gallery", page="<h1>x</h1>", result=found)
+    finished(gallery, 2, "temperature", dataset="gallery", page="<h1>x</h1>", result={"recommendation": ADVICE})
+    page = enter("understand", how)
+    page.locator(".und-map[data-ready]").wait_for()
+    for kind in ("is-good", "is-fair", "is-bad"):
+        page.locator(f".und-finding.{kind}").first.wait_for()
+    page.locator(".und-canvas").focus()
+    page.keyboard.press("s")
+    page.keyboard.press("n")
+    expect(page.locator(".und-pin")).to_be_visible()
+    expect(page.locator(".und-list img").first).to_be_visible()
+    settle(page)
+    assert_open_to_all(page)
+
+
+@pytest.mark.slow
+@OPENED
+def test_failures_duplicates_and_a_question_of_the_library_shut_nobody_out(
+    enter: Callable[..., Any], how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def piece(name: str) -> Callable[..., str]:
+        return lambda self, *_: library_pieces(self._words, self._site.addresses)[name]
+
+    for method, name in (("failures", "failures"), ("twins", "twins"), ("account", "account")):
+        monkeypatch.setattr(Library, method, piece(name))
+    page = enter("library", how)
+    page.locator("[data-do=ask-remove]").first.click()
+    expect(page.get_by_role("alertdialog")).to_be_visible()
+    page.locator("#library-failures table, #library-failures li").first.wait_for()
+    page.locator("#library-twins img").first.wait_for()
+    settle(page)
+    assert_open_to_all(page)
+
+
+@pytest.mark.slow
+@OPENED
+def test_a_running_job_in_the_strip_shuts_nobody_out(
+    enter: Callable[..., Any], gallery: Path, how: dict[str, Any]
+) -> None:
+    finished(gallery, 1, "index", state=State.RUNNING)
+    folder = JobFolder(gallery / ".jobs" / "1")
+    folder.write("progress.json", {"part": "Indexing", "done": 5, "total": 9, "seconds_left": 70.0})
+    with folder.living():
+        page = enter("", how)
+        page.locator("[data-job-cancel]").wait_for()
+        expect(page.locator("#jobs progress")).to_have_attribute("value", "5")
+        settle(page)
+        assert_open_to_all(page)
 
 
 _BAD = """<!doctype html><html lang="en"><title>t</title><main><h1>t</h1><p style="color: #aaa">Hard to read.</p>
