@@ -75,8 +75,9 @@ def ours(*terms: Term, normalise: bool = True) -> Make:
     """Our losses."""
 
     def make(projection: Projection, task: Task, seed: int) -> Method:
-        method = head_method(projection, terms, task.train.numbers, seed)
-        method.normalise = normalise
+        method = head_method(
+            projection, terms, task.train.numbers, seed, vectors=task.train.vectors, normalise=normalise
+        )
         start_losses(method, projection, task.train.vectors, task.train.numbers)
         return method
 
