@@ -27,6 +27,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.ui.conftest import CHROMIUM_FLAGS, chromium
 from tests.ui.screenshots.small import keep_for_readme
+from ui.teach.choose import DEEP, QUICK
 from ui.words import ENGLISH
 
 MINUTE = 60_000
@@ -218,18 +219,29 @@ def _see_labels(page: Page, notes: Notes) -> None:
 
 
 def _learn(page: Page, notes: Notes) -> bool:
-    """The quick lesson and, where the gate lets it through, the switch; says whether there was one."""
+    """The quick lesson and, where the gate refuses what came of it, the thorough one; says whether one was let in."""
     said = ENGLISH.teach
     page.get_by_role("navigation", name=ENGLISH.shell.pages).get_by_role("link", name=ENGLISH.shell.teach).click()
+    return _take(page, "lesson", QUICK, said.quick, notes) or _take(page, "deep-lesson", DEEP, said.deep, notes)
+
+
+def _take(page: Page, name: str, recipe: str, title: str, notes: Notes) -> bool:
+    said = ENGLISH.teach
+    card = page.locator(f"[data-do=choose][data-of={recipe}]")
+    if card.get_attribute("aria-pressed") != "true":
+        card.click()
+        expect(card).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name=said.start).click()
+    page.locator("#teach-watch .teach-state.running").wait_for()
     expect(page.locator("#teach-watch .teach-state:is(.done, .failed, .lost, .cancelled)")).to_be_visible(timeout=LONG)
     proof = page.locator("#teach-proof")
     proof.locator(".teach-figure").first.wait_for()
     sentence = proof.locator(".teach-figure p").first.inner_text()
-    notes.take(page, "lesson", f"**{ENGLISH.shell.teach}**: the quick lesson, **{said.start}**", sentence, proof)
+    notes.take(page, name, f"**{ENGLISH.shell.teach}**: **{title}**, **{said.start}**", sentence, proof)
     switch = page.locator("#teach-switch")
     if not page.locator("[data-do=ask-switch]").first.is_visible():
-        notes.take(page, "refused", "Looked for the switch", switch.locator("p").first.inner_text(), switch)
+        refused = switch.locator("p").first.inner_text()
+        notes.take(page, f"{name}-refused", "Looked for the switch", refused, switch)
         return False
     switch.locator("[data-do=ask-switch]").click()
     switch.locator("[data-do=switch-now]").click()
