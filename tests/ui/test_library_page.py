@@ -92,7 +92,7 @@ def test_a_folder_is_looked_at_added_accounted_for_and_searched(
     field = page.locator("#library-path").locator("input, textarea")
     field.fill(str(photos))
     page.get_by_label(said.model_folder).check()
-    page.get_by_label(said.model_path).fill(str(tiny_model))
+    page.locator("#library-model-path").locator("input, textarea").fill(str(tiny_model))
     page.get_by_role("button", name=said.look, exact=True).click()
     expect(page.locator(".lib-look")).to_contain_text(said.look_new.of(4), timeout=30_000)
     page.get_by_role("button", name=said.add, exact=True).click()
