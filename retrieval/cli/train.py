@@ -122,7 +122,7 @@ def print_proof(metrics: Mapping[str, Any]) -> None:
     searched = f"{queries['queries']:,} held-out queries of {queries['classes']:,} classes"
     results.print(f"{searched}, {metrics['way']}.")
     verdicts = {
-        "better": "[bold green]Proven better:[/] the intervals lie above zero.",
+        "better": "[bold green]Proven better:[/] the interval of MAP@R lies above zero, and recall@1 is not worse.",
         "worse": "[bold red]Worse:[/] an interval lies below zero.",
         "open": f"[bold yellow]Not proven:[/] {_doubtful(metrics)}",
     }
@@ -145,11 +145,16 @@ def metric_rows(comparison: Mapping[str, Any]) -> "Table":
 
 
 def _doubtful(metrics: Mapping[str, Any]) -> str:
-    """Which of the two metrics that decide is open."""
-    names = [name for name in ("recall_at_1", "map_at_r") if metrics["comparison"][name]["low"] <= 0]
-    both = [metric_name(name) for name in names]
-    of = "the interval of " + both[0] if len(both) == 1 else "the intervals of " + " and ".join(both)
-    return f"{of} {'touches' if len(both) == 1 else 'touch'} zero; this could be chance."
+    """What the two metrics that decide leave open."""
+    from retrieval.workflows.gate import doubtful
+
+    doubts = []
+    for name in ("map_at_r", "recall_at_1"):
+        gain = metrics["comparison"][name]
+        doubt = doubtful(name, gain["low"], gain["high"])
+        if doubt:
+            doubts.append(f"the interval of {metric_name(name)} {doubt}")
+    return f"{' and '.join(doubts)}; this could be chance."
 
 
 def metric_name(key: str) -> str:

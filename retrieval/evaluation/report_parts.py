@@ -34,9 +34,9 @@ _HEADLINES: dict[Verdict, str] = {
     "open": "Not proven better",
 }
 _REASONS: dict[Verdict, str] = {
-    "better": "The 95 % intervals of both differences lie above zero.",
+    "better": "The 95 % interval of MAP@R's difference lies above zero, and recall@1 is not worse.",
     "worse": "The 95 % interval of a difference lies below zero.",
-    "open": "The 95 % interval of a difference touches zero: this could be chance.",
+    "open": "The 95 % interval of MAP@R's difference touches zero, or recall@1 may have got worse: this could be chance.",
 }
 _MEANINGS = {
     RECALL_AT_1: "how often the first match has the query's label",

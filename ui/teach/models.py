@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
+from retrieval.workflows.gate import doubtful
 from retrieval.workflows.lessons import Lesson
 from retrieval.workflows.model_cards import SpaceCard
 from retrieval.workflows.switching import SwitchReport
@@ -66,9 +67,10 @@ def _gate(lesson: Lesson, words: Words) -> str:
 def _reasons(lesson: Lesson, words: Words) -> list[str]:
     said = words.teach
     found = [said.gate_perfect] if lesson.perfect else []
-    for gain, sentence in ((lesson.recall, said.gate_first), (lesson.map_at_r, said.gate_all)):
+    both = (("recall_at_1", lesson.recall, said.gate_first), ("map_at_r", lesson.map_at_r, said.gate_all))
+    for name, gain, sentence in both:
         change = gain.difference
-        if not lesson.perfect and not change.low > 0 and not gain.before.mean == 1.0 == gain.after.mean:
+        if not lesson.perfect and doubtful(name, change.low, change.high):
             values = {"mean": signed(change.mean), "low": signed(change.low), "high": signed(change.high)}
             found.append(sentence.format(**values))
     return [*found, said.gate_leaks.of(lesson.leaks)] if lesson.leaks else found
