@@ -36,7 +36,7 @@ _HEADLINES: dict[Verdict, str] = {
 _REASONS: dict[Verdict, str] = {
     "better": "The 95 % interval of MAP@R's difference lies above zero, and recall@1 is not worse.",
     "worse": "The 95 % interval of a difference lies below zero.",
-    "open": "The 95 % interval of MAP@R's difference touches zero, or recall@1 may have got worse: this could be chance.",
+    "open": "MAP@R's difference may be chance (its 95 % interval touches zero), or recall@1 may be worse.",
 }
 _MEANINGS = {
     RECALL_AT_1: "how often the first match has the query's label",

@@ -7,15 +7,18 @@ classes; the learning rate is the best of ``RATES`` on the validation part with 
 three seeds, and the test part is opened once, with the weights that validation chose.
 
 Figures are means over queries and seeds, with the seeds' own beside; intervals resample classes, then queries. The
-result of every run is kept in
-the cache, so that an interrupted benchmark goes on where it stopped.
+result of every run is kept in the cache, so that an interrupted benchmark goes on where it stopped.
+
+``python -m tests.benchmarks.losses_quality [TASK ...]`` prints the tables of some tasks.
 """
 
 import hashlib
 import json
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,12 +42,16 @@ from retrieval.training.config import LoopConfig
 from retrieval.training.loop import fit
 from retrieval.workflows.projecting import class_directions, head_method, pca_projection, projected, start_losses
 from tests.benchmarks.support import CACHE, mobilenet, show
-from tests.benchmarks.tasks import Part, Task, tasks
+from tests.benchmarks.tasks import Part, Task, flowers, grocery, omniglot
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 SEEDS = (0, 1, 2)
 BATCH, PER_CLASS, DIMENSION, WHITENING = 128, 4, 512, 0.5
 LOOP = LoopConfig(epochs=20, weight_decay=1e-4, validate_every=2, device="cpu", precision="32-true")
+
+TASKS = {"flowers90": flowers, "grocery": grocery, "omniglot": omniglot}
+
+_STARTS: dict[str, Projection] = {}
 
 Floats = NDArray[np.float64]
 Make = Callable[[Projection, Task, int], Method]
@@ -220,10 +227,11 @@ def contestants() -> list[Contestant]:
     ]
 
 
-def run(quick: bool = False) -> None:
-    """Print one table a proof."""
+def run(quick: bool = False, names: Sequence[str] = ()) -> None:
+    """Print one table a proof, of the named tasks or of all."""
     seeds, rates, epochs = (SEEDS[:1], RATES[1:2], 2) if quick else (SEEDS, RATES, LOOP.epochs)
-    for task in tasks(mobilenet()):
+    for make in [TASKS[name] for name in names or TASKS]:
+        task = make(mobilenet())
         found = {}
         for one in contestants():
             found[one.loss, one.library] = _measured(one, task, seeds, rates, epochs)
@@ -257,7 +265,7 @@ def _trained(one: Contestant, task: Task, seed: int, rate: float, epochs: int) -
     path = CACHE / "quality" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
     if path.exists():
         return dict(json.loads(path.read_text()))
-    projection = pca_projection(task.train.vectors, DIMENSION, 0, WHITENING)
+    projection = _started(task)
     method = one.make(projection, task, seed)
     sampler = MPerClass(task.train.numbers, one.batch, one.per_class, seed, singletons="drop")
     source = FeatureSource(task.train.vectors, task.train.numbers, sampler)
@@ -273,6 +281,13 @@ def _trained(one: Contestant, task: Task, seed: int, rate: float, epochs: int) -
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result))
     return result
+
+
+def _started(task: Task) -> Projection:
+    """Where every run of a task begins; found once."""
+    if task.name not in _STARTS:
+        _STARTS[task.name] = pca_projection(task.train.vectors, DIMENSION, 0, WHITENING)
+    return deepcopy(_STARTS[task.name])
 
 
 def _validation(task: Task, projection: Projection) -> float:
@@ -322,3 +337,7 @@ def _row(loss: str, library: str, values: Any, before: Any, queries: Part) -> li
         return [*cells, "", ""]
     gain = bootstrap_difference(before["map_at_r"], np.asarray(values["map_at_r"]), queries.numbers, seed=0)
     return [*cells, f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]", ""]
+
+
+if __name__ == "__main__":
+    run("--quick" in sys.argv, [name for name in sys.argv[1:] if name in TASKS])
