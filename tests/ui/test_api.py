@@ -12,13 +12,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from retrieval.core.errors import EmptyGallery, ImageError, NoGrid, NoSuchPath, Reason, RetrievalError
-from retrieval.workflows.jobs import KINDS, Jobs, State, process, request_from
+from retrieval.workflows.jobs import KINDS, Jobs, State, request_from
 from retrieval.workflows.layout import Layout
 from tests.core.test_errors import tree
 from tests.ui.tree import Tree
 from tests.ui.twins import SearcherTwin
-from tests.workflows.jobs import stub
-from tests.workflows.jobs.test_queue import until
+from tests.workflows.jobs.support import stubbed, until
 from ui.addresses import Addresses
 from ui.api.app import PREFIX, create_api
 from ui.api.job_bodies import AnyJobBody, JobBody
@@ -235,14 +234,9 @@ def test_a_number_is_an_image_whatever_files_are_called(
 
 
 @pytest.fixture
-def stubs(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    """Jobs whose processes behave as they are told."""
-    monkeypatch.setattr(process, "_MODULE", stub.MODULE)
-    made = Jobs(gallery)
-    yield made
-    for job in made.list():
-        if not job.state.is_over:
-            made.cancel(job.id, at_once=True)
+def stubs(gallery: Path) -> Iterator[Jobs]:
+    with stubbed(gallery) as made:
+        yield made
     shutil.rmtree(Layout(gallery).jobs, ignore_errors=True)
 
 
