@@ -17,8 +17,8 @@ from retrieval.workflows.duplicates import Copy, Duplicates, keep_groups
 from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.jobs import Jobs, State, request_from
 from retrieval.workflows.queries import Example, Query
+from tests.ui.api import V1, problem, twin
 from tests.ui.drawing import picture
-from tests.ui.test_api import V1, problem, twin
 from tests.ui.twins import SearcherTwin
 from tests.workflows.jobs.support import stubbed, until
 

@@ -19,6 +19,7 @@ from retrieval.workflows.layout import Layout
 from tests.conftest import REPOSITORY
 from tests.workflows.jobs.support import SECONDS, stubbed, until
 
+
 @pytest.fixture
 def jobs(tmp_path: Path) -> Iterator[Jobs]:
     with stubbed(tmp_path / "gallery") as made:
