@@ -16,7 +16,7 @@ from retrieval.core.text import shown
 from retrieval.workflows.words import count
 
 if TYPE_CHECKING:
-    from retrieval.workflows.indexing import Progress
+    from retrieval.workflows.index_report import Progress
     from retrieval.workflows.spaces import SpaceInfo
     from retrieval.workflows.switch_estimate import SwitchEstimate
     from retrieval.workflows.switching import SwitchReport

@@ -83,7 +83,7 @@ def _fast(_pool: _Lasting, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
     def shared(*_: Any, **__: Any) -> DecodePool:
         return _pool
 
-    for module in ("duplicates", "filling", "indexing", "searching", "views"):
+    for module in ("duplicates", "filling", "index_run", "searching", "views"):
         monkeypatch.setattr(f"retrieval.workflows.{module}.DecodePool", shared)
 
 

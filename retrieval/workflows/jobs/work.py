@@ -33,7 +33,7 @@ from retrieval.workflows.layout import Layout
 
 if TYPE_CHECKING:
     from retrieval.workflows.hooks import Hooks
-    from retrieval.workflows.indexing import Hooks as IndexHooks
+    from retrieval.workflows.index_report import Hooks as IndexHooks
     from retrieval.workflows.train_request import TrainingHooks
 
 
@@ -66,7 +66,7 @@ class Place:
 
     def indexing(self) -> "IndexHooks":
         """For indexing."""
-        from retrieval.workflows.indexing import Hooks
+        from retrieval.workflows.index_report import Hooks
 
         report = self.report
         return Hooks(report.say, report.estimated, report.indexed("Indexing"), report.stop)
