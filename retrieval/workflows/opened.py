@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieval.core.errors import RetrievalError
+from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.types import EmbeddingSpace
 from retrieval.workflows.encoders import GalleryEncoder
-from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.gallery import Gallery, nothing_indexed
 from retrieval.workflows.live_index import LiveIndex, Say
 
 if TYPE_CHECKING:
@@ -74,6 +75,13 @@ class OpenedSpace:
             if self._encoder is None:
                 self._encoder = GalleryEncoder(self._gallery, self.space, self._say)
             return self._encoder
+
+    def spec(self) -> Preprocessing:
+        """How its encoder wants pictures. Raises EmptyGallery where there is nothing to find, ModelDamaged."""
+        self.index.refresh()
+        if not len(self.index):
+            raise nothing_indexed(self._gallery.folder)
+        return self.encoder.spec
 
     def warm(self) -> None:
         """Load the index and the encoder. Raises ModelDamaged."""
