@@ -96,7 +96,10 @@ def _calibrate(folder: Path, as_json: bool) -> None:
     pairs = f"{found['positives']:,} of {count(found['pairs'], 'pair')} of neighbours have the same label"
     results.print(f"Scores are probabilities now: {pairs}; the curve is {found['kind']}.")
     if found["threshold"] is not None:
-        results.print(f'A best score below {found["threshold"]:.4f} means "nothing like this here".')
+        results.print(
+            'A query is told "nothing like this here" where no match is as near to it as to its own neighbours: less '
+            f"their mean cosine, every score stays below {found['threshold']:+.4f}."
+        )
 
 
 def switch(

@@ -66,14 +66,14 @@ class Nearest:
             raise NoSuchPath(
                 f"Image {image_id} has no embedding in the live space.", "`retrieval index` embeds what is missing."
             ) from error
-        matches, searched = self._match(vector, k + 1, filters)
-        middle = perf_counter()
-        found = [(i, s) for i, s in matches.row(0) if i != image_id][:k]
         calibrated = self._live.calibrated()
-        neighbours = self._neighbours([found], calibrated)[0]
+        matches, searched = self._match(vector, max(k, calibrated.depth) + 1, filters)
+        found = [(i, s) for i, s in matches.row(0) if i != image_id]
+        (nothing,) = calibrated.nothing_like_this([found], [image_id])
+        middle = perf_counter()
+        neighbours = self._neighbours([found[:k]], calibrated)[0]
         searched -= int(self._is_among(image_id, filters))
         timings = Timings(index=middle - start, catalog=perf_counter() - middle)
-        nothing = calibrated.nothing_like_this(found)
         return SearchResult(above(neighbours, filters), timings, searched, record.width, record.height, nothing)
 
     def _search_pixels(
@@ -89,23 +89,17 @@ class Nearest:
         times = [perf_counter()]
         vectors = self._live.encoder.embed(np.stack(pixels))
         times.append(perf_counter())
-        matches, searched = self._match(vectors, k, filters)
-        times.append(perf_counter())
         calibrated = self._live.calibrated()
+        matches, searched = self._match(vectors, max(k, calibrated.depth), filters)
         found = [matches.row(n) for n in range(len(pixels))]
-        rows = self._neighbours(found, calibrated)
+        nothing = calibrated.nothing_like_this(found)
+        times.append(perf_counter())
+        rows = self._neighbours([scored[:k] for scored in found], calibrated)
         times.append(perf_counter())
         timings = Timings(decode_seconds, times[1] - times[0], times[2] - times[1], times[3] - times[2])
         return [
-            SearchResult(
-                above(row, filters),
-                timings,
-                searched,
-                fact.width,
-                fact.height,
-                calibrated.nothing_like_this(scored),
-            )
-            for row, scored, fact in zip(rows, found, facts, strict=True)
+            SearchResult(above(row, filters), timings, searched, fact.width, fact.height, said)
+            for row, said, fact in zip(rows, nothing, facts, strict=True)
         ]
 
     def _match(self, vectors: Vectors, k: int, filters: Filters | None) -> tuple[Matches, int]:
