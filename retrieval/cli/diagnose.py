@@ -41,7 +41,8 @@ def diagnose(
 
     Works with labels and without. A sample of the pictures is also turned, mirrored, cropped and recoloured.
     """
-    from retrieval.workflows.diagnosing import DiagnoseRequest, Hooks, diagnose_model
+    from retrieval.workflows.diagnosing import DiagnoseRequest, diagnose_model
+    from retrieval.workflows.hooks import Hooks
 
     request = DiagnoseRequest(dataset, model, against, out, gallery_folder(gallery), workers, seed)
     with stopping() as stop, TrainingDisplay().shown() as display:

@@ -24,7 +24,8 @@ def duplicates(
     as_json: JsonOption = False,
 ) -> None:
     """List files that show the same picture: copies, re-saved or scaled ones. Nothing is deleted."""
-    from retrieval.workflows.duplicates import Hooks, find_duplicates, write_csv
+    from retrieval.workflows.duplicates import find_duplicates, write_csv
+    from retrieval.workflows.hooks import Hooks
 
     if as_csv and as_json:
         raise BadValue("--csv and --json exclude each other.", "Choose one.")

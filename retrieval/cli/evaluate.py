@@ -42,8 +42,9 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure an encoder on labelled images: recall, MAP@R and more, with 95 % intervals."""
-    from retrieval.workflows.evaluating import EvaluateRequest, Hooks
+    from retrieval.workflows.evaluating import EvaluateRequest
     from retrieval.workflows.evaluating import evaluate as run
+    from retrieval.workflows.hooks import Hooks
 
     request = EvaluateRequest(dataset, model, against, queries, database, split, gallery_folder(gallery), workers, seed)
     with stopping() as stop, TrainingDisplay().shown() as display:

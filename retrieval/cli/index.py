@@ -15,7 +15,7 @@ from retrieval.core.errors import Interrupted
 from retrieval.workflows.words import count, verb
 
 if TYPE_CHECKING:
-    from retrieval.workflows.indexing import Estimate, Hooks, IndexReport
+    from retrieval.workflows.index_report import Estimate, Hooks, IndexReport
 
 _ROWS = ("new", "changed", "moved", "copied", "unchanged", "failed", "skipped", "missing", "offline")
 
@@ -36,7 +36,8 @@ def index(
     as_json: JsonOption = False,
 ) -> None:
     """Index folders and files: incremental, safe to stop at any time, safe to repeat."""
-    from retrieval.workflows.indexing import Hooks, estimate_index, index_paths
+    from retrieval.workflows.index_report import Hooks
+    from retrieval.workflows.indexing import estimate_index, index_paths
 
     folder = gallery_folder(gallery)
     if dry_run:
@@ -145,6 +146,6 @@ def stopping() -> Iterator[threading.Event]:
 
 def quiet_hooks(bar: Bar, stop: threading.Event) -> "Hooks":
     """Hooks for a run with a bar."""
-    from retrieval.workflows.indexing import Hooks
+    from retrieval.workflows.index_report import Hooks
 
     return Hooks(say=warn, estimated=_say_estimate, progress=bar.report, stop=stop.is_set)

@@ -185,7 +185,7 @@ def check_labels(
     as_json: JsonOption = False,
 ) -> None:
     """List labels that the nearest neighbours contradict, and images that are like nothing else; changes nothing."""
-    from retrieval.workflows.label_check import Hooks
+    from retrieval.workflows.hooks import Hooks
     from retrieval.workflows.label_check import check_labels as check
 
     found = check(gallery_folder(gallery), count=number, hooks=Hooks(say=warn))

@@ -39,7 +39,8 @@ def probe(
 
     Draws of few labels take equally many of each label, and each is reported apart.
     """
-    from retrieval.workflows.probing import Hooks, ProbeRequest
+    from retrieval.workflows.hooks import Hooks
+    from retrieval.workflows.probing import ProbeRequest
     from retrieval.workflows.probing import probe as run
 
     request = ProbeRequest(dataset, model, gallery_folder(gallery), workers, seed)

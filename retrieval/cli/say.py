@@ -15,7 +15,7 @@ from retrieval.core.errors import BadValue, RetrievalError
 from retrieval.core.text import shown
 
 if TYPE_CHECKING:
-    from retrieval.workflows.indexing import Progress
+    from retrieval.workflows.index_report import Progress
 
 messages = Console(stderr=True, highlight=False)
 # In a pipe or a file nothing is folded: a path that is broken over lines cannot be used.

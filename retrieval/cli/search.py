@@ -183,7 +183,7 @@ def print_neighbours(title: str, found: "SearchResult") -> None:
         results.print(f"  Nothing found among {count(found.searched, 'image')}; loosen the filters or --min-score.\n")
         return
     if found.nothing_like_this:
-        results.print("  [yellow]Probably nothing like this is here:[/] not even the nearest reaches the usual score.")
+        results.print("  [yellow]Probably nothing like this is here:[/] not even the nearest is as near as a match is.")
     calibrated = any(n.probability is not None for n in found.neighbours)
     rows = table(">rank", ">score", *([">same label"] if calibrated else []), ">id", "labels", "path")
     for n in found.neighbours:

@@ -128,7 +128,8 @@ def demo(
 def _demo(folder: Path, named: bool, place: "Place | None") -> None:
     from retrieval.workflows.demo import demo_model, refuse_other_pictures, sample_query, samples_folder
     from retrieval.workflows.gallery import Gallery
-    from retrieval.workflows.indexing import Hooks, index_paths
+    from retrieval.workflows.index_report import Hooks
+    from retrieval.workflows.indexing import index_paths
     from retrieval.workflows.searching import Searcher
 
     if named:

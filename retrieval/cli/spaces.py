@@ -16,7 +16,7 @@ from retrieval.core.text import shown
 from retrieval.workflows.words import count
 
 if TYPE_CHECKING:
-    from retrieval.workflows.indexing import Progress
+    from retrieval.workflows.index_report import Progress
     from retrieval.workflows.spaces import SpaceInfo
     from retrieval.workflows.switch_estimate import SwitchEstimate
     from retrieval.workflows.switching import SwitchReport
@@ -96,7 +96,10 @@ def _calibrate(folder: Path, as_json: bool) -> None:
     pairs = f"{found['positives']:,} of {count(found['pairs'], 'pair')} of neighbours have the same label"
     results.print(f"Scores are probabilities now: {pairs}; the curve is {found['kind']}.")
     if found["threshold"] is not None:
-        results.print(f'A best score below {found["threshold"]:.4f} means "nothing like this here".')
+        results.print(
+            'A query is told "nothing like this here" where no match is as near to it as to its own neighbours: less '
+            f"their mean cosine, every score stays below {found['threshold']:+.4f}."
+        )
 
 
 def switch(

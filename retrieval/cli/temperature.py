@@ -39,7 +39,8 @@ def temperature(
 
     Projections are trained on frozen embeddings, seconds each, and measured on validation images.
     """
-    from retrieval.workflows.temperature_study import VALUES, Hooks, TemperatureRequest, study_temperature
+    from retrieval.workflows.hooks import Hooks
+    from retrieval.workflows.temperature_study import VALUES, TemperatureRequest, study_temperature
 
     taus = VALUES if values is None else _values(values)
     request = TemperatureRequest(dataset, model, taus, out, gallery_folder(gallery), workers, seed)

@@ -10,6 +10,7 @@ from retrieval.core.errors import RetrievalError
 from retrieval.core.types import NO_ID
 from retrieval.evaluation import reading
 from retrieval.evaluation.calibration import Calibration, cross_validated, fit_calibration
+from retrieval.evaluation.margin import JudgedBy
 from retrieval.evaluation.reliability import Reliability, reliability
 from retrieval.evaluation.retrieval import RetrievalResult
 from retrieval.evaluation.threshold import Threshold, fit_threshold, measure_threshold
@@ -101,7 +102,7 @@ def calibrate(result: RetrievalResult, *, k: int = SHOWN, seed: int = 0) -> Meas
     fitted on all queries, and its rates are theirs; ``confirm`` measures both on other images.
 
     Args:
-        result: of validation images, of at least two classes.
+        result: of validation images, of at least two classes. Where it has margins the threshold is about these.
         k: how many first matches of each query make the pairs.
         seed: of folds and intervals.
 
@@ -115,10 +116,11 @@ def calibrate(result: RetrievalResult, *, k: int = SHOWN, seed: int = 0) -> Meas
     calibration = fit_calibration(pairs.scores, pairs.same, classes=pairs.classes, seed=seed)
     unseen = cross_validated(pairs.scores, pairs.same, pairs.classes, calibration.kind, seed)
     found = reliability(unseen, pairs.same, pairs.queries, pairs.classes, seed=seed)
-    groups = best_scores(result)
-    threshold = fit_threshold(*groups, seed=seed) if len(groups[0]) and len(groups[1]) else None
+    judged_by: JudgedBy = "cosine" if result.margin is None else "margin"
+    groups = best_scores(result, judged_by)
+    threshold = fit_threshold(*groups, judged_by=judged_by, seed=seed) if len(groups[0]) and len(groups[1]) else None
     if threshold is not None:
-        calibration = replace(calibration, threshold=threshold.value)
+        calibration = replace(calibration, threshold=threshold.value, judged_by=judged_by)
     return Measured(calibration, found, threshold)
 
 
@@ -131,22 +133,32 @@ def confirm(calibration: Calibration, result: RetrievalResult, *, k: int = SHOWN
         k, seed: as in ``calibrate``.
 
     Raises:
-        ValueError: fewer than k matches were kept.
+        ValueError: fewer than k matches were kept, or the threshold is about margins, and none were measured.
     """
     pairs = neighbour_pairs(result, k)
     found = reliability(calibration.of(pairs.scores), pairs.same, pairs.queries, pairs.classes, seed=seed)
-    groups = best_scores(result)
+    judged_by = calibration.judged_by
+    groups = best_scores(result, judged_by)
     if calibration.threshold is None or not len(groups[0]) or not len(groups[1]):
         return Measured(calibration, found, None)
-    return Measured(calibration, found, measure_threshold(calibration.threshold, *groups, seed=seed))
+    return Measured(
+        calibration, found, measure_threshold(calibration.threshold, *groups, judged_by=judged_by, seed=seed)
+    )
 
 
-def best_scores(result: RetrievalResult) -> tuple[Floats, Floats, Ints, Ints]:
-    """Best scores with and without a match, and the classes of these queries: the arguments of ``fit_threshold``.
+def best_scores(result: RetrievalResult, judged_by: JudgedBy = "cosine") -> tuple[Floats, Floats, Ints, Ints]:
+    """What matches are worth with and without one of the own label, and the classes of these queries: the arguments of
+    ``fit_threshold``.
 
     With: queries that have an image of their label in the database. Without: every query, its own label held out; the
     best match of another label is exactly what it would find then.
+
+    Raises:
+        ValueError: margins are asked for, and were not measured.
     """
+    best, other = (result.best, result.best_other) if judged_by == "cosine" else (result.margin, result.margin_other)
+    if best is None or other is None:
+        raise ValueError("The search did not measure margins, which the threshold is about.")
     present = result.positives > 0
     absent = ~np.isnan(result.best_other)
-    return result.best[present], result.best_other[absent], result.classes[present], result.classes[absent]
+    return best[present], other[absent], result.classes[present], result.classes[absent]

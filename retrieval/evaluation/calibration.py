@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.evaluation import reading
+from retrieval.evaluation.margin import JUDGED_BY, JudgedBy
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -45,8 +46,9 @@ class Calibration:
         scores, probabilities: knots of ``"isotonic"``, scores ascending, probabilities not falling; empty for
             ``"platt"``. Constant beyond the first and the last.
         pairs, positives: how many pairs it was fitted on, and how many of them have the same label.
-        threshold: a query whose best score is below it has no match here (``retrieval.evaluation.threshold``); None
+        threshold: a query whose matches are worth less has no match here (``retrieval.evaluation.threshold``); None
             where that could not be measured.
+        judged_by: what they are judged by; calibrations from before there were margins do not say it: the cosine.
     """
 
     kind: Kind
@@ -57,6 +59,7 @@ class Calibration:
     pairs: int = 0
     positives: int = 0
     threshold: float | None = None
+    judged_by: JudgedBy = "cosine"
 
     def probability(self, score: float) -> float:
         """Probability in [0, 1] that an image with this cosine to the query has its label. Raises ValueError on NaN."""
@@ -76,8 +79,8 @@ class Calibration:
         curve: dict[str, Any] = {"slope": self.slope, "intercept": self.intercept}
         if self.kind == "isotonic":
             curve = {"scores": list(self.scores), "probabilities": list(self.probabilities)}
-        counts = {"pairs": self.pairs, "positives": self.positives, "threshold": self.threshold}
-        return {"kind": self.kind, **curve, **counts}
+        counts = {"pairs": self.pairs, "positives": self.positives}
+        return {"kind": self.kind, **curve, **counts, "threshold": self.threshold, "judged_by": self.judged_by}
 
     @classmethod
     def from_dict(cls, values: object) -> "Calibration":
@@ -91,9 +94,10 @@ class Calibration:
         if positives > pairs:
             reading.damaged("it has more matching pairs than pairs")
         threshold = None if found.get("threshold") is None else reading.number(found, "threshold")
+        judged_by = reading.one_of(found, "judged_by", JUDGED_BY, "cosine")
         if found.get("kind") == "platt":
             slope, intercept = reading.number(found, "slope", low=0.0), reading.number(found, "intercept")
-            return cls("platt", slope, intercept, pairs=pairs, positives=positives, threshold=threshold)
+            return cls("platt", slope, intercept, (), (), pairs, positives, threshold, judged_by)
         if found.get("kind") != "isotonic":
             reading.damaged("its kind is neither “platt” nor “isotonic”")
         scores, probabilities = reading.numbers(found, "scores"), reading.numbers(found, "probabilities", 0.0, 1.0)
@@ -108,6 +112,7 @@ class Calibration:
             pairs=pairs,
             positives=positives,
             threshold=threshold,
+            judged_by=judged_by,
         )
 
     def to_bytes(self) -> bytes:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from retrieval.core.errors import RetrievalError
 from retrieval.core.types import NO_ID, Ids, Matches, Vectors
+from retrieval.evaluation.margin import FIRST, labelled_margins
 from retrieval.evaluation.vectors import LabelledVectors, places
 from retrieval.functional.dense_topk import topk_blocks
 from retrieval.functional.metrics import (
@@ -56,6 +57,7 @@ class RetrievalResult:
         best: [Q] score of the first match; NaN where there is none.
         best_other: [Q] score of the best match of another label: the best score the query would have if its own label
             were not in the database. NaN where the database holds no other label.
+        margin, margin_other: [Q] the same of the best margin (``evaluation.margin``); None where nobody asked for it.
         database: how many images were searched.
         depth: how many ranks were looked at.
         seed: of the intervals.
@@ -73,6 +75,8 @@ class RetrievalResult:
     database: int
     depth: int
     seed: int
+    margin: Floats | None = None
+    margin_other: Floats | None = None
 
     @property
     def counted(self) -> int:
@@ -116,6 +120,7 @@ def retrieve(
     average_at: int = AVERAGE_AT,
     depth: int | None = None,
     keep: int = KEEP,
+    margins: bool = False,
     seed: int = 0,
     resamples: int = 1000,
 ) -> RetrievalResult:
@@ -132,6 +137,7 @@ def retrieve(
         average_at: the k of mAP@k; its definition is in ``retrieval.functional.metrics.map_at_k``.
         depth: ranks to look at; None takes as many as the metrics need.
         keep: first matches kept in the result.
+        margins: measure margins too; it takes a second search, with the first matches.
         seed, resamples: of the intervals.
 
     Raises:
@@ -141,10 +147,11 @@ def retrieve(
     """
     base = LabelledVectors(vectors, numbers, places(numbers) if ids is None else ids)
     asked = base if queries is None else queries
-    needed = _needed_depth(base, asked, recall_at, average_at, keep)
+    needed = _needed_depth(base, asked, recall_at, average_at, keep, FIRST if margins else 1)
     if depth is not None and depth < needed:
         raise ValueError(f"The metrics need {needed} ranks, but only {depth} were asked for.")
-    parts = _measure(base, asked, depth or needed, recall_at, average_at, keep)
+    depth = depth or needed
+    parts = _measure(base, asked, depth, recall_at, average_at, keep)
     values = {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values}
     positives = np.concatenate([part.positives for part in parts])
     if not positives.any():
@@ -164,11 +171,13 @@ def retrieve(
             np.concatenate([part.matches.scores for part in parts]),
         ),
         relevant=np.concatenate([part.relevant for part in parts]),
-        best=np.concatenate([part.best for part in parts]),
-        best_other=np.concatenate([part.best_other for part in parts]),
+        best=_best([part.first for part in parts]),
+        best_other=_best([part.first_other for part in parts]),
         database=len(base),
-        depth=depth or needed,
+        depth=depth,
         seed=seed,
+        margin=_margins(base, asked, [part.first for part in parts], held_out=False) if margins else None,
+        margin_other=_margins(base, asked, [part.first_other for part in parts], held_out=True) if margins else None,
     )
 
 
@@ -180,12 +189,12 @@ class _Part:
     values: dict[str, Floats]
     matches: Matches
     relevant: Bools
-    best: Floats
-    best_other: Floats
+    first: Matches
+    first_other: Matches
 
 
 def _needed_depth(
-    base: LabelledVectors, asked: LabelledVectors, recall_at: Sequence[int], average_at: int, keep: int
+    base: LabelledVectors, asked: LabelledVectors, recall_at: Sequence[int], average_at: int, keep: int, others: int
 ) -> int:
     if not len(base) or not len(asked):
         raise RetrievalError("There is no image to measure with.", "Check the folder and the split.")
@@ -193,8 +202,8 @@ def _needed_depth(
         raise ValueError("The k of a metric must be at least 1.")
     names, counts = np.unique(base.numbers, return_counts=True)
     most = int(counts[np.isin(names, asked.numbers)].max(initial=0))
-    # One rank more than the most positives there are shows the best match of another label, too.
-    return max(*recall_at, average_at, keep, most + 1)
+    # So many ranks more than the most positives there are show the first matches of other labels, too.
+    return max(*recall_at, average_at, keep, most + others)
 
 
 def _measure(
@@ -223,15 +232,27 @@ def _measure(
                 values={name: score.values for name, score in scores.items()},
                 matches=Matches(matches.ids[:, :keep].copy(), matches.scores[:, :keep].copy()),
                 relevant=relevant[:, :keep].copy(),
-                best=_first_score(matches, matches.ids != NO_ID),
-                best_other=_first_score(matches, (matches.ids != NO_ID) & ~relevant),
+                first=_first(matches, matches.ids != NO_ID),
+                first_other=_first(matches, (matches.ids != NO_ID) & ~relevant),
             )
         )
     return parts
 
 
-def _first_score(matches: Matches, wanted: Bools) -> Floats:
-    """[q] score of the first wanted match of each row; NaN where there is none."""
-    first = wanted.argmax(axis=1)
-    scores = matches.scores[np.arange(len(first)), first]
-    return np.where(wanted.any(axis=1), scores, np.nan)
+def _first(matches: Matches, wanted: Bools) -> Matches:
+    """[q, FIRST] the first wanted matches of each row, filled as ``Matches`` are."""
+    order = np.argsort(~wanted, axis=1, kind="stable")[:, :FIRST]
+    there = np.take_along_axis(wanted, order, axis=1)
+    ids, scores = (np.take_along_axis(values, order, axis=1) for values in (matches.ids, matches.scores))
+    return Matches(np.where(there, ids, NO_ID), np.where(there, scores, -np.inf))
+
+
+def _best(parts: Sequence[Matches]) -> Floats:
+    """[Q] score of the first match; NaN where there is none."""
+    scores = np.concatenate([part.scores[:, 0] for part in parts])
+    return np.where(np.isneginf(scores), np.nan, scores)
+
+
+def _margins(base: LabelledVectors, asked: LabelledVectors, parts: Sequence[Matches], *, held_out: bool) -> Floats:
+    firsts = Matches(np.concatenate([part.ids for part in parts]), np.concatenate([part.scores for part in parts]))
+    return labelled_margins(base, asked, firsts, held_out=held_out)

@@ -103,12 +103,15 @@ def auto_label(
         calibration, accuracy = measured(opened.index, known, asked)
         entries = []
         unsure = 0
-        for image_id, label, evidence, best in _proposals(opened.index, known, _unlabelled(gallery, known, sources)):
-            confidence = calibration.probability(evidence)
-            if confidence < least or opened.calibrated().nothing_like_this([(image_id, best)]):
-                unsure += 1
-            else:
-                entries.append(Entry(image_id, label, AUTOMATIC, round(confidence, 6)))
+        for some in _proposals(opened.index, known, _unlabelled(gallery, known, sources)):
+            sure = [one for one in some if calibration.probability(one.evidence) >= least]
+            strange = opened.calibrated().nothing_like_this([one.matches for one in sure], among=known.ids)
+            entries += [
+                Entry(one.image_id, one.label, AUTOMATIC, round(calibration.probability(one.evidence), 6))
+                for one, unlike in zip(sure, strange, strict=True)
+                if not unlike
+            ]
+            unsure += len(some) - len(sure) + sum(map(bool, strange))
         with gallery.writing():
             stale = _stale(gallery, entries)
             change = gallery.catalog.labels.change("automatic", entries, stale)
@@ -157,8 +160,18 @@ def measured(index: LiveIndex, known: LabelledSpace, asked: Ids) -> tuple[Calibr
     return calibration, float(right.mean())
 
 
-def _proposals(index: LiveIndex, known: LabelledSpace, ids: Ids) -> Iterator[tuple[int, str, float, float]]:
-    """(image id, label, evidence, best cosine) of each image that has a vector."""
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """What the nearest labelled images, as (id, cosine)s, say of an image, and the evidence for it."""
+
+    image_id: int
+    label: str
+    evidence: float
+    matches: list[tuple[int, float]]
+
+
+def _proposals(index: LiveIndex, known: LabelledSpace, ids: Ids) -> Iterator[list[_Proposal]]:
+    """For each image that has a vector, a block at a time."""
     ids = np.setdiff1d(ids, index.store.missing(ids))
     for start in range(0, len(ids), _BLOCK):
         some = ids[start : start + _BLOCK]
@@ -166,11 +179,14 @@ def _proposals(index: LiveIndex, known: LabelledSpace, ids: Ids) -> Iterator[tup
             some = np.setdiff1d(some, damaged)
         if not len(some):
             continue
-        numbers, evidence, best = vote(index.search(index.store.read(some), NEIGHBOURS, known.ids), known)
-        for image_id, number, value, score in zip(
-            some.tolist(), numbers.tolist(), evidence.tolist(), best.tolist(), strict=True
-        ):
-            yield image_id, known.classes[number], value, score
+        matches = index.search(index.store.read(some), NEIGHBOURS, known.ids)
+        numbers, evidence, _ = vote(matches, known)
+        yield [
+            _Proposal(image_id, known.classes[number], value, matches.row(n))
+            for n, (image_id, number, value) in enumerate(
+                zip(some.tolist(), numbers.tolist(), evidence.tolist(), strict=True)
+            )
+        ]
 
 
 def without_itself(matches: Matches, own: Ids) -> Matches:

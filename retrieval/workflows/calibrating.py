@@ -95,7 +95,7 @@ def calibrate_among(known: LabelledSpace, asking: Ids) -> Measured:
     """
     asking = _sample(asking, _MOST_QUERIES, seed=1)
     queries = LabelledVectors(known.vectors[asking], known.numbers[asking], known.ids[asking])
-    result = retrieve(known.vectors, known.numbers, known.ids, queries, resamples=1)
+    result = retrieve(known.vectors, known.numbers, known.ids, queries, margins=True, resamples=1)
     return calibrate(result, k=min(SHOWN, result.matches.ids.shape[1]))
 
 

@@ -24,14 +24,15 @@ from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.models.resolve import resolve_model
 from retrieval.workflows.diagnosis_report import Drawn, write_diagnosis
-from retrieval.workflows.embedded_dataset import Embedding, Hooks
+from retrieval.workflows.embedded_dataset import Embedding
 from retrieval.workflows.embedding_sets import runtime_of
+from retrieval.workflows.hooks import Hooks
 from retrieval.workflows.labelled_sets import GALLERY
 from retrieval.workflows.pictures_of import PictureSet, picture_set
 from retrieval.workflows.run_report import small_pictures
 from retrieval.workflows.words import count
 
-__all__ = ["DiagnoseReport", "DiagnoseRequest", "Hooks", "diagnose_model"]
+__all__ = ["DiagnoseReport", "DiagnoseRequest", "diagnose_model"]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ the thresholds of ``datasets.grouping``. Where a file cannot be reached now, onl
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -34,7 +34,8 @@ from retrieval.datasets.grouping import (
 from retrieval.images.jobs import FileResult, ReadFile
 from retrieval.images.pool import DecodePool
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.live_index import LiveIndex, Say
+from retrieval.workflows.hooks import Hooks
+from retrieval.workflows.live_index import LiveIndex
 
 BLOCK = 1024
 """Images that are searched with at once."""
@@ -49,21 +50,6 @@ _LEAST_COSINE = 0.5
 _SMALL = Preprocessing(input_size=THUMBNAIL_SIDE, fit="stretch", interpolation="bilinear")
 _UNDER_WAY = 64
 _RECORDS = 900
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """How the search for duplicates talks to whoever started it.
-
-    Attributes:
-        say: one line about anything unusual.
-        working: what is being done, how much of it is done, and how much there is.
-        stop: asked often; True ends the work.
-    """
-
-    say: Say = lambda _: None
-    working: Callable[[str, int, int], None] = lambda what, done, total: None
-    stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,8 @@ from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.workflows.embedding_sets import EmbeddedSet, embed_labelled, runtime_of
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.hooks import Hooks
 from retrieval.workflows.labelled_sets import GALLERY, embedded_gallery, open_dataset
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """How a run talks to whoever started it: lines, progress of what, and whether to stop."""
-
-    say: Callable[[str], None] = lambda _: None
-    working: Callable[[str, int, int], None] = lambda *_: None
-    stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)

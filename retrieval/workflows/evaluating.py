@@ -21,15 +21,16 @@ from retrieval.evaluation.vectors import LabelledVectors
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.models.resolve import resolve_model
-from retrieval.workflows.embedded_dataset import Embedding, Hooks
+from retrieval.workflows.embedded_dataset import Embedding
 from retrieval.workflows.encoder_runs import recorded_run, run_around
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.hooks import Hooks
 from retrieval.workflows.labelled_sets import GALLERY, open_dataset
 from retrieval.workflows.proof import search_part
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.words import count, verb
 
-__all__ = ["PARTS", "EvaluateReport", "EvaluateRequest", "Hooks", "evaluate", "split_store"]
+__all__ = ["PARTS", "EvaluateReport", "EvaluateRequest", "evaluate", "split_store"]
 
 PARTS = ("all", "train", "val", "test")
 

@@ -17,7 +17,7 @@ from retrieval.images.jobs import ReadFile
 from retrieval.images.pool import DecodePool
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.gate import CHANGED, GONE, OFFLINE, UNREADABLE, Skipped
-from retrieval.workflows.indexing import Progress
+from retrieval.workflows.index_report import Progress
 from retrieval.workflows.scopes import look_at_roots
 from retrieval.workflows.switch_estimate import Sample, measured_rate
 

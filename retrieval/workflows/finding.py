@@ -53,14 +53,14 @@ class Finder:
             lambda ids: self._leaders(ids),
             Wanted(start, k, None if filters is None else filters.min_score, together),
         )
-        searched = perf_counter()
         calibrated = live.calibrated() if query.is_one_picture else Calibrated()
+        (nothing,) = calibrated.nothing_like_this([found.first], query.left_out)
+        searched = perf_counter()
         neighbours = self._grouped(found, start, calibrated)
         among = len(live.index) if allowed is None else len(allowed)
         among -= self._left_out_among(query, allowed)
         times = Timings(decoded - began, encoded - decoded, searched - encoded, perf_counter() - searched)
         width, height = next(((one.width, one.height) for one in read.values()), (0, 0))
-        nothing = calibrated.nothing_like_this(found.best)
         return SearchResult(neighbours, times, among, width, height, nothing, found.more)
 
     def _read_examples(self, query: Query, spec: Preprocessing) -> dict[int, ReadExample]:

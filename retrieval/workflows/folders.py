@@ -15,7 +15,8 @@ from retrieval.catalog import Catalog
 from retrieval.core.errors import BadValue
 from retrieval.core.settings import Settings
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.indexing import Estimate, Hooks, estimate_index
+from retrieval.workflows.index_report import Estimate, Hooks
+from retrieval.workflows.indexing import estimate_index
 from retrieval.workflows.layout import Layout
 from retrieval.workflows.own_files import refuse_own_files
 from retrieval.workflows.planning import Planner, Spool

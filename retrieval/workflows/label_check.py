@@ -20,7 +20,8 @@ from retrieval.functional.confident import suspects
 from retrieval.workflows.automatic_labels import NEIGHBOURS, measured, vote, vote_shares, without_itself
 from retrieval.workflows.calibrating import LabelledSpace, labelled_space
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.live_index import LiveIndex, Say
+from retrieval.workflows.hooks import Hooks
+from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.opened import OpenedSpace
 
 MOST_IMAGES = 10_000
@@ -28,21 +29,6 @@ MOST_IMAGES = 10_000
 
 COUNT = 50
 _BLOCK = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """How the check talks to whoever started it.
-
-    Attributes:
-        say: one line about anything unusual.
-        working: what is being done, how much of it is done, and how much there is.
-        stop: asked often; True ends the work.
-    """
-
-    say: Say = lambda _: None
-    working: Callable[[str, int, int], None] = lambda what, done, total: None
-    stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)

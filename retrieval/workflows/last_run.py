@@ -12,7 +12,7 @@ from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.scopes import Scope
 
 if TYPE_CHECKING:
-    from retrieval.workflows.indexing import IndexReport
+    from retrieval.workflows.index_report import IndexReport
 
 _RUN = "last_index"
 _LOOKED = "roots_scanned"

@@ -6,7 +6,6 @@ the file, it is as if there were none. Vectors are read in blocks, and only thei
 
 import io
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from retrieval.functional.trustworthiness import trustworthiness
 from retrieval.models.threads import torch_threads
 from retrieval.vectors import DamagedRows, VectorStore
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.live_index import Say
+from retrieval.workflows.hooks import Hooks
 
 LEAST = 3
 """Images that a map takes."""
@@ -52,21 +51,6 @@ _NEIGHBOURS = 10
 _BLOCK = 8_192
 
 Places = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """How the drawing talks to whoever started it.
-
-    Attributes:
-        say: one line about anything unusual.
-        working: what is being done, how much of it is done, and how much there is.
-        stop: asked often; True ends the work.
-    """
-
-    say: Say = lambda _: None
-    working: Callable[[str, int, int], None] = lambda what, done, total: None
-    stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One space opened for searching: its index, its encoder and what its scores mean stay together."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieval.core.errors import RetrievalError
-from retrieval.core.types import EmbeddingSpace
+from retrieval.core.preprocessing import Preprocessing
+from retrieval.core.types import NO_ID, EmbeddingSpace, Ids
+from retrieval.evaluation.margin import FIRST, NEIGHBOURS, crowding
+from retrieval.vectors import DamagedRows
 from retrieval.workflows.encoders import GalleryEncoder
-from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.gallery import Gallery, nothing_indexed
 from retrieval.workflows.live_index import LiveIndex, Say
 
 if TYPE_CHECKING:
@@ -19,22 +22,67 @@ if TYPE_CHECKING:
 
 _DIGITS = 6
 
+Scored = Sequence[tuple[int, float]]
+
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What scores mean in a space; everything is None where it is not calibrated."""
+    """What scores mean in a space; everything is None where it is not calibrated.
+
+    Attributes:
+        calibration: of the space.
+        index: of the space; margins are looked up in it.
+    """
 
     calibration: "Calibration | None" = None
+    index: LiveIndex | None = None
 
     def probability(self, score: float) -> float | None:
         """Chance in [0, 1] that an image with this cosine carries the query's label."""
         return None if self.calibration is None else round(self.calibration.probability(score), _DIGITS)
 
-    def nothing_like_this(self, scored: Sequence[tuple[int, float]]) -> bool | None:
-        """Whether the best of these (id, score), best first, is below the threshold; True for none at all."""
+    @property
+    def depth(self) -> int:
+        """How many of a query's first matches ``nothing_like_this`` wants to see."""
+        return FIRST if self._by_margin else 1
+
+    @property
+    def _by_margin(self) -> bool:
+        return self.calibration is not None and self.calibration.judged_by == "margin"
+
+    def nothing_like_this(
+        self, found: Sequence[Scored], left_out: Collection[int] = (), among: Ids | None = None
+    ) -> list[bool | None]:
+        """Whether the matches of each query are below the threshold; True where there are none at all.
+
+        By margin that takes a search with the first matches of all queries, in one go.
+
+        Args:
+            found: for each query its (id, score)s, best first, ``depth`` of them or all that there are.
+            left_out: ids that are no results; they do not count as a match's neighbours either.
+            among: ids that do; None for all.
+        """
         if self.calibration is None or self.calibration.threshold is None:
-            return None
-        return not scored or scored[0][1] < self.calibration.threshold
+            return [None] * len(found)
+        least = self.calibration.threshold
+        if not self._by_margin:
+            return [not scored or scored[0][1] < least for scored in found]
+        try:
+            crowded = self._crowding({i for scored in found for i, _ in scored[:FIRST]}, left_out, among)
+        except (KeyError, DamagedRows):
+            # A match that is forgotten or damaged since it was found: nobody knows how near its neighbours are.
+            return [None] * len(found)
+        return [all(score - crowded[i] < least for i, score in scored[:FIRST]) for scored in found]
+
+    def _crowding(self, matches: Collection[int], left_out: Collection[int], among: Ids | None) -> dict[int, float]:
+        """The mean cosine of each of these images to its nearest neighbours. Raises KeyError, DamagedRows."""
+        if not matches:
+            return {}
+        assert self.index is not None
+        ids = np.array(sorted(matches), np.int64)
+        near = self.index.search(self.index.store.read(ids), NEIGHBOURS + 1 + len(left_out), among)
+        counted = (near.ids != NO_ID) & (near.ids != ids[:, None]) & ~np.isin(near.ids, list(left_out))
+        return dict(zip(ids.tolist(), crowding(near.scores, counted).tolist(), strict=True))
 
 
 def read_calibration(content: Mapping[str, Any]) -> "Calibration":
@@ -75,6 +123,13 @@ class OpenedSpace:
                 self._encoder = GalleryEncoder(self._gallery, self.space, self._say)
             return self._encoder
 
+    def spec(self) -> Preprocessing:
+        """How its encoder wants pictures. Raises EmptyGallery where there is nothing to find, ModelDamaged."""
+        self.index.refresh()
+        if not len(self.index):
+            raise nothing_indexed(self._gallery.folder)
+        return self.encoder.spec
+
     def warm(self) -> None:
         """Load the index and the encoder. Raises ModelDamaged."""
         side = self.encoder.spec.input_size
@@ -102,7 +157,7 @@ class OpenedSpace:
 
     def _read(self, content: Mapping[str, Any]) -> Calibrated:
         try:
-            return Calibrated(read_calibration(content))
+            return Calibrated(read_calibration(content), self.index)
         except RetrievalError as error:
             self._say(f"Scores are shown without probabilities: {error.message}")
             return Calibrated()

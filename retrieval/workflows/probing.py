@@ -20,11 +20,12 @@ from retrieval.evaluation.linear_probe import ProbeResult, linear_probe
 from retrieval.evaluation.vectors import LabelledVectors
 from retrieval.functional.metrics import Interval
 from retrieval.models.resolve import resolve_model
-from retrieval.workflows.embedded_dataset import Embedding, Hooks
+from retrieval.workflows.embedded_dataset import Embedding
 from retrieval.workflows.evaluating import split_store
+from retrieval.workflows.hooks import Hooks
 from retrieval.workflows.words import count
 
-__all__ = ["Hooks", "ProbeReport", "ProbeRequest", "probe"]
+__all__ = ["ProbeReport", "ProbeRequest", "probe"]
 
 NEIGHBOURS = (1, 5, 20)
 """The k of the kNN accuracies."""

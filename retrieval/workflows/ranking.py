@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from retrieval.core.types import Ids, Pixels, Vectors
+from retrieval.evaluation.margin import FIRST
 
 DEEPEST = 10_000
 """The last rank that can be asked for."""
@@ -48,12 +49,12 @@ class Ranked:
 
     Attributes:
         groups: (id, score)s, the best of each group first; groups in order of their best.
-        best: the nearest of all, or nothing; ``min_score`` plays no part in it.
+        first: the nearest of all, at most ``FIRST``; ``min_score`` plays no part in them.
         more: whether a group follows.
     """
 
     groups: list[list[Scored]]
-    best: list[Scored]
+    first: list[Scored]
     more: bool
 
 
@@ -75,13 +76,12 @@ def ranked(
     while True:
         matches = search(depth + len(left_out))
         found = [pair for pair in matches if pair[0] not in left_out]
-        best = found[:1]
         above = found if wanted.min_score is None else [pair for pair in found if pair[1] >= wanted.min_score]
         groups = _groups(above, leaders) if wanted.together else [[pair] for pair in above]
         ended = len(matches) < depth + len(left_out) or len(above) < len(found)
         if len(groups) >= last or ended:
             page = groups[wanted.start : wanted.start + wanted.k]
-            return Ranked(page, best, len(groups) >= last)
+            return Ranked(page, found[:FIRST], len(groups) >= last)
         depth *= _GROWTH
 
 

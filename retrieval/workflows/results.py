@@ -63,8 +63,8 @@ class SearchResult:
         timings: how long each part took.
         searched: how many images the search could have returned (those that pass the filters).
         width, height: of the query, in pixels; 0 for a query by id.
-        nothing_like_this: whether even the best match is below the score that queries with a match here reach; None
-            where that score is not known. ``min_score`` plays no part in it.
+        nothing_like_this: whether even the first matches are below what queries with a match here reach; None where
+            that is not known. ``min_score`` plays no part in it.
         more: whether there is another page behind this one; only ``Searcher.find`` says so.
     """
 

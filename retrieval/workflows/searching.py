@@ -7,31 +7,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from time import perf_counter
 from typing import TypeVar
 
-import numpy as np
-
 from retrieval.core.errors import BadValue, EmptyGallery, NoSuchPath, RetrievalError, disk_full_is_said
-from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.text import shown
-from retrieval.core.types import EmbeddingSpace, Filters, ImageFacts, ImageRecord, Matches, Pixels, Vectors
-from retrieval.images.jobs import DecodeBytes, MakeView, ReadFile
+from retrieval.core.types import EmbeddingSpace, Filters, ImageRecord
+from retrieval.images.jobs import MakeView
 from retrieval.images.pool import DecodePool
 from retrieval.images.scan import images_in
 from retrieval.workflows.encoders import GalleryEncoder, refuse_other_encoder
 from retrieval.workflows.examples import Examples
 from retrieval.workflows.finding import Finder
-from retrieval.workflows.gallery import Gallery, nothing_indexed
+from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.history import SIDE as KEPT_SIDE
 from retrieval.workflows.history import History
 from retrieval.workflows.live_index import LiveIndex, Say
 from retrieval.workflows.matching import Explanation, ToMatch, explained
-from retrieval.workflows.opened import Calibrated, OpenedSpace
+from retrieval.workflows.nearest import Nearest
+from retrieval.workflows.opened import OpenedSpace
 from retrieval.workflows.queries import Example, Query
 from retrieval.workflows.ranking import DEEPEST
-from retrieval.workflows.records import above, allowed_ids, is_present, neighbour_of, no_such_image, record_of
-from retrieval.workflows.results import Browsed, Neighbour, SearchResult, Summary, Timings
+from retrieval.workflows.records import is_present, no_such_image, record_of
+from retrieval.workflows.results import Browsed, SearchResult, Summary
 
 T = TypeVar("T")
 _QUERIES_AT_ONCE = 64
@@ -142,17 +139,7 @@ class Searcher:
             ImageError: it is not an image or cannot be decoded.
             EmptyGallery: nothing is indexed.
         """
-        return self._asked(lambda live: self._by_image(live, data, k, filters))
-
-    def _by_image(self, live: OpenedSpace, data: bytes, k: int, filters: Filters | None) -> SearchResult:
-        spec = self._spec(live)
-        start = perf_counter()
-        decoded = self._pool.run(DecodeBytes(data, spec))
-        if decoded.error is not None:
-            raise decoded.error
-        assert decoded.pixels is not None
-        assert decoded.facts is not None
-        return self._search_pixels(live, [decoded.pixels], [decoded.facts], k, filters, perf_counter() - start)[0]
+        return self._asked(lambda live: self._nearest(live).by_image(data, k, filters))
 
     def by_path(
         self, path: Path, k: int = 10, filters: Filters | None = None, *, model: str | None = None
@@ -187,23 +174,7 @@ class Searcher:
         self, paths: Sequence[bytes], k: int = 10, filters: Filters | None = None
     ) -> list[SearchResult | RetrievalError]:
         """The neighbours of image files, as one batch; an unusable file gives its error in its place."""
-        return self._asked(lambda live: self._by_files(live, paths, k, filters))
-
-    def _by_files(
-        self, live: OpenedSpace, paths: Sequence[bytes], k: int, filters: Filters | None
-    ) -> list[SearchResult | RetrievalError]:
-        spec = self._spec(live)
-        start = perf_counter()
-        futures = [self._pool.submit(ReadFile(path, spec, None)) for path in paths]
-        read = [future.result() for future in futures]
-        good = [n for n, file in enumerate(read) if file.error is None]
-        seconds = perf_counter() - start
-        answers: list[SearchResult | RetrievalError | None] = [file.error for file in read]
-        pixels = [p for n in good if (p := read[n].pixels) is not None]
-        facts = [f for n in good if (f := read[n].facts) is not None]
-        for n, result in zip(good, self._search_pixels(live, pixels, facts, k, filters, seconds), strict=True):
-            answers[n] = result
-        return [answer for answer in answers if answer is not None]
+        return self._asked(lambda live: self._nearest(live).by_files(paths, k, filters))
 
     def by_id(self, image_id: int, k: int = 10, filters: Filters | None = None) -> SearchResult:
         """The neighbours of an indexed image, itself left out; nothing is decoded.
@@ -211,29 +182,7 @@ class Searcher:
         Raises:
             NoSuchPath: no findable image has this id.
         """
-        return self._asked(lambda live: self._by_id(live, image_id, k, filters))
-
-    def _by_id(self, live: OpenedSpace, image_id: int, k: int, filters: Filters | None) -> SearchResult:
-        start = perf_counter()
-        record = self.record(image_id)
-        if not is_present(record):
-            raise no_such_image(image_id)
-        live.index.refresh()
-        try:
-            vector = live.index.store.read(np.array([image_id], np.int64))
-        except KeyError as error:
-            raise NoSuchPath(
-                f"Image {image_id} has no embedding in the live space.", "`retrieval index` embeds what is missing."
-            ) from error
-        matches, searched = self._match(live, vector, k + 1, filters)
-        middle = perf_counter()
-        found = [(i, s) for i, s in matches.row(0) if i != image_id][:k]
-        calibrated = live.calibrated()
-        neighbours = self._neighbours([found], calibrated)[0]
-        searched -= int(self._is_among(live, image_id, filters))
-        timings = Timings(index=middle - start, catalog=perf_counter() - middle)
-        nothing = calibrated.nothing_like_this(found)
-        return SearchResult(above(neighbours, filters), timings, searched, record.width, record.height, nothing)
+        return self._asked(lambda live: self._nearest(live).by_id(image_id, k, filters))
 
     def find(
         self,
@@ -270,7 +219,7 @@ class Searcher:
         self, live: OpenedSpace, query: Query, k: int, filters: Filters | None, start: int, together: bool
     ) -> SearchResult:
         finder = Finder(self.gallery, self._examples, live)
-        return finder.find(query, k, filters, start, together, self._spec(live))
+        return finder.find(query, k, filters, start, together, live.spec())
 
     def explain(self, query: Example, image_id: int) -> Explanation:
         """Where a picture and one of the gallery's match. Both are decoded and embedded anew, in float32.
@@ -284,7 +233,7 @@ class Searcher:
         return self._asked(lambda live: self._explain(live, query, image_id))
 
     def _explain(self, live: OpenedSpace, query: Example, image_id: int) -> Explanation:
-        spec, pair = self._spec(live), (query, Example(image_id))
+        spec, pair = live.spec(), (query, Example(image_id))
         if not is_present(self.record(image_id)):
             raise no_such_image(image_id)
         results = [self._examples.decode(one, spec) for one in pair]
@@ -308,7 +257,7 @@ class Searcher:
 
     def _remember(self, live: OpenedSpace, data: bytes) -> str:
         small = self._pool.submit(MakeView(None, data, KEPT_SIDE, "full"))
-        vector = self._examples.vector_of(data, live.encoder, self._spec(live))
+        vector = self._examples.vector_of(data, live.encoder, live.spec())
         made = small.result()
         if made.error is not None:
             raise made.error
@@ -326,66 +275,8 @@ class Searcher:
             return Browsed((), 0)
         return Browsed(tuple(ids), total)
 
-    def _spec(self, live: OpenedSpace) -> Preprocessing:
-        live.index.refresh()
-        if not len(live.index):
-            raise nothing_indexed(self.gallery.folder)
-        return live.encoder.spec
-
-    def _search_pixels(
-        self,
-        live: OpenedSpace,
-        pixels: Sequence[Pixels],
-        facts: Sequence[ImageFacts],
-        k: int,
-        filters: Filters | None,
-        decode_seconds: float,
-    ) -> list[SearchResult]:
-        if not pixels:
-            return []
-        times = [perf_counter()]
-        vectors = live.encoder.embed(np.stack(pixels))
-        times.append(perf_counter())
-        matches, searched = self._match(live, vectors, k, filters)
-        times.append(perf_counter())
-        calibrated = live.calibrated()
-        found = [matches.row(n) for n in range(len(pixels))]
-        rows = self._neighbours(found, calibrated)
-        times.append(perf_counter())
-        timings = Timings(decode_seconds, times[1] - times[0], times[2] - times[1], times[3] - times[2])
-        return [
-            SearchResult(
-                above(row, filters),
-                timings,
-                searched,
-                fact.width,
-                fact.height,
-                calibrated.nothing_like_this(scored),
-            )
-            for row, scored, fact in zip(rows, found, facts, strict=True)
-        ]
-
-    def _match(self, live: OpenedSpace, vectors: Vectors, k: int, filters: Filters | None) -> tuple[Matches, int]:
-        allowed = allowed_ids(self.gallery, live.space, filters)
-        matches = live.index.search(vectors, k, allowed)
-        return matches, len(live.index) if allowed is None else len(allowed)
-
-    def _is_among(self, live: OpenedSpace, image_id: int, filters: Filters | None) -> bool:
-        allowed = allowed_ids(self.gallery, live.space, filters)
-        return allowed is None or image_id in allowed
-
-    def _neighbours(
-        self, rows: Sequence[Sequence[tuple[int, float]]], calibrated: Calibrated
-    ) -> list[tuple[Neighbour, ...]]:
-        records = self.gallery.catalog.images.records(sorted({i for row in rows for i, _ in row}))
-        # An image that was forgotten between the two look-ups has no record any more and is left out.
-        return [
-            tuple(
-                neighbour_of(rank, score, calibrated.probability(score), records[i])
-                for rank, (i, score) in enumerate(((i, s) for i, s in row if i in records), start=1)
-            )
-            for row in rows
-        ]
+    def _nearest(self, live: OpenedSpace) -> Nearest:
+        return Nearest(self.gallery, self._pool, live)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ from retrieval.workflows.gate import (
     holes,
     refused,
 )
-from retrieval.workflows.indexing import Progress
+from retrieval.workflows.index_report import Progress
 from retrieval.workflows.live_index import LiveIndex, Say
 from retrieval.workflows.patience import alone, patiently_writing
 from retrieval.workflows.run_folder import RunFolder

@@ -37,16 +37,17 @@ from retrieval.models.card import ModelCard
 from retrieval.models.resolve import resolve_model
 from retrieval.training.hooks import TrainHooks
 from retrieval.training.loop import fit
-from retrieval.workflows.embedded_dataset import Embedding, Hooks
+from retrieval.workflows.embedded_dataset import Embedding
 from retrieval.workflows.embedding_sets import EmbeddedSet
 from retrieval.workflows.evaluating import split_store
+from retrieval.workflows.hooks import Hooks
 from retrieval.workflows.labelled_sets import GALLERY
 from retrieval.workflows.projecting import head_method, pca_projection, projected, start_losses
 from retrieval.workflows.proof import retrieve_quietly
 from retrieval.workflows.recipes import RECIPES
 from retrieval.workflows.start_model import start_model
 
-__all__ = ["Hooks", "TemperatureReport", "TemperatureRequest", "study_temperature"]
+__all__ = ["TemperatureReport", "TemperatureRequest", "study_temperature"]
 
 VALUES = (0.01, 0.02, 0.05, 0.07, 0.1, 0.2, 0.5, 1.0)
 SEEDS = 3

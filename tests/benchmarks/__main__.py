@@ -8,6 +8,7 @@ import sys
 
 from tests.benchmarks import (
     adaptation,
+    calibration,
     collapse,
     fine_tuning,
     indexing,
@@ -48,6 +49,7 @@ BENCHMARKS = {
     "ssl_peers_speed": ssl_peers.run_speed,
     "simclr_v2": simclr_v2.run,
     "adaptation": adaptation.run,
+    "calibration": calibration.run,
 }
 
 

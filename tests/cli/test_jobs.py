@@ -9,18 +9,15 @@ from typer.testing import CliRunner
 
 from retrieval.cli.app import app
 from retrieval.core.errors import BadValue, NoSuchPath
-from retrieval.workflows.jobs import Jobs, State, process
+from retrieval.workflows.jobs import Jobs, State
 from retrieval.workflows.jobs.requests import IndexJob
-from tests.workflows.jobs import stub
+from tests.workflows.jobs.support import stubbed
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    monkeypatch.setattr(process, "_MODULE", stub.MODULE)
-    made = Jobs(tmp_path / "gallery")
-    yield made
-    for job in made.list():
-        made.cancel(job.id, at_once=True)
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    with stubbed(tmp_path / "gallery") as made:
+        yield made
 
 
 def run(tmp_path: Path, *arguments: str) -> str:

@@ -93,9 +93,9 @@ def _settle() -> None:
     """Many commits, and one way to run the encoder, so that all galleries hold the same vectors."""
     from retrieval.models import runtime
     from retrieval.models.choice import RuntimeChoice
-    from retrieval.workflows import indexing
+    from retrieval.workflows import index_run
 
-    indexing._BATCH_FILES = BATCH_FILES
+    index_run._BATCH_FILES = BATCH_FILES
     runtime.fastest = lambda slim, example, precision, machine: (RuntimeChoice("fp32", 8, "folded", machine), slim)
 
 

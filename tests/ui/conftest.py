@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from tests.ui.drawing import draw_folder
 from tests.ui.twins import SearcherTwin, ViewsTwin
@@ -81,6 +82,24 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, pictures: Path, tiny_model
     report = index_paths(folder, [pictures], model=str(tiny_model), workers=1)
     assert report.failed == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def gallery(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of ``indexed`` that may be changed."""
+    folder = tmp_path_factory.mktemp("own") / "gallery"
+    shutil.copytree(indexed, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(gallery: Path, opened: Callable[..., FastAPI]) -> Iterator[TestClient]:
+    """Asks the API of ``gallery``."""
+    from tests.ui.api import V1
+
+    app = opened(gallery, gallery=gallery, hosts={"testserver"}, pages=())
+    with TestClient(app, base_url=f"http://testserver{V1}") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,12 @@ from retrieval.core.types import Region
 from retrieval.workflows import spaces
 from retrieval.workflows.duplicates import Copy, Duplicates, keep_groups
 from retrieval.workflows.indexing import index_paths
-from retrieval.workflows.jobs import Jobs, State, process, request_from
+from retrieval.workflows.jobs import Jobs, State, request_from
 from retrieval.workflows.queries import Example, Query
+from tests.ui.api import V1, problem, twin
 from tests.ui.drawing import picture
-from tests.ui.test_api import V1, problem, twin
 from tests.ui.twins import SearcherTwin
-from tests.workflows.jobs import stub
-from tests.workflows.jobs.test_queue import until
+from tests.workflows.jobs.support import stubbed, until
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +32,9 @@ def client(indexed: Path, opened: Callable[..., FastAPI]) -> Iterator[TestClient
 
 
 @pytest.fixture
-def stubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Jobs:
-    """Jobs whose processes end at once."""
-    monkeypatch.setattr(process, "_MODULE", stub.MODULE)
-    return Jobs(tmp_path / "gallery")
+def stubs(tmp_path: Path) -> Iterator[Jobs]:
+    with stubbed(tmp_path / "gallery") as made:
+        yield made
 
 
 # -- searching -----------------------------------------------------------------------------------------------------

@@ -12,12 +12,11 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from retrieval.core.errors import ImageError, Reason
-from retrieval.workflows.jobs import Jobs, State, process
+from retrieval.workflows.jobs import State
 from tests.ui.conftest import running
 from tests.ui.drawing import picture
 from tests.ui.twins import SearcherTwin, ViewsTwin
-from tests.workflows.jobs import stub
-from tests.workflows.jobs.test_queue import until
+from tests.workflows.jobs.support import stubbed, until
 from ui.app import create_app
 
 PASSWORD = {"Authorization": "Basic " + base64.b64encode(b"anna:secret").decode()}
@@ -74,12 +73,9 @@ def test_an_error_says_what_is_wrong(
 
 
 @pytest.fixture
-def asks(
-    indexed: Path, opened: Callable[..., FastAPI], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Client]]:
+def asks(indexed: Path, opened: Callable[..., FastAPI], tmp_path: Path) -> Iterator[Callable[..., Client]]:
     """Opens a client of an own copy of the gallery, whose jobs' processes end at once."""
     gallery = Path(shutil.copytree(indexed, tmp_path / "gallery"))
-    monkeypatch.setattr(process, "_MODULE", stub.MODULE)
     servers: list[Any] = []
     clients: list[Client] = []
 
@@ -91,13 +87,13 @@ def asks(
         clients.append(made)
         return made
 
-    yield ask
-    for client in clients:
-        client.close()
-    for server in servers:
-        server.__exit__(None, None, None)
-    jobs = Jobs(gallery)
-    until(lambda: all(job.state.is_over for job in jobs.list()))
+    with stubbed(gallery) as jobs:
+        yield ask
+        for client in clients:
+            client.close()
+        for server in servers:
+            server.__exit__(None, None, None)
+        until(lambda: all(job.state.is_over for job in jobs.list()))
 
 
 def test_the_gallery_is_described_labelled_and_indexed(asks: Callable[..., Client], pictures: Path) -> None:

@@ -12,14 +12,13 @@ from fastapi.testclient import TestClient
 from playwright import sync_api as playwright
 
 from retrieval.core.errors import NoSuchPath
-from retrieval.workflows.jobs import KINDS, Failure, Job, JobProgress, Jobs, State, process
+from retrieval.workflows.jobs import KINDS, Failure, Job, JobProgress, Jobs, State
 from retrieval.workflows.jobs.requests import IndexJob
 from retrieval.workflows.lessons import run_of
 from tests.ui.conftest import Visit, running
 from tests.ui.tree import Tree
 from tests.ui.twins import SearcherTwin, ViewsTwin
-from tests.workflows.jobs import stub
-from tests.workflows.jobs.test_queue import until
+from tests.workflows.jobs.support import stubbed, until
 from ui.addresses import Addresses
 from ui.app import create_app
 from ui.pages import PAGES
@@ -133,13 +132,9 @@ def test_show_leads_to_a_page_that_shows_the_job(kind: str, hidden: bool) -> Non
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    monkeypatch.setattr(process, "_MODULE", stub.MODULE)
-    made = Jobs(tmp_path / "gallery")
-    yield made
-    for job in made.list():
-        if not job.state.is_over:
-            made.cancel(job.id, at_once=True)
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    with stubbed(tmp_path / "gallery") as made:
+        yield made
 
 
 def test_over_http(jobs: Jobs, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from retrieval.core.settings import load_settings
 from retrieval.images.pool import DecodePool
@@ -17,9 +19,11 @@ from retrieval.workflows import filling
 from retrieval.workflows.encoders import open_runtime
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.models import create_model
+from retrieval.workflows.training import TrainReport, train
 from retrieval.workflows.upkeep import remove_root
 
 from .support import BETTER, DIMENSION, PLATT, copy_gallery, fill, index
+from .training_support import request
 
 
 class _Lasting(DecodePool):
@@ -79,7 +83,7 @@ def _fast(_pool: _Lasting, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
     def shared(*_: Any, **__: Any) -> DecodePool:
         return _pool
 
-    for module in ("duplicates", "filling", "indexing", "searching", "views"):
+    for module in ("duplicates", "filling", "index_run", "searching", "views"):
         monkeypatch.setattr(f"retrieval.workflows.{module}.DecodePool", shared)
 
 
@@ -153,3 +157,26 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(filling, "_BATCH_IMAGES", 2)
     monkeypatch.setattr(filling, "embed_files", one_by_one)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve classes of six pictures: a class is a colour, the picture around it is chance."""
+    folder = tmp_path_factory.mktemp("dataset")
+    random = np.random.default_rng(0)
+    for number in range(12):
+        colour = random.integers(0, 256, 3)
+        for n in range(6):
+            pixels = np.clip(colour + random.normal(0, 40, (40, 40, 3)), 0, 255).astype(np.uint8)
+            path = folder / f"class{number:02d}" / f"{n}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainReport]:
+    out = tmp_path_factory.mktemp("runs") / "one"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETRIEVAL_DATA", str(out.parent / "data"))
+        return out, train(request(dataset, out, tiny_model))

@@ -20,7 +20,8 @@ from retrieval.workflows import labels as workflow
 from retrieval.workflows.embedded_dataset import Embedding
 from retrieval.workflows.embedding_sets import EmbeddedSet
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.indexing import IndexReport, index_paths
+from retrieval.workflows.index_report import IndexReport
+from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.switching import SwitchRefused, SwitchReport, switch
 

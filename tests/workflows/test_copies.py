@@ -75,10 +75,10 @@ def test_what_is_left_out_or_below_the_score_is_in_no_group() -> None:
     source = Source(30, 1)
     page = source.page(0, 100, left_out=(1, 5), least=0.9985)
     assert [i for group in page.groups for i, _ in group] == [n for n in range(1, 17) if n not in (1, 5)]
-    assert page.best == [(2, 0.9999)]
+    assert page.first == source.search(7)[1:4] + source.search(7)[5:]
     assert not page.more
     assert source.page(0, 10, least=1.5).groups == []
-    assert source.page(0, 10, least=1.5).best == [(1, 1.0)]
+    assert source.page(0, 10, least=1.5).first == source.search(5)
 
 
 def test_many_copies_make_it_look_deeper_until_nothing_is_left() -> None:

@@ -9,7 +9,8 @@ import pytest
 from retrieval.core.errors import BadValue, Interrupted, NoSuchPath
 from retrieval.evaluation.looks import LOOKS
 from retrieval.workflows import pictures_of
-from retrieval.workflows.diagnosing import DiagnoseReport, DiagnoseRequest, Hooks, diagnose_model
+from retrieval.workflows.diagnosing import DiagnoseReport, DiagnoseRequest, diagnose_model
+from retrieval.workflows.hooks import Hooks
 from retrieval.workflows.pictures_of import open_pictures
 
 from .support import fill, index, save

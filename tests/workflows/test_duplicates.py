@@ -13,8 +13,9 @@ from PIL import Image
 from retrieval.core.errors import EmptyGallery
 from retrieval.datasets.grouping import near_duplicate_groups
 from retrieval.workflows import duplicates
-from retrieval.workflows.duplicates import Copy, Duplicates, Hooks, find_duplicates, write_csv
+from retrieval.workflows.duplicates import Copy, Duplicates, find_duplicates, write_csv
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.hooks import Hooks
 
 from .support import contents, fill, index, picture, save
 

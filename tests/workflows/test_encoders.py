@@ -24,7 +24,8 @@ from retrieval.models.folder import load_encoder
 from retrieval.models.starter import RECOMMENDED_MEGABYTES, starter_card
 from retrieval.workflows.encoders import open_runtime, refuse_other_encoder
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.indexing import Hooks, index_paths
+from retrieval.workflows.index_report import Hooks
+from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.models import create_model, known_models
 from retrieval.workflows.searching import Searcher
 from retrieval.workflows.status import status

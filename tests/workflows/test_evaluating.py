@@ -10,8 +10,9 @@ import pytest
 
 from retrieval.core.settings import load_settings
 from retrieval.models.folder import load_encoder
-from retrieval.workflows.evaluating import EvaluateRequest, Hooks, evaluate, split_store
+from retrieval.workflows.evaluating import EvaluateRequest, evaluate, split_store
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.hooks import Hooks
 from retrieval.workflows.labelled_sets import open_dataset
 
 from .support import fill

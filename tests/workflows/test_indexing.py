@@ -8,7 +8,7 @@ import pytest
 
 from retrieval.core.errors import BadValue, EmptyGallery, ModelMismatch, NoSuchPath
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.indexing import Estimate, Hooks, Progress
+from retrieval.workflows.index_report import Estimate, Hooks, Progress
 
 from .support import DIMENSION, REPORT_KEYS, counts, fill, index, names, save, searchable
 

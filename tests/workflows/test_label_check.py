@@ -11,7 +11,8 @@ from PIL import Image
 from retrieval.core.errors import BadValue, Interrupted
 from retrieval.core.types import Filters
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.label_check import Hooks, check_labels
+from retrieval.workflows.hooks import Hooks
+from retrieval.workflows.label_check import check_labels
 from retrieval.workflows.label_doubts import confirm, correct, keep_check, kept_check, open_doubts
 from retrieval.workflows.labelling import answer, progress, tiles
 from retrieval.workflows.labels import undo

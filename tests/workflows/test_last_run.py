@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.indexing import Hooks, index_paths
+from retrieval.workflows.index_report import Hooks
+from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.last_run import last_run
 from retrieval.workflows.status import status
 from retrieval.workflows.upkeep import failure_page, list_roots, remove_root

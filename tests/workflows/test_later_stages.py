@@ -28,7 +28,7 @@ from retrieval.workflows.train_request import TrainReport
 
 from .support import fill
 from .test_pretraining import quick
-from .test_training import same_weights
+from .training_support import same_weights
 
 QUICK = {"epochs": "2", "batch_size": "8", "log_every": "1", "learning_rate": "0.01"}
 

@@ -11,8 +11,9 @@ from PIL import Image
 from retrieval.core.errors import BadValue, EmptyGallery, Interrupted
 from retrieval.functional.trustworthiness import trustworthiness
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.hooks import Hooks
 from retrieval.workflows.labelling import answer
-from retrieval.workflows.mapping import Hooks, MapState, draw_map, map_points, map_state
+from retrieval.workflows.mapping import MapState, draw_map, map_points, map_state
 from retrieval.workflows.upkeep import missing_files, prune
 
 from .support import fill, index, picture

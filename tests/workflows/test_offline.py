@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.indexing import Hooks, estimate_index
+from retrieval.workflows.index_report import Hooks
+from retrieval.workflows.indexing import estimate_index
 from retrieval.workflows.searching import Searcher
 from retrieval.workflows.status import status
 from retrieval.workflows.upkeep import list_roots, missing_files, prune

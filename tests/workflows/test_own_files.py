@@ -9,7 +9,8 @@ import pytest
 from retrieval.core.errors import BadValue
 from retrieval.workflows.folders import look_at_folder
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.indexing import Hooks, estimate_index
+from retrieval.workflows.index_report import Hooks
+from retrieval.workflows.indexing import estimate_index
 from retrieval.workflows.watching import has_changed
 
 from .support import contents, counts, index, names, save, searchable

@@ -31,7 +31,7 @@ from retrieval.workflows.recipes import PRETRAIN_RECIPES, ViewRecipe, load_pretr
 from retrieval.workflows.run_folder import RunFolder
 
 from .support import fill, save
-from .test_training import same_weights
+from .training_support import same_weights
 
 QUICK = {"epochs": "2", "batch_size": "8", "log_every": "1", "learning_rate": "0.01"}
 SMALL = {

@@ -15,7 +15,8 @@ from retrieval.evaluation.linear_probe import linear_probe
 from retrieval.evaluation.vectors import LabelledVectors
 from retrieval.workflows.embedding_sets import EmbeddedSet
 from retrieval.workflows.evaluating import EvaluateRequest, evaluate, split_store
-from retrieval.workflows.probing import Hooks, ProbeRequest, probe
+from retrieval.workflows.hooks import Hooks
+from retrieval.workflows.probing import ProbeRequest, probe
 
 from .support import index, keep_embeddings
 

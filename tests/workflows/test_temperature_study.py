@@ -10,8 +10,9 @@ from retrieval.core.settings import load_settings
 from retrieval.workflows import temperature_study as module
 from retrieval.workflows.embedding_sets import EmbeddedSet
 from retrieval.workflows.evaluating import split_store
+from retrieval.workflows.hooks import Hooks
 from retrieval.workflows.labelled_sets import open_dataset
-from retrieval.workflows.temperature_study import Hooks, TemperatureReport, TemperatureRequest, study_temperature
+from retrieval.workflows.temperature_study import TemperatureReport, TemperatureRequest, study_temperature
 
 from .support import index, keep_embeddings
 from .test_probing import make

@@ -16,7 +16,7 @@ from retrieval.workflows.jobs.plain import plain
 if TYPE_CHECKING:
     from retrieval.training.hooks import Progress as Trained
     from retrieval.training.hooks import Validated
-    from retrieval.workflows.indexing import Progress as Indexed
+    from retrieval.workflows.index_report import Progress as Indexed
 
 _WRITE_EVERY = 0.25
 _LOOK_EVERY = 0.2

@@ -32,8 +32,8 @@ from retrieval.workflows.jobs.requests import (
 from retrieval.workflows.layout import Layout
 
 if TYPE_CHECKING:
-    from retrieval.workflows.embedded_dataset import Hooks as StudyHooks
-    from retrieval.workflows.indexing import Hooks
+    from retrieval.workflows.hooks import Hooks
+    from retrieval.workflows.index_report import Hooks as IndexHooks
     from retrieval.workflows.train_request import TrainingHooks
 
 
@@ -64,9 +64,9 @@ class Place:
         with Gallery(self.gallery) as gallery:
             return str(gallery.layout.model(gallery.live_space().fingerprint))
 
-    def hooks(self) -> "Hooks":
+    def indexing(self) -> "IndexHooks":
         """For indexing."""
-        from retrieval.workflows.indexing import Hooks
+        from retrieval.workflows.index_report import Hooks
 
         report = self.report
         return Hooks(report.say, report.estimated, report.indexed("Indexing"), report.stop)
@@ -78,9 +78,9 @@ class Place:
         report = self.report
         return TrainingHooks(report.say, report.working, report.begin, report.trained, report.validated, report.stop)
 
-    def study(self) -> "StudyHooks":
-        """For measuring."""
-        from retrieval.workflows.embedded_dataset import Hooks
+    def hooks(self) -> "Hooks":
+        """For what reads and measures."""
+        from retrieval.workflows.hooks import Hooks
 
         return Hooks(self.report.say, self.report.working, self.report.stop)
 
@@ -94,13 +94,13 @@ def _index(asked: IndexJob, place: Place) -> dict[str, Any]:
     from retrieval.workflows.indexing import index_paths
 
     paths = [Path(path) for path in asked.paths]
-    return index_paths(place.gallery, paths, model=asked.model, workers=asked.workers, hooks=place.hooks()).to_dict()
+    return index_paths(place.gallery, paths, model=asked.model, workers=asked.workers, hooks=place.indexing()).to_dict()
 
 
 def _retry(asked: RetryJob, place: Place) -> dict[str, Any]:
     from retrieval.workflows.indexing import retry_failures
 
-    return retry_failures(place.gallery, workers=asked.workers, hooks=place.hooks()).to_dict()
+    return retry_failures(place.gallery, workers=asked.workers, hooks=place.indexing()).to_dict()
 
 
 def _train(asked: TrainJob, place: Place) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _diagnose(asked: DiagnoseJob, place: Place) -> dict[str, Any]:
         workers=asked.workers,
         seed=asked.seed,
     )
-    return diagnose_model(request, hooks=place.study()).to_dict()
+    return diagnose_model(request, hooks=place.hooks()).to_dict()
 
 
 def _temperature(asked: TemperatureJob, place: Place) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _temperature(asked: TemperatureJob, place: Place) -> dict[str, Any]:
         workers=asked.workers,
         seed=asked.seed,
     )
-    return study_temperature(request, hooks=place.study()).to_dict()
+    return study_temperature(request, hooks=place.hooks()).to_dict()
 
 
 def _probe(asked: ProbeJob, place: Place) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def _probe(asked: ProbeJob, place: Place) -> dict[str, Any]:
 
     model = asked.model or place.live_model()
     return probe(
-        ProbeRequest(asked.dataset, model, place.gallery, asked.workers, asked.seed), hooks=place.study()
+        ProbeRequest(asked.dataset, model, place.gallery, asked.workers, asked.seed), hooks=place.hooks()
     ).to_dict()
 
 
@@ -242,31 +242,27 @@ def _backup(asked: BackupJob, place: Place) -> dict[str, Any]:
 
 
 def _duplicates(asked: DuplicatesJob, place: Place) -> dict[str, Any]:
-    from retrieval.workflows.duplicates import Hooks, find_duplicates, keep_groups
+    from retrieval.workflows.duplicates import find_duplicates, keep_groups
 
-    report = place.report
-    hooks = Hooks(report.say, report.working, report.stop)
-    found = find_duplicates(place.gallery, workers=asked.workers, hooks=hooks)
+    found = find_duplicates(place.gallery, workers=asked.workers, hooks=place.hooks())
     if not found.interrupted:
         keep_groups(found, place.folder.duplicates)
     return found.summary()
 
 
 def _label_check(_: LabelCheckJob, place: Place) -> dict[str, Any]:
-    from retrieval.workflows.label_check import Hooks, check_labels
+    from retrieval.workflows.label_check import check_labels
     from retrieval.workflows.label_doubts import keep_check
 
-    report = place.report
-    found = check_labels(place.gallery, hooks=Hooks(report.say, report.working, report.stop))
+    found = check_labels(place.gallery, hooks=place.hooks())
     keep_check(found, place.folder.label_check)
     return found.summary()
 
 
 def _map(_: MapJob, place: Place) -> dict[str, Any]:
-    from retrieval.workflows.mapping import Hooks, draw_map
+    from retrieval.workflows.mapping import draw_map
 
-    report = place.report
-    return draw_map(place.gallery, hooks=Hooks(report.say, report.working, report.stop)).to_dict()
+    return draw_map(place.gallery, hooks=place.hooks()).to_dict()
 
 
 def _check(asked: CheckJob, place: Place) -> dict[str, Any]:

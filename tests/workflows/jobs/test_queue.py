@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,28 +17,13 @@ from retrieval.workflows.jobs import Job, Jobs, State, process, queue
 from retrieval.workflows.jobs.requests import IndexJob
 from retrieval.workflows.layout import Layout
 from tests.conftest import REPOSITORY
-from tests.workflows.jobs import stub
-
-SECONDS = 60.0
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for something that must come about."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.02)
+from tests.workflows.jobs.support import SECONDS, stubbed, until
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    """Of a gallery whose jobs behave as they are told; nothing runs any more in the end."""
-    monkeypatch.setattr(process, "_MODULE", stub.MODULE)
-    made = Jobs(tmp_path / "gallery")
-    yield made
-    for job in made.list():
-        if not job.state.is_over:
-            made.cancel(job.id, at_once=True)
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    with stubbed(tmp_path / "gallery") as made:
+        yield made
 
 
 def ask(jobs: Jobs, behaviour: str) -> Job:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.training.hooks import Progress, Validated
-from retrieval.workflows.indexing import Progress as Indexed
+from retrieval.workflows.index_report import Progress as Indexed
 from retrieval.workflows.jobs.folder import JobFolder
 from retrieval.workflows.jobs.job import JobProgress
 from retrieval.workflows.jobs.plain import plain
