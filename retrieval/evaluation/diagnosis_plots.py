@@ -93,7 +93,10 @@ def _histograms(found: Found) -> list[Chart]:
             Series(f"{group.name}, mean {group.mean:.2f}", middles, (100 * group.shares).tolist())
             for group in (similar.near, similar.far)
         ]
-        note = f"The two overlap by {percent(similar.overlap)}: {similar.near.pairs:,} and {similar.far.pairs:,} pairs."
+        note = (
+            f"{similar.near.pairs:,} and {similar.far.pairs:,} pairs. They overlap by {percent(similar.overlap)}, and "
+            f"the first are the more alike in {percent(similar.order)} of all comparisons."
+        )
         title = "Cosines" if len(found) == 1 else f"Cosines, {name}"
         charts.append(Chart(title, "cosine", "% of the pairs", series, note))
     return charts
