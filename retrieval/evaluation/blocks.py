@@ -25,7 +25,9 @@ def key(colour: str, name: str) -> str:
 
 def chart_cards(charts: Sequence[Chart]) -> str:
     """Charts beside each other, each in a card with its title, legend and note."""
-    return tag("div", "".join(tag("div", chart_block(chart), class_="card") for chart in charts), class_="cards")
+    # Three cards fill a row, four stand two by two.
+    kind = "cards even" if len(charts) == 4 else "cards"
+    return tag("div", "".join(tag("div", chart_block(chart), class_="card") for chart in charts), class_=kind)
 
 
 def chart_block(chart: Chart) -> str:
