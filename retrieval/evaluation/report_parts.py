@@ -111,7 +111,9 @@ def without_labels(rows: Sequence[tuple[str, str, str, str]]) -> str:
     if not rows:
         return ""
     said = "Of the same images before and after. No single one of these says that a search is better."
-    return section("What has changed, without labels", said, table(("", "Before", "After", "What it means"), rows))
+    return section(
+        "What has changed, without labels", said, table(("", "Before", "After", "What it means"), rows, words=True)
+    )
 
 
 def alone(result: RetrievalResult) -> str:
