@@ -23,7 +23,7 @@ from retrieval.workflows.words import count, verb
 
 
 @dataclass(frozen=True)
-class BothLooks:
+class Embedded:
     """What start and result make of the images that were looked at.
 
     Attributes:
@@ -40,7 +40,7 @@ def write_pretrain_report(
     run: RunFolder,
     said: Mapping[str, Any],
     recipe: ViewRecipe,
-    looks: BothLooks,
+    both: Embedded,
     comparison: Comparison | None,
     fitted: Fitted,
     pictures: Pictures,
@@ -51,7 +51,7 @@ def write_pretrain_report(
         run: where to.
         said: the run's report as values.
         recipe: as it was resolved.
-        looks: at the images, for the rows of pictures.
+        both: the images with their embeddings, for the rows of pictures.
         comparison: start against result on known labels, where there are any.
         fitted: the course of the training.
         pictures: gives the pictures of the rows.
@@ -66,22 +66,22 @@ def write_pretrain_report(
             (name, before.replace("-", "−"), after.replace("-", "−"), _MEANINGS[name])
             for name, before, after in diagnostic_rows(said["metrics"])
         ],
-        class_names=[shown(name) for name in looks.images.classes],
+        class_names=[shown(name) for name in both.images.classes],
         charts=training_charts("without labels", fitted),
-        queries=[neighbours_section(looks, pictures)]
+        queries=[neighbours_section(both, pictures)]
         if comparison is None
-        else query_sections(looks.images, comparison, pictures),
+        else query_sections(both.images, comparison, pictures),
         details=[("The recipe as it was resolved", json.dumps(recipe.to_dict(), indent=2, default=str))],
     )
     write_report(run.report, report)
 
 
-def neighbours_section(looks: BothLooks, pictures: Pictures) -> QuerySection:
+def neighbours_section(both: Embedded, pictures: Pictures) -> QuerySection:
     """Rows of pictures where no label says which neighbour is right: some images, always the same, and the nearest ones
     of each before and after."""
-    images, count = looks.images.images, len(looks.images)
+    images, count = both.images.images, len(both.images)
     asked = sample(count, ROWS).tolist()
-    rankings = {name: neighbours(v, MATCHES)[asked] for name, v in (("Before", looks.before), ("After", looks.after))}
+    rankings = {name: neighbours(v, MATCHES)[asked] for name, v in (("Before", both.before), ("After", both.after))}
     shown_ones = {*asked, *(int(i) for found in rankings.values() for i in found.ravel() if i != NO_ID)}
     small = pictures([images[i].path for i in sorted(shown_ones)])
     rows = [

@@ -35,7 +35,7 @@ from retrieval.workflows.kept_targets import larger, taught_source
 from retrieval.workflows.label_free import LabelFree, TwoLooks, label_free, sampled
 from retrieval.workflows.methods_at_work import build_method, cannot_be, fitted_to, learned_beside, require_enough
 from retrieval.workflows.prepared_pictures import prepared_pictures
-from retrieval.workflows.pretrain_report import BothLooks, write_pretrain_report
+from retrieval.workflows.pretrain_report import Embedded, write_pretrain_report
 from retrieval.workflows.pretrain_request import PretrainReport
 from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import METHOD, WITHOUT_LABELS, RunFolder
@@ -110,8 +110,8 @@ class ViewRun:
         metrics = self._metrics(before, after, comparison, fitted, card, saved)
         self.run.write("metrics.json", metrics)
         report = self._report(prepared, fitted, metrics, card, saved)
-        looks = BothLooks(after.embedded.labelled, before.embedded.vectors, after.embedded.vectors)
-        write_pretrain_report(self.run, report.to_dict(), self.recipe, looks, comparison, fitted, self._pictures)
+        both = Embedded(after.embedded.labelled, before.embedded.vectors, after.embedded.vectors)
+        write_pretrain_report(self.run, report.to_dict(), self.recipe, both, comparison, fitted, self._pictures)
         return report
 
     @property
