@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from retrieval.cli.index import stopping
 from retrieval.cli.live import TrainingDisplay
-from retrieval.cli.options import GalleryOption, JsonOption, ModelOption, WorkersOption, gallery_folder
+from retrieval.cli.options import GalleryOption, JsonOption, WorkersOption, gallery_folder
 from retrieval.cli.say import note, print_json, results, table
 from retrieval.cli.train import (
     EpochsOption,
@@ -33,6 +33,17 @@ ImagesArgument = Annotated[
     ),
 ]
 
+StartOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="M",
+        help="What to start from: 'starter', 'auto', an encoder folder, a timm name (pretrained weights from the hub), "
+        "or 'untrained:NAME' (of timm's, to learn from nothing).",
+        show_default="the gallery's, or the starter",
+    ),
+]
+
 
 def pretrain(
     images: ImagesArgument,
@@ -50,7 +61,7 @@ def pretrain(
         ),
     ] = None,
     settings: SetOption = None,
-    model: ModelOption = None,
+    model: StartOption = None,
     out: OutOption = None,
     epochs: EpochsOption = None,
     seed: SeedOption = None,

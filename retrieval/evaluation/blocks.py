@@ -25,7 +25,9 @@ def key(colour: str, name: str) -> str:
 
 def chart_cards(charts: Sequence[Chart]) -> str:
     """Charts beside each other, each in a card with its title, legend and note."""
-    return tag("div", "".join(tag("div", chart_block(chart), class_="card") for chart in charts), class_="cards")
+    # Three cards fill a row, four stand two by two.
+    kind = "cards even" if len(charts) == 4 else "cards"
+    return tag("div", "".join(tag("div", chart_block(chart), class_="card") for chart in charts), class_=kind)
 
 
 def chart_block(chart: Chart) -> str:
@@ -34,15 +36,16 @@ def chart_block(chart: Chart) -> str:
     return tag("h3", text(chart.title)) + svg.legend(chart.series) + svg.line_chart(chart) + note
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in a box of its own that scrolls sideways where it is too wide."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, words: bool = False) -> str:
+    """A table in a box of its own that scrolls sideways where it is too wide; ``words``: its last column is text."""
     head = tag("thead", tag("tr", "".join(tag("th", text(one), scope="col") for one in heads)))
     body = "".join(
         tag("tr", tag("th", text(row[0]), scope="row") + "".join(tag("td", text(cell)) for cell in row[1:]))
         for row in rows
     )
     # Focusable, so that it scrolls by keyboard, too.
-    return tag("div", tag("table", head + tag("tbody", body)), class_="scroll", tabindex="0")
+    kind = {"class_": "words"} if words else {}
+    return tag("div", tag("table", head + tag("tbody", body), **kind), class_="scroll", tabindex="0")
 
 
 def marks_of(scale: Scale) -> list[float]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from retrieval.evaluation.diagnosis import Diagnosis
 from retrieval.evaluation.granularity import Apart
-from retrieval.functional.metrics import Interval, bootstrap_difference
+from retrieval.functional.metrics import Interval, bootstrap_difference, bootstrap_interval
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -128,6 +128,28 @@ def _purities(found: Diagnosis) -> PerImage | None:
     return found.purities, found.numbers
 
 
+VIEWS = ("crop", "brightness", "contrast", "saturation", "hue")
+"""Kinds of changes by which training without labels makes positives, beside the left-right flip."""
+
+
+def _view_distances(found: Diagnosis) -> PerImage | None:
+    """Mean squared distance, 2 - 2 cos, of each changed picture to itself, over the changes that make positives."""
+    views = [
+        2 - 2 * one.cosines
+        for one in found.invariance
+        if one.look.kind in VIEWS or (one.look.kind, one.look.strength) == ("flip", 1)
+    ]
+    if not views:
+        return None
+    values = np.mean(views, axis=0)
+    return values, np.arange(len(values))
+
+
+def _view_alignment(found: Diagnosis) -> Interval | None:
+    distances = _view_distances(found)
+    return None if distances is None else bootstrap_interval(*distances, seed=0)
+
+
 FIGURES: tuple[Figure, ...] = (
     Figure(
         "neighbour_purity", "Neighbour purity",
@@ -165,6 +187,11 @@ FIGURES: tuple[Figure, ...] = (
         lambda found: found.spread.alignment,
     ),
     Figure(
+        "view_alignment", "Alignment of views",
+        "mean squared distance of a picture and itself mirrored, cropped or recoloured, 0 to 4, 0 is best", False,
+        _view_alignment, _view_distances,
+    ),
+    Figure(
         "uniformity", "Uniformity",
         "−8 to 0, the lower the more evenly spread", False, lambda found: found.spread.uniformity,
     ),
@@ -182,9 +209,9 @@ FIGURES: tuple[Figure, ...] = (
         "0 evenly spread, 1 one point", False, lambda found: found.spread.mean_cosine,
     ),
     Figure(
-        "overlap", "Overlap of the histograms",
-        "of pairs that belong together and pairs that do not, 0 is best", True,
-        lambda found: None if found.similarities is None else found.similarities.overlap,
+        "order", "Order of the histograms",
+        "how often a pair that belongs together is more alike than one that does not, 50 % by chance", True,
+        lambda found: None if found.similarities is None else found.similarities.order,
     ),
     Figure(
         "hubness", "Hubness",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.evaluation import svg
-from retrieval.evaluation.blocks import axis, chart_block, key, marks_of, section
+from retrieval.evaluation.blocks import axis, chart_block, chart_cards, key, marks_of, section
 from retrieval.evaluation.diagnosis import Diagnosis
 from retrieval.evaluation.invariance import Changed
 from retrieval.evaluation.markup import percent, tag, text
@@ -76,10 +76,7 @@ def shape(found: Found) -> str:
         if found[-1][1].numbers is not None
         else "Without labels the cosines are those of each image's nearest neighbour, and of pairs at random."
     )
-    # Three cards fill a row, four stand two by two.
-    kind = "cards even" if len(charts) == 4 else "cards"
-    cards = tag("div", "".join(tag("div", chart_block(chart), class_="card") for chart in charts), class_=kind)
-    return section("Similarities and dimensions", said, cards)
+    return section("Similarities and dimensions", said, chart_cards(charts))
 
 
 def _histograms(found: Found) -> list[Chart]:
@@ -93,7 +90,10 @@ def _histograms(found: Found) -> list[Chart]:
             Series(f"{group.name}, mean {group.mean:.2f}", middles, (100 * group.shares).tolist())
             for group in (similar.near, similar.far)
         ]
-        note = f"The two overlap by {percent(similar.overlap)}: {similar.near.pairs:,} and {similar.far.pairs:,} pairs."
+        note = (
+            f"{similar.near.pairs:,} and {similar.far.pairs:,} pairs. They overlap by {percent(similar.overlap)}, and "
+            f"the first are the more alike in {percent(similar.order)} of all comparisons."
+        )
         title = "Cosines" if len(found) == 1 else f"Cosines, {name}"
         charts.append(Chart(title, "cosine", "% of the pairs", series, note))
     return charts

@@ -37,6 +37,7 @@ class Report:
         notes: what the reader must know before the figures (alarms, a leaking split, images that were left out).
         comparison: start against result on held-out labels.
         result: one model alone, where there is nothing to compare with.
+        label_free: what can be said without labels: name, value before, value after, and what it means.
         class_names: the label of each class number.
         charts: how training went.
         reliability, threshold: what the scores of the (new) model mean.
@@ -50,6 +51,7 @@ class Report:
     notes: Sequence[str] = ()
     comparison: Comparison | None = None
     result: RetrievalResult | None = None
+    label_free: Sequence[tuple[str, str, str, str]] = ()
     class_names: Sequence[str] = ()
     charts: Sequence[Chart] = ()
     reliability: Reliability | None = None
@@ -68,6 +70,7 @@ def render(report: Report) -> str:
         content += parts.alone(report.result)
     if report.comparison is not None:
         content += parts.classes(report.comparison, report.class_names)
+    content += parts.without_labels(report.label_free)
     content += "".join(parts.queries(section) for section in report.queries)
     content += parts.confidence(report.reliability, report.threshold)
     content += parts.charts(report.charts)

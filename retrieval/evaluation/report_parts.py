@@ -111,6 +111,16 @@ def before_and_after(comparison: Comparison) -> str:
     )
 
 
+def without_labels(rows: Sequence[tuple[str, str, str, str]]) -> str:
+    """What can be said of both models without a label: name, before, after and meaning of each, as a table."""
+    if not rows:
+        return ""
+    said = "Of the same images before and after. No single one of these says that a search is better."
+    return section(
+        "What has changed, without labels", said, table(("", "Before", "After", "What it means"), rows, words=True)
+    )
+
+
 def alone(result: RetrievalResult) -> str:
     """Every metric of one model with its interval, drawn and as a table."""
     scale = _share_scale(list(result.intervals.values()))

@@ -14,7 +14,7 @@ from retrieval.evaluation.reliability import Bin
 from retrieval.functional.metrics import Interval
 
 WIDTH, HEIGHT = 360.0, 220.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 12.0, 46.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 12.0, 12.0, 46.0
 COLOURS = 6
 ROW = 54
 """Pixels of a row of intervals; rows touch each other, so that their grid lines go through."""
@@ -242,7 +242,8 @@ def _frame(
     grid += tag("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=HEIGHT - _BOTTOM, y2=HEIGHT - _BOTTOM, class_="axis")
     middle = (_TOP + HEIGHT - _BOTTOM) / 2
     names = tag("text", text(x_label), x=(_LEFT + WIDTH - _RIGHT) / 2, y=HEIGHT - 6, class_="label")
-    names += tag("text", text(y_label), x=12, y=middle, class_="label", transform=f"rotate(-90 12 {middle:g})")
+    # Left of the widest tick, such as −2.475.
+    names += tag("text", text(y_label), x=10, y=middle, class_="label", transform=f"rotate(-90 10 {middle:g})")
     return tag(
         "svg", grid + content + names, class_="chart", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}", role="img", aria_label=title
     )

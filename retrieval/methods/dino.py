@@ -23,6 +23,9 @@ from retrieval.models.dino_head import DinoHead
 from retrieval.models.encoder import Encoder, EncoderOutput
 from retrieval.models.momentum import MomentumTwin, rising
 
+_FOUND = 0.01
+"""Share of the way to the mean answer that a centre may have left to go."""
+
 
 class DINO(SelfSupervised):
     """DINO with multi-crop: the teacher sees the two full-size views, the student all, and no pair is of one view.
@@ -118,8 +121,14 @@ class DINO(SelfSupervised):
         yield self.head, 1.0
 
     def chance_constants(self) -> dict[str, float]:
-        """ln K: the teacher says nothing about any image. (A teacher that says the same of all stands at 0.)"""
-        return {"teacher_entropy": math.log(len(self.centre))}
+        """ln K: the teacher says nothing about any image. (A teacher that says the same of all stands at 0.)
+
+        Once the centre has come to within a hundredth of where it goes: it takes away what random weights say of every
+        image alike, and with that a healthy run's teacher says nothing at first.
+        """
+        m = self.centre_momentum
+        found = m in (0, 1) or m ** int(self.batches) < _FOUND
+        return {"teacher_entropy": math.log(len(self.centre))} if found else {}
 
     def teacher_temperature_now(self) -> float:
         """tau_t of the epoch at hand."""

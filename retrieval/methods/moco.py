@@ -75,6 +75,7 @@ class MoCo(SelfSupervised):
         self.key_projector = MomentumTwin(self.projector)
         self.queue = Queue(queue, dimension, seed=seed)
         self._keys: list[Tensor] = []
+        self._keys_a_batch = 0
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
@@ -106,6 +107,7 @@ class MoCo(SelfSupervised):
             negatives.append(still.mean(dim=0) @ self.queue.rows.to(still).mean(dim=0))
             self._keys.append(gather(keys))
             seen.append(output)
+        self._keys_a_batch = len(pairs) * len(self._keys[-1])
         loss = torch.stack(losses).mean()
         logs = {
             "moco": loss.detach(),
@@ -132,8 +134,14 @@ class MoCo(SelfSupervised):
         yield self.projector, 1.0
 
     def chance_constants(self) -> dict[str, float]:
-        """ln(K + 1): a query is as near to its key as to the whole queue."""
-        return {"moco": math.log(len(self.queue.rows) + 1)}
+        """ln(K + 1): a query is as near to its key as to the whole queue.
+
+        Once the queue holds keys alone: random rows are far from every key, and while keys that are still all alike
+        take their place, the loss of a healthy run rises to this, too.
+        """
+        size = len(self.queue.rows)
+        full = (int(self.batches) - 1) * self._keys_a_batch >= size
+        return {"moco": math.log(size + 1)} if full else {}
 
     def _encoded(self, view: Tensor) -> EncoderOutput:
         return in_splits(self.encoder, trained_norms(self.encoder), view, self.splits)

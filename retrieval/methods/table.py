@@ -85,14 +85,14 @@ METHODS: dict[str, MethodSpec] = {
     ),
     "fine_tuning": MethodSpec(
         FineTuning,
-        summary="classification with labels, from the projector's first layer (SimCLRv2, second stage)",
-        paper="Chen et al. 2020 (SimCLRv2)",
+        summary="classification with labels, from the projector's first layer: the second stage",
+        paper="SimCLRv2, Chen et al. 2020",
         looks="simclr",
     ),
     "distillation": MethodSpec(
         Distillation,
-        summary="a student takes over a classifier's answers, and the labels (SimCLRv2, third stage)",
-        paper="Chen et al. 2020 (SimCLRv2)",
+        summary="a student takes over a classifier's answers, and the labels: the third stage",
+        paper="SimCLRv2, Chen et al. 2020",
         looks="simclr",
     ),
     "feature_distillation": MethodSpec(

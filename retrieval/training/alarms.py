@@ -21,6 +21,9 @@ WINDOW = 20
 NEAR = 0.005
 """A loss within this share of a constant stands at it."""
 
+APART = 0.1
+"""Share of a constant by which a term that began lower was clearly below it."""
+
 COLLAPSED = 0.01
 """Standard deviation of the dimensions, relative to 1 / √D, below which all embeddings are one point."""
 
@@ -75,8 +78,49 @@ class Reading:
     settled: bool = True
 
 
-Rule = Callable[[Sequence[Reading], Reading], bool]
-"""(the last ``WINDOW`` readings, oldest first; the run's first reading) to whether they show it."""
+@dataclass
+class Start:
+    """How a run began.
+
+    Attributes:
+        reading: its first.
+        known: signs that were read at least once, such as ``chance.nt_xent``.
+        waiting: those among them that may not ring before the warm-up is over, see ``waits``.
+    """
+
+    reading: Reading
+    known: set[str] = field(default_factory=set)
+    waiting: set[str] = field(default_factory=set)
+
+    def see(self, reading: Reading) -> None:
+        """Take note of the signs that come up for the first time."""
+        for kind in KINDS:
+            for name, wanted in getattr(reading, kind).items():
+                self._see(f"{kind}.{name}", waits(reading.logs.get(name, math.inf), wanted))
+        if TEACHER_VARIETY in reading.logs:
+            self._see(TEACHER_VARIETY, reading.logs[TEACHER_VARIETY] < SAME)
+
+    def _see(self, sign: str, waiting: bool) -> None:
+        if waiting and sign not in self.known:
+            self.waiting.add(sign)
+        self.known.add(sign)
+
+
+def waits(value: float, wanted: float) -> bool:
+    """Whether a term that began at ``value`` may not ring at ``wanted`` before the warm-up is over.
+
+    Random weights tell no two images apart, so that while the rate rises from 0 a healthy run stays at such a value as
+    long as a stuck one; and one that began above comes down through it. But no healthy run rises to it from clearly
+    below, and none comes to the -1 of a cosine, below which there is nothing.
+    """
+    return _near(value, wanted) if wanted < 0 else value >= wanted * (1 - APART)
+
+
+Rule = Callable[[Sequence[Reading], Start], bool]
+"""(the last ``WINDOW`` readings, oldest first; how the run began) to whether they show it."""
+
+KINDS = ("constants", "chance")
+"""Fields of a reading that hold values at which terms stand still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,51 +138,62 @@ class Alarm:
     rings: Rule
 
 
-def _stands_at(values: Callable[[Reading], Mapping[str, float]]) -> Rule:
-    """Whether one scalar stood at its value, one of ``values``, in all readings. The value may change from step to
-    step, as that of a loss over N pairs does with N."""
+def _near(value: float, wanted: float) -> bool:
+    return wanted != 0 and abs(value - wanted) <= NEAR * abs(wanted)
+
+
+def _stands_at(kind: str) -> Rule:
+    """Whether one scalar stood at its value, one of a kind, in all readings. The value may change from step to step, as
+    that of a loss over N pairs does with N."""
 
     def near(reading: Reading, name: str) -> bool:
-        wanted = values(reading).get(name, 0.0)
-        return wanted != 0 and abs(reading.logs.get(name, math.inf) - wanted) <= NEAR * abs(wanted)
+        return _near(reading.logs.get(name, math.inf), getattr(reading, kind).get(name, 0.0))
 
-    def stands(recent: Sequence[Reading], _: Reading) -> bool:
-        return _settled(recent) and any(all(near(reading, name) for reading in recent) for name in values(recent[-1]))
+    def stands(recent: Sequence[Reading], start: Start) -> bool:
+        return any(
+            _counts(recent, start, f"{kind}.{name}") and all(near(reading, name) for reading in recent)
+            for name in getattr(recent[-1], kind)
+        )
 
     return stands
 
 
+def _counts(recent: Sequence[Reading], start: Start, sign: str) -> bool:
+    """Whether a sign may ring already; see ``waits``."""
+    return sign not in start.waiting or _settled(recent)
+
+
 def _settled(recent: Sequence[Reading]) -> bool:
-    """Whether the warm-up was over in all readings: random weights tell no two images apart, and while the rate rises
-    from 0 a healthy run stays there as long as a stuck one."""
     return all(reading.settled for reading in recent)
 
 
-def _uniform_teacher(recent: Sequence[Reading], _: Reading) -> bool:
+def _uniform_teacher(recent: Sequence[Reading], _: Start) -> bool:
+    # Wherever it began: a centre that finds its place makes the answers of random weights uniform (DINO).
     return _settled(recent) and all(reading.logs.get(TEACHER_UNCERTAINTY, 0.0) > UNIFORM for reading in recent)
 
 
-def _same_answer(recent: Sequence[Reading], _: Reading) -> bool:
-    return _settled(recent) and all(reading.logs.get(TEACHER_VARIETY, 1.0) < SAME for reading in recent)
+def _same_answer(recent: Sequence[Reading], start: Start) -> bool:
+    same = all(reading.logs.get(TEACHER_VARIETY, 1.0) < SAME for reading in recent)
+    return same and _counts(recent, start, TEACHER_VARIETY)
 
 
-def _dead_queue(recent: Sequence[Reading], _: Reading) -> bool:
+def _dead_queue(recent: Sequence[Reading], _: Start) -> bool:
     return all(reading.logs.get(QUEUE_SPREAD, 1.0) < COLLAPSED for reading in recent)
 
 
-def _one_point(recent: Sequence[Reading], _: Reading) -> bool:
+def _one_point(recent: Sequence[Reading], _: Start) -> bool:
     return all(reading.spread is not None and reading.spread < COLLAPSED for reading in recent)
 
 
-def _few_dimensions(recent: Sequence[Reading], _: Reading) -> bool:
+def _few_dimensions(recent: Sequence[Reading], _: Start) -> bool:
     shares = [reading.rank_share for reading in recent if reading.rank_share is not None]
     if len(shares) < 2:
         return False
     return all(share < LOW_RANK for share in shares) and shares[-1] < RECOVERING * shares[0]
 
 
-def _far_longer(recent: Sequence[Reading], start: Reading) -> bool:
-    limit = EXPLODED * max(1.0, start.logs.get(RAW_NORM, math.inf))
+def _far_longer(recent: Sequence[Reading], start: Start) -> bool:
+    limit = EXPLODED * max(1.0, start.reading.logs.get(RAW_NORM, math.inf))
     return all(reading.logs.get(RAW_NORM, 0.0) > limit for reading in recent)
 
 
@@ -147,14 +202,14 @@ ALARMS: tuple[Alarm, ...] = (
         "loss = margin",
         "The loss stands at the value it has when all embeddings are alike (the margin; ln 2 in the soft form). "
         "Use an easier miner (semihard), a lower learning rate, or a longer warm-up.",
-        _stands_at(lambda reading: reading.constants),
+        _stands_at("constants"),
     ),
     Alarm(
         "loss = chance",
         "The loss stands at its method's own constant, where the embeddings tell nothing or are all alike (ln(2N - 1) "
         "in NT-Xent, -1 in BYOL). Use a lower temperature, another learning rate, or look whether the two of a pair "
         "have anything in common.",
-        _stands_at(lambda reading: reading.chance),
+        _stands_at("chance"),
     ),
     Alarm(
         "complete collapse",
@@ -201,11 +256,12 @@ class Watch:
 
     readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=WINDOW))
     ringing: set[str] = field(default_factory=set)
-    start: Reading | None = None
+    start: Start | None = None
 
     def read(self, reading: Reading) -> list[Alarm]:
         """The alarms that begin with this reading."""
-        self.start = self.start or reading
+        self.start = self.start or Start(reading)
+        self.start.see(reading)
         self.readings.append(reading)
         if len(self.readings) < WINDOW:
             return []
@@ -219,11 +275,19 @@ class Watch:
         return {
             "readings": [asdict(reading) for reading in self.readings],
             "ringing": sorted(self.ringing),
-            "start": asdict(self.start) if self.start is not None else None,
+            "start": _plain(self.start) if self.start is not None else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of ``state_dict``."""
         self.readings = deque((Reading(**values) for values in state["readings"]), maxlen=WINDOW)
         self.ringing = set(state["ringing"])
-        self.start = Reading(**state["start"]) if state["start"] is not None else None
+        start = state["start"]
+        if start is not None:
+            # A checkpoint of an earlier version holds the reading alone.
+            known, waiting = (set(start.get(name, ())) for name in ("known", "waiting"))
+            self.start = Start(Reading(**start.get("reading", start)), known, waiting)
+
+
+def _plain(start: Start) -> dict[str, Any]:
+    return {"reading": asdict(start.reading), "known": sorted(start.known), "waiting": sorted(start.waiting)}

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from retrieval.core.labelled import Labelled
+from retrieval.core.labelled import Labelled, LabelledImage
 from retrieval.core.settings import Settings, available_cores
 from retrieval.core.text import shown
 from retrieval.evaluation.comparison import Comparison
@@ -61,7 +61,7 @@ def write_run_report(
         charts=[chart for title, one in fitted for chart in training_charts(title, one)],
         reliability=None if calibration is None else calibration.reliability,
         threshold=None if calibration is None else calibration.threshold,
-        queries=_sections(labelled, proof.comparison, pictures),
+        queries=query_sections(labelled, proof.comparison, pictures),
         details=[("The recipe as it was resolved", json.dumps(recipe.to_dict(), indent=2, default=str))],
     )
     write_report(run.report, report)
@@ -129,7 +129,14 @@ def _notes(said: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _sections(labelled: Labelled, comparison: Comparison, pictures: Pictures) -> list[QuerySection]:
+def query_sections(labelled: Labelled, comparison: Comparison, pictures: Pictures) -> list[QuerySection]:
+    """Rows of pictures: queries that gained, that lost, and that are still the worst.
+
+    Args:
+        labelled: ids of the comparison are places in it.
+        comparison: start against result.
+        pictures: gives the pictures.
+    """
     chosen = {
         ("Queries that gained most", "The same query with the start encoder and with the trained one."): [
             change.place for change in comparison.improved(ROWS)
@@ -147,11 +154,15 @@ def _sections(labelled: Labelled, comparison: Comparison, pictures: Pictures) ->
     small = pictures([labelled.images[i].path for i in sorted(ids)])
 
     def picture(number: int) -> Picture:
-        image = labelled.images[number]
-        return Picture(small.get(image.path), shown(image.label), shown(os.path.basename(os.fsdecode(image.path))))
+        return picture_of(labelled.images[number], small)
 
     return [
         QuerySection(title, explanation, query_rows(some, results, picture, shown=MATCHES))
         for (title, explanation), some in chosen.items()
         if some
     ]
+
+
+def picture_of(image: LabelledImage, small: Mapping[bytes, bytes]) -> Picture:
+    """An image for a row; ``small`` holds JPEGs by path."""
+    return Picture(small.get(image.path), shown(image.label), shown(os.path.basename(os.fsdecode(image.path))))

@@ -268,7 +268,7 @@ class _Study:
             "Encoder": f"{card.name}, {card.dimension} dimensions, frozen, {card.fingerprint[:12]}",
             "Head": f"a projection to {min(recipe.dimension, card.dimension)} dimensions, started from PCA",
             "Loss": "supervised contrastive (Khosla et al. 2020)",
-            "Training": f"{report.steps} steps, batches of {self._batch()} images, as in {RECIPE}",
+            "Training": f"{report.steps} steps, batches of {self._batch()}, as in {RECIPE}",
             "Split": report.split,
             "Seeds": f"{self.request.seed} to {self.request.seed + SEEDS - 1}",
             "Intervals": "95 %, labels resampled, then queries; paired for differences",
@@ -280,7 +280,7 @@ class _Study:
 
     def _batch(self) -> str:
         recipe = RECIPES[RECIPE]
-        return f"up to {recipe.batch_size}, {recipe.per_class} of a label,"
+        return f"up to {recipe.batch_size} images, {recipe.per_class} of a label"
 
 
 def _require_pairs(numbers: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:

@@ -35,10 +35,11 @@ from retrieval.workflows.kept_targets import larger, taught_source
 from retrieval.workflows.label_free import LabelFree, TwoLooks, label_free, sampled
 from retrieval.workflows.methods_at_work import build_method, cannot_be, fitted_to, learned_beside, require_enough
 from retrieval.workflows.prepared_pictures import prepared_pictures
-from retrieval.workflows.pretrain_report import write_pretrain_report
+from retrieval.workflows.pretrain_report import Embedded, write_pretrain_report
 from retrieval.workflows.pretrain_request import PretrainReport
 from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import METHOD, WITHOUT_LABELS, RunFolder
+from retrieval.workflows.run_report import small_pictures
 from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.saving import save_result
 from retrieval.workflows.train_request import TrainingHooks
@@ -109,8 +110,8 @@ class ViewRun:
         metrics = self._metrics(before, after, comparison, fitted, card, saved)
         self.run.write("metrics.json", metrics)
         report = self._report(prepared, fitted, metrics, card, saved)
-        labelled = after.embedded.labelled.classes
-        write_pretrain_report(self.run, report.to_dict(), self.recipe, labelled, comparison, fitted)
+        both = Embedded(after.embedded.labelled, before.embedded.vectors, after.embedded.vectors)
+        write_pretrain_report(self.run, report.to_dict(), self.recipe, both, comparison, fitted, self._pictures)
         return report
 
     @property
@@ -204,6 +205,9 @@ class ViewRun:
         return fitted
 
     # -- after ----------------------------------------------------------------------------------------------------
+
+    def _pictures(self, paths: list[bytes]) -> dict[bytes, bytes]:
+        return small_pictures(paths, self.settings, self.workers)
 
     def _save(self, encoder: Encoder, start: ModelCard) -> ModelCard:
         return save_result(self.run, encoder, start, start, self.recipe.name, self.words, again=self.resume)

@@ -100,7 +100,17 @@ def test_the_help_says_what_labels_are_for(retrieval: Command, monkeypatch: pyte
     monkeypatch.setenv("COLUMNS", "200")
     done = retrieval("pretrain", "-h")
     assert done.code == 0
-    for words in ("--method", "--recipe", "--set", "--out", "--resume", "--model", "gallery", "without labels"):
+    for words in (
+        "--method",
+        "--recipe",
+        "--set",
+        "--out",
+        "--resume",
+        "--model",
+        "gallery",
+        "without labels",
+        "untrained:NAME",
+    ):
         assert words in done.out
 
 

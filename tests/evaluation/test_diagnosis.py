@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ import torch
 from retrieval.evaluation.diagnosis import diagnose
 from retrieval.evaluation.diagnosis_alarms import ALARMS, COLLAPSED, read_alarms
 from retrieval.evaluation.diagnosis_figures import FIGURES, mean, measured
+from retrieval.evaluation.invariance import invariance
 from retrieval.evaluation.neighbourhood import neighbours, purity
 from retrieval.evaluation.similarities import BINS, labelled_similarities, unlabelled_similarities
 from retrieval.functional import diagnostics
 from retrieval.functional.hubness import k_occurrence, skewness
 from retrieval.functional.metrics import Interval, bootstrap_difference
 from retrieval.training import alarms as training_alarms
+from tests.evaluation.test_looks import embedded, pixels
 
 
 def unit(rows):
@@ -153,6 +156,27 @@ def test_a_model_beside_itself_differs_in_nothing():
     assert all(mean(one.difference) == 0 for one in measured(found, found))
 
 
+def test_alignment_of_views_needs_no_label():
+    """The mean of |x - y|², over the mirrored, cropped and recoloured selves of each picture; turned ones are another
+    matter. Its difference is paired, picture by picture."""
+    gallery = np.stack([pixels(n) for n in range(6)])
+    changes = invariance(gallery, np.arange(6), embedded(gallery), embedded)
+    unchanged, distances = embedded(gallery).astype(np.float64), []
+    for one in changes:
+        if one.look.kind != "rotation" and one.look.name != "upside down":
+            changed = embedded(np.stack([one.look.apply(picture) for picture in gallery]))
+            distances.append(np.square(changed - unchanged).sum(axis=1))
+    assert len(distances) == 12
+    bare = diagnose(embedded(gallery))
+    found = replace(bare, invariance=changes)
+    (one,) = (one for one in measured(found, found) if one.figure.key == "view_alignment")
+    assert one.after.mean == pytest.approx(np.mean(distances), abs=1e-6)
+    assert one.after.low <= one.after.mean <= one.after.high
+    assert isinstance(one.difference, Interval)
+    assert one.difference.mean == 0
+    assert not [one for one in measured(bare) if one.figure.key == "view_alignment"]
+
+
 def test_figures_have_one_key_each():
     assert len({figure.key for figure in FIGURES}) == len(FIGURES)
 
@@ -180,6 +204,21 @@ def test_overlap_is_that_of_the_shares():
     assert mixed.overlap == pytest.approx(
         sum(min(a, b) for a, b in zip(mixed.near.shares, mixed.far.shares, strict=True))
     )
+
+
+@pytest.mark.parametrize(("spread", "least", "most"), [(0.02, 1.0, 1.0), (0.3, 0.4, 0.6), (3.0, 0.0, 0.1)])
+def test_order_counts_the_comparisons_that_the_near_pairs_win(spread, least, most):
+    """By counting. Hard negatives that are more alike than positives overlap with them as little as ones that are
+    less so, which is why the overlap alone says nothing of better or worse."""
+    vectors, numbers = clusters(spread, classes=4, each=4)
+    found = labelled_similarities(vectors, numbers)
+    exact = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    alike = numbers[:, None] == numbers
+    positives = exact[alike & ~np.eye(16, dtype=bool)]
+    hard = np.where(alike, -2, exact).max(axis=1)
+    wins = sum((p > h) + 0.5 * (p == h) for p in positives for h in hard)
+    assert found.order == pytest.approx(wins / (len(positives) * len(hard)), abs=1e-6)
+    assert least <= found.order <= most
 
 
 def test_random_pairs_are_never_an_image_with_itself():

@@ -1,4 +1,5 @@
-"""Teachers and queues that are trained into collapse ring their alarms within the first epoch; healthy twins do not."""
+"""Methods that are trained into collapse, without a guard or with their teachers or queues harmed, ring their alarms
+within the first epoch; healthy twins do not."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from retrieval.methods.method import TEACHER_UNCERTAINTY, TEACHER_VARIETY
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.queue import spread_of
 from retrieval.training.alarms import WINDOW
-from tests.methods.laboratory import made, rings, rung
+from tests.methods.laboratory import STEPS, made, rings, rung
 
 DINO: dict[str, Any] = {
     "bottleneck": 16, "prototypes": 16, "hidden": 32, "freeze_epochs": 0, "warmup_epochs": 0, "momentum": 0.9,
@@ -35,6 +36,10 @@ COLLAPSES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "prototypes that wither": ("uniform teacher", "swav", SWAV, {"rate": 0.01, "decay": CRUSHED}),
     "a queue that withers": ("dead queue", "swav", SWAV, {"rate": 0.01, "decay": CRUSHED}),
     "keys that wither": ("dead queue", "moco", {}, {"rate": 0.01, "decay": CRUSHED, "momentum": 0.5}),
+    "without a predictor": ("loss = chance", "byol", {}, {"rate": 0.3, "predictor": False}),
+    "without stop-gradient": ("loss = chance", "byol", {}, {"rate": 0.3, "stop_gradient": False}),
+    "without the variance term": ("loss = chance", "vicreg", {}, {"rate": 0.1, "variance": 0.0}),
+    "a rate far too high": ("exploding norm", "byol", {}, {"rate": 30.0}),
 }  # fmt: skip
 """By what is done: the alarm, the method, its options, and what makes it collapse."""
 
@@ -43,6 +48,8 @@ HEALTHY: dict[str, dict[str, Any]] = {
     "swav": {**SWAV, "rate": 0.01},
     "moco": {"rate": 0.01, "momentum": 0.5},
     "deepcluster": {"rate": 0.02},
+    "byol": {"rate": 0.3},
+    "vicreg": {"rate": 0.1},
 }
 
 
@@ -108,20 +115,41 @@ def test_deepcluster_without_new_rows_for_empty_clusters_has_one(
     assert (spread_of(method.bank[0]) < 0.2) is not reassign
 
 
-def test_a_long_warm_up_rings_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A teacher that says nothing while the rate rises may begin to speak; right after the warm-up it counts."""
+def warm(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """Let the rate rise over so large a share of the epoch."""
     from tests.methods import laboratory
 
-    def warm(**changes: Any) -> Any:
-        return laboratory_config(warmup_share=0.5, **changes)
+    plain = laboratory.config
+    monkeypatch.setattr(laboratory, "config", lambda **changes: plain(warmup_share=share, **changes))
 
-    laboratory_config = laboratory.config
+
+@pytest.mark.parametrize("method", ["dino", "moco", "byol", "vicreg"])
+def test_a_long_warm_up_of_a_healthy_run_rings_nothing(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DINO's teacher and MoCo's queue come to their constants there, while centre and keys find their places."""
+    warm(monkeypatch, 0.9)
+    assert rung(method, tmp_path, **HEALTHY[method]) == []
+
+
+@pytest.mark.parametrize("done", ["without a predictor", "without the variance term"])
+def test_what_collapses_in_the_warm_up_rings_there(done: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warm-up of several epochs would otherwise keep the alarm from the first."""
+    warm(monkeypatch, 0.9)
+    alarm, method, options, harm = COLLAPSES[done]
+    assert dict(rung(method, tmp_path, **options, **harm))[alarm] < 0.9 * STEPS
+
+
+def test_a_teacher_that_says_nothing_may_begin_to_speak_in_the_warm_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after the warm-up it counts."""
     options: dict[str, Any] = {**DINO, "rate": 0.01, "teacher_temperature": 50.0}
     (without,) = (step for name, step in rung("dino", tmp_path / "1", **options) if name == "uniform teacher")
-    monkeypatch.setattr(laboratory, "config", warm)
+    warm(monkeypatch, 0.5)
     (late,) = (step for name, step in rung("dino", tmp_path / "2", **options) if name == "uniform teacher")
-    assert without < WINDOW + laboratory.STEPS * 0.1
-    assert late == laboratory.STEPS // 2 + WINDOW
+    assert without < WINDOW + STEPS * 0.1
+    assert late == STEPS // 2 + WINDOW
 
 
 def test_the_signs_of_answers_by_hand() -> None:

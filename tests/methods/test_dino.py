@@ -179,7 +179,16 @@ def test_centring_and_sharpening_together_keep_it_from_collapse() -> None:
 
 def test_the_collapse_constant_is_a_uniform_teacher() -> None:
     made = method()
-    assert made.chance_constants() == {"teacher_entropy": math.log(10)}
     with torch.no_grad():
         made.teacher_head.copy.directions.zero_()
     assert float(made.training_step(batches()[0]).logs["teacher_entropy"]) == pytest.approx(math.log(10))
+
+
+def test_the_constant_counts_once_the_centre_has_found_its_place() -> None:
+    """0.9 ** 44 is the first power below a hundredth; without centring, and where it is all at once, from the start."""
+    made = method()
+    for batches_seen, declared in ((0, False), (43, False), (44, True)):
+        made.batches.fill_(batches_seen)
+        assert made.chance_constants() == ({"teacher_entropy": math.log(10)} if declared else {})
+    for momentum in (0.0, 1.0):
+        assert method(centre_momentum=momentum).chance_constants() == {"teacher_entropy": math.log(10)}

@@ -123,6 +123,42 @@ def test_a_loss_at_chance_rings_though_chance_moves_with_the_batch() -> None:
     assert not any(learning.read(at(step, 0.99)) for step in range(1, 60))
 
 
+@pytest.mark.parametrize(
+    ("constant", "first", "now"),
+    [
+        (5.0, 4.0, True),
+        (5.0, 4.6, False),
+        (5.0, 5.01, False),
+        (5.0, 7.0, False),
+        (-1.0, -0.2, True),
+        (-1.0, -0.95, True),
+        (-1.0, -0.997, False),
+    ],
+)
+def test_what_has_come_to_a_constant_rings_in_the_warm_up_and_what_began_there_after_it(
+    constant: float, first: float, now: bool
+) -> None:
+    def at(step: int, value: float, settled: bool) -> Reading:
+        return Reading(step, {"term": value}, 1.0, chance={"term": constant}, settled=settled)
+
+    watch = Watch()
+    watch.read(at(1, first, False))
+    again = Watch()
+    again.load_state_dict(json.loads(json.dumps(watch.state_dict())))
+    rung = [step for step in range(2, 100) if again.read(at(step, constant, step > 50))]
+    assert rung == [WINDOW + 1 if now else 50 + WINDOW]
+
+
+def test_a_watch_goes_on_from_a_checkpoint_of_an_earlier_version() -> None:
+    watch = Watch()
+    watch.read(length(1, 1.0))
+    state = watch.state_dict()
+    state["start"] = state["start"]["reading"]
+    again = Watch()
+    again.load_state_dict(json.loads(json.dumps(state)))
+    assert "exploding norm" in [a.name for step in range(2, 60) for a in again.read(length(step, 200.0))]
+
+
 def part(size: int, loss: float, **logs: float) -> Shown:
     random = torch.Generator().manual_seed(size)
     embeddings = nn.functional.normalize(torch.randn(size, 4, generator=random), dim=1)

@@ -29,6 +29,7 @@ from retrieval.workflows.prepared_pictures import prepared_pictures
 from retrieval.workflows.pretraining import PretrainReport, PretrainRequest, TrainingHooks, pretrain
 from retrieval.workflows.recipes import PRETRAIN_RECIPES, ViewRecipe, load_pretrain_recipe
 from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.run_report import MATCHES, ROWS
 
 from .support import fill, save
 from .training_support import same_weights
@@ -89,7 +90,12 @@ def test_a_run_leaves_an_encoder_what_it_measured_and_a_report(
     assert metrics["label_free"]["before"] != metrics["label_free"]["after"]
     html = (out / "report.html").read_text(encoding="utf-8")
     assert "Loss: without labels" in html
-    assert "Alignment of two views" in html
+    assert "What has changed, without labels" in html
+    free = metrics["label_free"]["after"]["uniformity"]
+    assert f"<td>{free:.3g}</td>".replace("-", "−") in html
+    # As after a training with labels: the queries as rows of pictures.
+    assert "The worst queries of all" in html
+    assert html.count("data:image/jpeg;base64,") > 10
 
 
 def test_labels_measure_and_choose_nothing(trained: tuple[Path, PretrainReport]) -> None:
@@ -113,6 +119,13 @@ def test_other_labels_give_the_same_weights(
     report = pretrain(request(table, tmp_path / "run", tiny_model))
     assert (report.images, report.labelled, report.metrics["labelled"]) == (16, 0, None)
     assert same_weights(trained[0], tmp_path / "run")
+    html = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Neighbours before and after" in html
+    assert html.count('class="query"') == ROWS
+    # A picture, and its neighbours before and after.
+    assert html.count("data:image/jpeg;base64,") == ROWS * (1 + 2 * MATCHES)
+    assert "What has changed, without labels" in html
+    assert 'class="verdict-card' not in html
 
 
 def test_the_metrics_are_those_of_the_encoder_in_the_folder(

@@ -56,7 +56,9 @@ _GENTLY = replace(_LOOP, epochs=10, batch_norm="frozen", backbone_rate=0.01, cli
 
 def _later(method: str, loop: LoopConfig, batch_size: int, **options: Any) -> ViewRecipe:
     """A recipe of a stage that follows training without labels: one view, crop and flip."""
-    return replace(_recipe(method, loop, **options), looks="simclr", views=1, look=_PLAIN, batch_size=batch_size)
+    cost = "every image decoded once, then once through the encoder (and a teacher) in every epoch; a GPU helps"
+    made = _recipe(method, loop, **options)
+    return replace(made, cost=cost, looks="simclr", views=1, look=_PLAIN, batch_size=batch_size)
 
 
 _PRETRAIN = (
