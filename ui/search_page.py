@@ -55,9 +55,7 @@ class SearchPage:
         self._shows_paths = site.shows_paths
         # Judgements and uploads are kept in the gallery's folder, by those who may write there.
         kept = site.gallery if site.may_write else None
-        self._answers = Answers(
-            site.searcher, site.addresses, site.max_upload_bytes, words, kept, leads_on=site.leads_on
-        )
+        self._answers = Answers(site.searcher, site.addresses, site.max_upload_bytes, words, kept, may_add=site.may_add)
         # What a program is told does not depend on whose browser is open.
         self._for_programs = Answers(site.searcher, site.addresses, site.max_upload_bytes, ENGLISH)
         self._lay_out()

@@ -99,6 +99,6 @@ def test_where_paths_are_hidden_nothing_leads_to_pages_that_are_not_there(site: 
     def leads(site: Site) -> set[str]:
         return set(re.findall(r'href="\./(library|labels|teach)', asyncio.run(within_a_loop(site))))
 
-    site = replace(site, searcher=bare)
+    site = replace(site, searcher=bare, may_write=True)
     assert leads(site) == {"library", "labels"}
     assert leads(replace(site, shows_paths=False)) == set()

@@ -261,7 +261,7 @@ def pieces(words: Words) -> dict[str, str]:
         "browse": render_browsed(Browsed((1, 2), 9), 1, 2, SITE.addresses, words),
         "samples": cards.render_samples([1, 2], SITE.addresses, words),
         "empty": cards.render_empty_gallery(words),
-        "first": cards.render_empty_gallery(words, leads_on=True),
+        "first": cards.render_empty_gallery(words, may_add=True),
         **library_pieces(words, SITE.addresses),
         "searching": cards.render_searching(3, words),
         "filters": cards.render_no_match(none, True, None, words),

@@ -154,11 +154,10 @@ class Library:
 
     def watch(self) -> str:
         """The switch that keeps folders up to date."""
-        if not self.has_folders():
+        # A server that only shows does not watch either.
+        if not self.may_write or not self.has_folders():
             return ""
-        return self._shown(
-            lambda: care_cards.render_watch(watch_of(self._gallery), self._words, may_write=self.may_write)
-        )
+        return self._shown(lambda: care_cards.render_watch(watch_of(self._gallery), self._words))
 
     def twins(self, first: str = "0") -> str:
         """Groups of near-duplicates.

@@ -152,7 +152,8 @@ class LibraryPage:
         now = [work.html, work.running, work.over]
         if now == seen:
             return {self.seen: gr.skip()}
-        return {self.work: work.html, self.stop: gr.update(visible=bool(work.running)), self.seen: now}
+        may_stop = bool(work.running) and self._library.may_write
+        return {self.work: work.html, self.stop: gr.update(visible=may_stop), self.seen: now}
 
     def _on_tick(self, seen: Any) -> _Updates:
         updates = self._at_work(seen)

@@ -68,7 +68,7 @@ def render_state(site: Site, words: Words) -> str:
         return f'<p class="state" role="status"><strong>{escape(said.unknown)}</strong>{_read_only(site, words)}</p>'
     if not summary.images:
         # On every page the way to the first folder.
-        lead = f'<a href="./library">{escape(words.library.empty_action)}</a>' if site.leads_on else ""
+        lead = f'<a href="./library">{escape(words.library.empty_action)}</a>' if site.may_add else ""
         return (
             f'<p class="state" role="status"><strong>{escape(said.empty)}</strong>{lead}{_read_only(site, words)}</p>'
         )

@@ -87,7 +87,7 @@ class Understanding:
         try:
             return self._pieces(visit)
         except EmptyGallery:
-            empty = cards.render_empty_gallery(self._words, leads_on=self._site.leads_on)
+            empty = cards.render_empty_gallery(self._words, may_add=self._site.may_add)
             return dict.fromkeys(PIECES, "") | {"told": empty}
         except Exception as error:
             told = map_cards.render_refused(render_error(error, self._words), "")

@@ -45,7 +45,7 @@ def render_check(
         text = said.check_start if done is None else said.check_again
         start = button("check", text, "main" if done is None else "quiet") + lines(said.check_cost, kind="fine")
     elif done is None:
-        start = lines(said.ask_owner, kind="fine")
+        start = lines(said.ask_start, kind="fine")
     lead = f'{lines(said.check_lead)}{ended}<div class="und-start">{start}</div>'
     return part("check", said.check_title, lead + found)
 
@@ -137,7 +137,7 @@ def render_strict(
     ended = render_end(job, shows_paths, words)
     start = ""
     if not may_write:
-        start = lines(said.ask_owner, kind="fine") if done is None else ""
+        start = lines(said.ask_start, kind="fine") if done is None else ""
     elif not known:
         start = lines(said.strict_cost_wait, kind="fine")
     elif cost is None:

@@ -38,6 +38,7 @@ class UnderstandWords:
     draw: str
     redraw: str
     ask_owner: str
+    ask_start: str
     map_label: Counted
     map_keys: str
     simple: str

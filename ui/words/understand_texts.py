@@ -16,6 +16,7 @@ ENGLISH = UnderstandWords(
     draw="Draw the map",
     redraw="Draw it anew",
     ask_owner="Whoever owns the gallery can draw it.",
+    ask_start="Whoever owns the gallery can start it.",
     map_label=Counted("Map of {n} picture", "Map of {n} pictures"),
     map_keys="Keyboard: arrows move the map, + and − zoom, 0 shows everything, N and P go from picture to picture, the "
     "space bar selects one, S selects all in view, L names them, Escape selects none.",
@@ -157,6 +158,7 @@ CHINESE = UnderstandWords(
     redraw="重新绘制",
     ask_owner="图库的所有者可以绘制它。",
     map_label=Counted("{n} 张图片的地图", "{n} 张图片的地图"),
+    ask_start="图库的所有者可以开始。",
     map_keys="键盘：方向键移动地图，+ 和 − 缩放，0 显示全部，N 和 P 在图片之间移动，空格键选中一张，S 选中可见的全部，"
     "L 填写标签，Esc 取消选择。",
     simple="此浏览器无法在这里使用显卡：地图以较简单的方式绘制，图片多时会慢一些。",
