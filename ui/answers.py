@@ -20,7 +20,7 @@ from ui.asking import Asked, Nonsense, Picture, a_number
 from ui.links import link_of
 from ui.markup import escape
 from ui.matching import render_match
-from ui.notices import Refused, render_error, render_notice, told
+from ui.notices import Refused, render_error, render_notice, told, too_large
 from ui.options import Options
 from ui.ports import Searches
 from ui.refining import Shown, render_browsed, render_history
@@ -183,6 +183,10 @@ class Answers:
         except Exception as error:
             return f'<div data-match="{escape(name)}">{self._said(error)}</div>'
 
+    def too_large(self) -> str:
+        """That a file was not sent, since it is larger than what is taken."""
+        return self._said(too_large(self._max_upload_bytes, self._words))
+
     def said(self, error: Exception) -> str:
         """An error as a box."""
         return self._said(error)
@@ -278,8 +282,7 @@ class Answers:
             # Uploads are kept for some hours.
             raise Refused(said.upload_gone, said.upload_gone_hint, about_file=True) from None
         if len(data) > limit:
-            text = self._words.search.upload_too_large.format(limit=f"{limit / 1024 / 1024:g}")
-            raise Refused(text, self._words.search.upload_too_large_hint, about_file=True)
+            raise too_large(limit, self._words)
         return data
 
 

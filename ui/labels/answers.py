@@ -24,7 +24,7 @@ from ui.labels.groups import render_groups
 from ui.labels.head import render_head, render_tabs, told
 from ui.labels.questions import render_questions
 from ui.labels.work import KIND, Visit, render_work
-from ui.notices import Refused, render_error, render_notice
+from ui.notices import Refused, render_error, render_notice, too_large
 from ui.shell.site import Site
 from ui.words import Words
 
@@ -71,6 +71,7 @@ class LabelAnswers:
             "take": self._take,
             "undo": self._undo,
             "folders": self._folders,
+            "too-large": self._refuse,
         }
 
     @property
@@ -260,14 +261,23 @@ class LabelAnswers:
         return render_notice("info", said.folders_done.of(report.added))
 
     def _content(self, file: str | None) -> bytes:
-        said, limit = self._words.search, self._site.max_upload_bytes
+        limit = self._site.max_upload_bytes
         if file is None:
             raise Refused(self._words.labels.no_table, about_file=False)
         with open(file, "rb") as table:
             content = table.read(limit + 1)
         if len(content) > limit:
-            raise Refused(said.upload_too_large.format(limit=limit // 10**6), said.upload_too_large_hint)
+            raise self._too_large()
         return content
+
+    def _too_large(self) -> Refused:
+        said = too_large(self._site.max_upload_bytes, self._words)
+        # It is no picture that was to be searched with.
+        return Refused(said.text, said.hint)
+
+    def _refuse(self, _: Asked) -> str:
+        """The page's script has not sent a table, since it is too large."""
+        raise self._too_large()
 
     def _undo(self, asked: Asked) -> str:
         last = self._progress().last

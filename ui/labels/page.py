@@ -22,6 +22,7 @@ _SECONDS = 1.0
 _EVENTS = """
 document.addEventListener('retrieval:look', (event) => trigger('select', event.detail));
 document.addEventListener('retrieval:change', (event) => trigger('submit', event.detail));
+document.addEventListener('retrieval:too-large', () => trigger('submit', { do: 'too-large' }));
 """
 _STOP = """
 element.addEventListener('click', (event) => {
