@@ -247,9 +247,8 @@
     counted();
   }
 
-  // What follows is work for the server: the strip shows it at once.
-  function afterBegun(done) {
-    if (done) document.dispatchEvent(new CustomEvent("retrieval:jobs"));
+  // Where the work shows is at the top.
+  function afterBegun() {
     head().scrollIntoView({ block: "nearest" });
   }
 

@@ -34,7 +34,8 @@ def render_watch(job: Job | None, words: Words, *, may_write: bool = True) -> st
     }
     kinds = {"switch": said.switch_job, "calibrate": said.calibrate_job}
     name = said.lesson_number.format(what=kinds.get(job.kind, said.lesson_job), n=job.id)
-    state = f'<p role="status" class="teach-state {job.state.value}"><strong>{escape(name)}</strong> '
+    work = "" if job.state.is_over else f' data-work="{job.id}"'
+    state = f'<p role="status" class="teach-state {job.state.value}"{work}><strong>{escape(name)}</strong> '
     state += f"{escape(states[job.state])}</p>"
     return panel(3, said.watch_title, state + _failure(job, words) + (_controls(job, words) if may_write else ""))
 
