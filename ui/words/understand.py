@@ -78,6 +78,7 @@ class UnderstandWords:
     check_title: str
     check_lead: str
     check_cost: str
+    check_few: str
     check_start: str
     check_again: str
     check_made: str
