@@ -45,6 +45,7 @@ from ui.shell.page import Page
 from ui.shell.site import Site
 from ui.words import CHINESE, ENGLISH, LANGUAGES, Words
 
+from ui.words.visitors import for_visitors
 MARK = "⟦"
 
 
@@ -131,6 +132,24 @@ def test_hints_name_pages_and_buttons_that_are_there(words: Words) -> None:
 
 
 def texts_with_commands() -> dict[str, set[str]]:
+@pytest.mark.parametrize("words", LANGUAGES.values(), ids=list(LANGUAGES))
+def test_where_pages_are_left_out_no_text_of_the_others_names_one(words: Words) -> None:
+    own = (".library", ".labels", ".teach", ".doubts")
+    pages = [f"“{name}”" for name in (words.shell.library, words.shell.labels, words.shell.teach)]
+
+    def leads(table: Words) -> set[str]:
+        return {
+            path for path, text in leaves(table) if not path.startswith(own) and any(name in text for name in pages)
+        }
+
+    assert {".search.no_match_alone_hint", ".understand.map_few_text", ".errors.hints[index]"} <= leads(words)
+    assert leads(for_visitors(words)) == set()
+    # What has nothing to do with them is as it was.
+    changed = {path for path, text in leaves(for_visitors(words)) if text != dict(leaves(words))[path]}
+    assert changed <= leads(words) | {path for path in dict(leaves(words)) if path.startswith(".errors.hints")}
+    assert ".errors.hints[jobs]" not in changed
+
+
     """Every text of the program that names a command, with the commands; values in it are written as 1."""
     found = {}
     for path in sorted((REPOSITORY / "retrieval").rglob("*.py")):

@@ -176,8 +176,9 @@ _CURRENT = ' aria-current="page"'
 
 
 def _languages(words: Words) -> str:
+    chosen = {words.code: " selected"}
     options = "".join(
-        f'<option value="{one.code}" lang="{one.code}"{" selected" if one is words else ""}>{escape(one.name)}</option>'
+        f'<option value="{one.code}" lang="{one.code}"{chosen.get(one.code, "")}>{escape(one.name)}</option>'
         for one in LANGUAGES.values()
     )
     return f'<select id="language" aria-label="{escape(words.shell.language)}" autocomplete="off">{options}</select>'
