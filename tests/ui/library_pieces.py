@@ -68,6 +68,7 @@ def library_pieces(words: Words, addresses: Addresses) -> dict[str, str]:
             replace(checked, open=()), turned, addresses, words, may_write=True
         ),
         "no doubts": doubt_cards.render_doubts(nobody, turned, addresses, words, may_write=True),
+        "doubts, too few": doubt_cards.render_doubts(None, turned, addresses, words, may_write=True, enough=False),
         "doubts to come": doubt_cards.render_doubts(None, turned, addresses, words, may_write=True),
         "disk": care_cards.render_disk(dict.fromkeys(words.library.parts, 2000), words),
         "backup": care_cards.render_backup({"file": "/1.2", "bytes": 3000}, 3, words),

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from retrieval.core.errors import EmptyGallery, ImageError, NoGrid, NoSuchPath, Reason, RetrievalError
+from retrieval.workflows.calibrating import TooFewLabels
 from retrieval.workflows.jobs import KINDS, Jobs, State, process, request_from
 from retrieval.workflows.layout import Layout
 from tests.core.test_errors import tree
@@ -166,6 +167,7 @@ def test_options_have_ranges(options: dict[str, Any]) -> None:
 
 def test_every_error_has_a_status() -> None:
     kinds = {kind("").kind for kind in tree(RetrievalError) if kind not in (RetrievalError, ImageError)}
+    kinds.add(TooFewLabels("").kind)
     assert {kind for kind in STATUS if not kind.startswith("image.")} == kinds
     assert status_of(ImageError(Reason.CORRUPT, "")) == 422
     assert status_of(ImageError(Reason.TOO_LARGE, "")) == 413

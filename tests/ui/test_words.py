@@ -17,6 +17,7 @@ import pytest
 
 from retrieval.core.errors import BadValue, GalleryBusy, ImageError, Reason, RetrievalError
 from retrieval.core.types import Region
+from retrieval.workflows.calibrating import TooFewLabels
 from retrieval.workflows.jobs import Failure, Job, JobProgress, Jobs, State
 from retrieval.workflows.labelling import LastChange, Progress, Tile
 from retrieval.workflows.results import Browsed
@@ -44,8 +45,8 @@ from ui.shell.jobs_strip import render_jobs, told_failure
 from ui.shell.page import Page
 from ui.shell.site import Site
 from ui.words import CHINESE, ENGLISH, LANGUAGES, Words
-
 from ui.words.visitors import for_visitors
+
 MARK = "⟦"
 
 
@@ -110,7 +111,7 @@ def test_chinese_is_chinese() -> None:
 
 def test_every_kind_of_error_is_told_in_chinese() -> None:
     kinds = {kind("").kind for kind in error_tree(RetrievalError) if kind not in (RetrievalError, ImageError)}
-    kinds |= {ImageError(reason, "").kind for reason in Reason}
+    kinds |= {ImageError(reason, "").kind for reason in Reason} | {TooFewLabels("").kind}
     assert set(CHINESE.errors.kinds) == kinds
     assert {"gallery_busy", "no_such_path", "image.too_large"} <= kinds
 
@@ -131,7 +132,6 @@ def test_hints_name_pages_and_buttons_that_are_there(words: Words) -> None:
     assert quoted - {text for path, text in leaves(words) if not path.startswith(".errors")} == set()
 
 
-def texts_with_commands() -> dict[str, set[str]]:
 @pytest.mark.parametrize("words", LANGUAGES.values(), ids=list(LANGUAGES))
 def test_where_pages_are_left_out_no_text_of_the_others_names_one(words: Words) -> None:
     own = (".library", ".labels", ".teach", ".doubts")
@@ -150,6 +150,7 @@ def test_where_pages_are_left_out_no_text_of_the_others_names_one(words: Words) 
     assert ".errors.hints[jobs]" not in changed
 
 
+def texts_with_commands() -> dict[str, set[str]]:
     """Every text of the program that names a command, with the commands; values in it are written as 1."""
     found = {}
     for path in sorted((REPOSITORY / "retrieval").rglob("*.py")):

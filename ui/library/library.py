@@ -13,6 +13,7 @@ from retrieval.workflows.duplicates import kept_groups
 from retrieval.workflows.folders import complete_folder, look_at_folder
 from retrieval.workflows.jobs import Job, JobRequest, Jobs, State
 from retrieval.workflows.jobs.requests import BackupJob, CheckJob, DuplicatesJob, IndexJob, LabelCheckJob, RetryJob
+from retrieval.workflows.label_check import enough_to_check
 from retrieval.workflows.last_run import last_run
 from retrieval.workflows.models import STRONGER
 from retrieval.workflows.status import status
@@ -193,6 +194,7 @@ class Library:
                 self._site.addresses,
                 self._words,
                 may_write=self.may_write,
+                enough=enough_to_check(self._gallery),
                 told=told,
             )
         )
