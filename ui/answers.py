@@ -20,7 +20,7 @@ from ui.asking import Asked, Nonsense, Picture, a_number
 from ui.links import link_of
 from ui.markup import escape
 from ui.matching import render_match
-from ui.notices import Refused, render_error, render_notice, told
+from ui.notices import Refused, render_error, render_notice, told, too_large
 from ui.options import Options
 from ui.ports import Searches
 from ui.refining import Shown, render_browsed, render_history
@@ -51,7 +51,7 @@ class Answers:
         addresses: of pictures.
         max_upload_bytes: larger uploads are refused before they are read.
         words: the reader's language.
-        leads_on: an empty gallery leads to the page where a folder can be added.
+        may_add: an empty gallery leads to the page where a folder can be added.
         gallery: its folder, where judgements are kept; None keeps none.
     """
 
@@ -63,21 +63,21 @@ class Answers:
         words: Words,
         gallery: Path | None = None,
         *,
-        leads_on: bool = False,
+        may_add: bool = False,
     ) -> None:
         self._gallery = gallery
         self._searcher = searcher
         self._addresses = addresses
         self._max_upload_bytes = max_upload_bytes
         self._words = words
-        self._leads_on = leads_on
+        self._may_add = may_add
 
     def front(self) -> Front:
         """Everything but results, as it is now: another process may have indexed."""
         try:
             summary = self._searcher.summary()
             if not summary.images:
-                return Front(cards.render_empty_gallery(self._words, leads_on=self._leads_on), [])
+                return Front(cards.render_empty_gallery(self._words, may_add=self._may_add), [])
             samples = cards.render_samples(self._searcher.samples(SAMPLES), self._addresses, self._words)
             choices = [(f"{shown(label, 60)} ({n:,})", shown(label)) for label, n in self._searcher.labels()]
             return Front(samples, choices)
@@ -183,6 +183,10 @@ class Answers:
         except Exception as error:
             return f'<div data-match="{escape(name)}">{self._said(error)}</div>'
 
+    def too_large(self) -> str:
+        """That a file was not sent, since it is larger than what is taken."""
+        return self._said(too_large(self._max_upload_bytes, self._words))
+
     def said(self, error: Exception) -> str:
         """An error as a box."""
         return self._said(error)
@@ -231,7 +235,7 @@ class Answers:
         if isinstance(error, Nonsense):
             return render_error(Refused(self._words.search.not_an_id), self._words)
         if isinstance(error, EmptyGallery):
-            return cards.render_empty_gallery(self._words, leads_on=self._leads_on)
+            return cards.render_empty_gallery(self._words, may_add=self._may_add)
         return render_error(error, self._words)
 
     def _by_file(self, file: str, options: Options, filters: Filters) -> SearchResult:
@@ -278,8 +282,7 @@ class Answers:
             # Uploads are kept for some hours.
             raise Refused(said.upload_gone, said.upload_gone_hint, about_file=True) from None
         if len(data) > limit:
-            text = self._words.search.upload_too_large.format(limit=f"{limit / 1024 / 1024:g}")
-            raise Refused(text, self._words.search.upload_too_large_hint, about_file=True)
+            raise too_large(limit, self._words)
         return data
 
 

@@ -39,7 +39,8 @@ from ui.shell.site import Site
 from ui.theme import page_theme
 from ui.uploads import OnlyUploads
 from ui.without_paths import WithoutPaths
-from ui.words import ENGLISH, LANGUAGES, Words
+from ui.words import ENGLISH, Words
+from ui.words.visitors import said_here
 
 __all__ = ["Place", "create_app", "serve"]
 
@@ -102,6 +103,7 @@ def create_app(
         for page in pages
         if (gallery is not None or not page.needs_gallery) and not (hide_paths and page.tells_paths)
     ]
+    tongues = said_here(site.may_add)
     apps: dict[str, FastAPI] = {}
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_together(apps, site.jobs))
     app.state.hosts = hosts
@@ -116,9 +118,9 @@ def create_app(
     for page in shown:
         if page.routes is not None:
             app.include_router(page.routes(site))
-    _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown, mcp) for code, words in LANGUAGES.items()}))
+    _within_a_loop(lambda: apps.update({code: _mounted(site, words, shown, mcp) for code, words in tongues.items()}))
     app.mount(PREFIX, create_api(site, with_auth=bool(auth)))
-    app.mount("/", Door(apps, site, shown))
+    app.mount("/", Door(apps, site, shown, tongues))
     _guard(app, auth, limit)
     return app
 

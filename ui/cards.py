@@ -45,15 +45,15 @@ def render_samples_skeleton(number: int) -> str:
     return f'<section class="samples" aria-hidden="true"><ul class="sample-grid">{tiles}</ul></section>'
 
 
-def render_empty_gallery(words: Words, *, leads_on: bool = False) -> str:
+def render_empty_gallery(words: Words, *, may_add: bool = False) -> str:
     """What stands in the place of samples and results while nothing is indexed.
 
     Args:
         words: the reader's language.
-        leads_on: there is a page where a folder can be added; otherwise it says who can add one.
+        may_add: there is a page where the reader can add a folder; otherwise it says who can add one.
     """
     said = words.search
-    if leads_on:
+    if may_add:
         return (
             f'<section class="panel" role="status">{STACK}<h2>{escape(said.empty_title)}</h2>'
             f'<p><a class="lead" href="./library">{escape(words.library.empty_action)}</a></p>'

@@ -26,8 +26,11 @@
     send("look", { look: { ...look(), ...change } });
   }
 
+  // Where visitors may only look the server refuses; what would ask for a change is not even selected.
+  const mayChange = () => !document.querySelector(".state-read-only");
+
   function change(action, answers, more) {
-    send("change", { do: action, answers, look: look(), ...more?.detail }, more?.after);
+    if (mayChange()) send("change", { do: action, answers, look: look(), ...more?.detail }, more?.after);
   }
 
   // -- the grid -----------------------------------------------------------------------------------------------------
@@ -43,7 +46,7 @@
   const idOf = (element) => Number(element.dataset.id);
 
   function pick(tile, on) {
-    tile.setAttribute("aria-selected", String(on));
+    if (mayChange()) tile.setAttribute("aria-selected", String(on));
   }
 
   function counted() {
@@ -244,9 +247,8 @@
     counted();
   }
 
-  // What follows is work for the server: the strip shows it at once.
-  function afterBegun(done) {
-    if (done) document.dispatchEvent(new CustomEvent("retrieval:jobs"));
+  // Where the work shows is at the top.
+  function afterBegun() {
     head().scrollIntoView({ block: "nearest" });
   }
 

@@ -27,6 +27,13 @@ class Refused(Exception):
         self.about_file = about_file
 
 
+def too_large(limit: int, words: Words) -> Refused:
+    """What is said of an upload that is larger than ``limit`` bytes."""
+    said = words.search
+    text = said.upload_too_large.format(limit=f"{limit / 1024 / 1024:g}")
+    return Refused(text, said.upload_too_large_hint, about_file=True)
+
+
 def render_notice(kind: str, title: str, text: str = "", hint: str = "", detail: str = "") -> str:
     """A box that says what is so and what to do next.
 

@@ -193,6 +193,8 @@
         if (matchMedia(NARROW).matches || this.wantsFocus) this.reveal();
         return;
       }
+      // What was refused was so at once, without a search that would have brought it into view.
+      if (this.section.matches(".notice.error") && matchMedia(NARROW).matches) this.reveal();
       // Another process may have indexed since the line about the gallery was written.
       document.dispatchEvent(new Event("retrieval:changed"));
       document.dispatchEvent(new Event("retrieval:results"));
@@ -250,6 +252,8 @@
   }
 
   async function give(image) {
+    // Before anything is cleared for it.
+    if (isTooLarge([image])) return tellTooLarge();
     const input = await photoInput();
     if (!input) return;
     const files = new DataTransfer();
@@ -277,6 +281,40 @@
       event.preventDefault();
       event.stopPropagation();
       give(new File([file], file.name, { type: `image/${ending[1].toLowerCase()}` }));
+    },
+    true,
+  );
+
+  // -- files that are too large -------------------------------------------------------------------------------------
+
+  // Gradio would say so in English, in a corner: here they are not sent, and the page says it where results are.
+  const isTooLarge = (files) => [...(files ?? [])].some((file) => file.size > words.mostBytes);
+
+  const tellTooLarge = () => document.dispatchEvent(new CustomEvent("retrieval:too-large"));
+
+  function refuse(event) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    tellTooLarge();
+  }
+
+  document.addEventListener(
+    "change",
+    (event) => {
+      const input = event.target;
+      if (!(input instanceof HTMLInputElement) || input.type !== "file" || !isTooLarge(input.files)) return;
+      refuse(event);
+      // The same file may have become smaller when it is chosen once more.
+      input.value = "";
+    },
+    true,
+  );
+  document.addEventListener(
+    "drop",
+    (event) => {
+      if (!isTooLarge(event.dataTransfer?.files) || !event.target.closest?.("#photo")) return;
+      refuse(event);
+      event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true }));
     },
     true,
   );

@@ -31,7 +31,10 @@ element.addEventListener('click', (event) => {
 _LINKED = """
 if (/[?&]like=/.test(location.search)) setTimeout(() => trigger('select', { do: 'link', query: location.search }), 0);
 """
-_ASKED = "document.addEventListener('retrieval:do', (event) => trigger('select', event.detail));"
+_ASKED = """
+document.addEventListener('retrieval:do', (event) => trigger('select', event.detail));
+document.addEventListener('retrieval:too-large', () => trigger('select', { do: 'too-large' }));
+"""
 
 _OPTIONS = tuple(field.name for field in fields(Options))
 # Every output that is left as it is costs Gradio milliseconds, so each event has those that it may change, and no more.
@@ -55,9 +58,7 @@ class SearchPage:
         self._shows_paths = site.shows_paths
         # Judgements and uploads are kept in the gallery's folder, by those who may write there.
         kept = site.gallery if site.may_write else None
-        self._answers = Answers(
-            site.searcher, site.addresses, site.max_upload_bytes, words, kept, leads_on=site.leads_on
-        )
+        self._answers = Answers(site.searcher, site.addresses, site.max_upload_bytes, words, kept, may_add=site.may_add)
         # What a program is told does not depend on whose browser is open.
         self._for_programs = Answers(site.searcher, site.addresses, site.max_upload_bytes, ENGLISH)
         self._lay_out()
@@ -234,6 +235,8 @@ class SearchPage:
             case "match":
                 matched = self._answers.matched(asked, action.get("id"), action.get("n"))
                 return _updates(_PIECES, match=matched)
+            case "too-large":
+                return _updates(_PIECES, browsed="", results=self._answers.too_large())
             case "history-clear":
                 return _updates(_PIECES, history=self._answers.forget_history())
         return None

@@ -246,6 +246,17 @@
     refreshJobs();
   }
 
+  // Work that a page shows and the strip does not was begun there a moment ago.
+  let shownWork = "";
+
+  function lookForWork() {
+    const numbers = [...document.querySelectorAll("[data-work]")].map((one) => one.dataset.work);
+    if (numbers.join() === shownWork) return;
+    shownWork = numbers.join();
+    const known = (document.querySelector(".jobs-now")?.dataset.key ?? "").split(" ");
+    if (numbers.some((number) => !known.some((key) => key.startsWith(`${number}-`)))) refreshJobs();
+  }
+
   // -- start --------------------------------------------------------------------------------------------------------
 
   function start() {
@@ -278,6 +289,11 @@
       else if (button && "jobHide" in button.dataset) hideView();
     });
     if (document.querySelector(".jobs-now")) lookAgain();
+    new MutationObserver(lookForWork).observe(document.body, {
+      subtree: true,
+      childList: true,
+      attributeFilter: ["data-work"],
+    });
     document.addEventListener("click", (event) => {
       if (event.target.closest?.('[data-action="reload"]')) location.reload();
     });

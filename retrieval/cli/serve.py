@@ -199,6 +199,7 @@ def _serve(gallery: "Gallery", place: "Place", offer: _Offer) -> None:
         watching = nullcontext() if offer.read_only else Watcher(gallery.folder, jobs)
         with Searcher(gallery, warn, workers=2) as searcher, watching:
             searcher.warm()
+            views.warm()
             app = create_app(
                 searcher,
                 views,

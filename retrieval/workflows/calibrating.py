@@ -29,6 +29,15 @@ LEAST = 20
 _NOBODY = np.empty(0, np.int64)
 
 
+class TooFewLabels(BadValue):
+    """There are fewer labelled images, or labels, than it takes to measure or to compare anything."""
+
+    @property
+    def kind(self) -> str:
+        """Its own: people can do something about it that has nothing to do with a value."""
+        return "too_few_labels"
+
+
 @dataclass(frozen=True)
 class LabelledSpace:
     """The labelled images that a space holds.
@@ -57,7 +66,7 @@ def labelled_space(
         wanted: ids of images that belong to the sample.
 
     Raises:
-        BadValue: there are fewer than ``LEAST``, or of fewer than two labels.
+        TooFewLabels: there are fewer than ``LEAST``, or of fewer than two labels.
     """
     there = gallery.catalog.spaces.findable(space.id)[0]
     store = gallery.store(space)
@@ -71,8 +80,8 @@ def labelled_space(
     names = [label_of[i] for i in ids.tolist()]
     classes = sorted(set(names))
     if len(ids) < LEAST or len(classes) < 2:
-        raise BadValue(
-            f"The gallery has {count(len(ids), 'labelled image')} of {count(len(classes), 'label')} in this space; "
+        raise TooFewLabels(
+            f"The gallery has {count(len(ids), 'labelled image')} of {count(len(classes), 'label')}; "
             f"{LEAST} of two labels or more are needed.",
             "Teach some with `retrieval labels set` or `retrieval labels import`.",
         )

@@ -18,7 +18,7 @@ from retrieval.core.settings import Settings
 from retrieval.core.types import Ids, ImageRecord, Matches, Vectors
 from retrieval.functional.confident import suspects
 from retrieval.workflows.automatic_labels import NEIGHBOURS, measured, vote, vote_shares, without_itself
-from retrieval.workflows.calibrating import LabelledSpace, labelled_space
+from retrieval.workflows.calibrating import LEAST, LabelledSpace, labelled_space
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.hooks import Hooks
 from retrieval.workflows.live_index import LiveIndex
@@ -105,6 +105,23 @@ class LabelCheck:
         }
 
 
+def enough_to_check(folder: Path, settings: Settings | None = None) -> bool:
+    """Whether there are labels enough for ``check_labels``; pictures are counted, none is compared.
+
+    Args:
+        folder: the gallery's.
+        settings: from the environment by default.
+
+    Raises:
+        EmptyGallery: nothing is indexed.
+    """
+    with Gallery(folder, settings) as gallery:
+        there = gallery.catalog.spaces.findable(gallery.live_space().id)[0]
+        label_of = gallery.catalog.labels.chosen()
+    ids = np.intersect1d(there, np.array(sorted(label_of), np.int64))
+    return len(ids) >= LEAST and len({label_of[one] for one in ids.tolist()}) >= 2
+
+
 def check_labels(
     folder: Path,
     *,
@@ -123,7 +140,8 @@ def check_labels(
         hooks: who to talk to.
 
     Raises:
-        BadValue: too few labelled images, or a count below 1.
+        BadValue: a count below 1.
+        TooFewLabels: there are fewer than ``LEAST`` labelled images, or of fewer than two labels.
         EmptyGallery: nothing is indexed.
         Interrupted: it was stopped.
     """

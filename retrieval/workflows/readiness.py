@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from retrieval.core.errors import BadValue
 from retrieval.core.labelled import Labelled
 from retrieval.core.settings import Settings, load_settings
@@ -27,6 +29,9 @@ class Readiness:
         train, choose, prove: images in each part of the split that a training would take.
         prove_classes: labels in the part that proves.
         new_classes: labels in the part that proves none of which trains.
+        train_pairs: labels with two images or more in the part that trains.
+        choose_classes: labels in the part that chooses.
+        choose_pairs: of these, labels with two images or more there.
         lack: what is missing: ``"labels"`` (fewer than two labels), ``"pairs"`` (no label has two images), ``"more"``
             (a part of the split would be empty or without pairs); None where a training can begin.
     """
@@ -41,6 +46,16 @@ class Readiness:
     prove_classes: int = 0
     new_classes: int = 0
     lack: Lack | None = None
+    train_pairs: int = 0
+    choose_classes: int = 0
+    choose_pairs: int = 0
+
+    @property
+    def can_study(self) -> bool:
+        """Whether temperatures can be compared: two labels or more that train in pairs, and a pair beside another label
+        in the part that chooses.
+        """
+        return self.lack is None and self.train_pairs > 1 and self.choose_classes > 1 and self.choose_pairs > 0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -79,6 +94,7 @@ def readiness(folder: Path, settings: Settings | None = None) -> Readiness:
     except BadValue:
         return _lacking(ready, "more")
     proving, training = (set(labelled.numbers[part].tolist()) for part in (split.test, split.train))
+    learns, chooses = (np.unique(labelled.numbers[part], return_counts=True)[1] for part in (split.train, split.val))
     return Readiness(
         images=images,
         labelled=sizes.images,
@@ -89,6 +105,9 @@ def readiness(folder: Path, settings: Settings | None = None) -> Readiness:
         prove=len(split.test),
         prove_classes=len(proving),
         new_classes=len(proving - training),
+        train_pairs=int(np.count_nonzero(learns > 1)),
+        choose_classes=len(chooses),
+        choose_pairs=int(np.count_nonzero(chooses > 1)),
     )
 
 

@@ -109,9 +109,12 @@ class Searcher:
         return ask(now)
 
     def warm(self) -> None:
-        """Load index and encoder and start a decoder, now and whenever another space goes live: no search is slower."""
+        """Start the decoders; load index and encoder, now and whenever another space goes live: no search is slower.
+
+        An empty gallery has neither; what is uploaded before it has is decoded all the same.
+        """
+        self._pool.warm()
         if self.gallery.catalog.spaces.live() is not None:
-            self._pool.warm()
             self._live().warm()
         self._stays_warm = True
 

@@ -20,14 +20,14 @@ def study_cost(
         settings: from the environment by default.
 
     Returns:
-        None where there is too little to learn from.
+        None where there is too little to learn from, or to measure on.
 
     Raises:
         EmptyGallery: nothing is indexed.
     """
     settings = settings or load_settings()
     ready = ready or readiness(folder, settings)
-    if ready.lack is not None:
+    if not ready.can_study:
         return None
     step, validation = LessonTrial(folder, RECIPES[RECIPE], ready, settings).pace()
     each = len(VALUES) * SEEDS * (STEPS * step + validation)

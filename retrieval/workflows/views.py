@@ -76,6 +76,10 @@ class Views:
                 self._remember(key, view)
         return view
 
+    def warm(self) -> None:
+        """Start the decoders now, without waiting for them: the first pictures then come at once."""
+        self._pool.warm()
+
     def close(self) -> None:
         """Stop the decoders."""
         self._pool.close()

@@ -60,7 +60,7 @@ def library_pieces(words: Words, addresses: Addresses) -> dict[str, str]:
         "ask prune": folder_cards.render_ask_prune(many, words),
         "account": account_cards.render_account(LastRun(1e9, REPORT), words),
         "failures": account_cards.render_failures(FAILED, "empty", words, may_write=True),
-        "watch": care_cards.render_watch(Watch(True), words, may_write=True),
+        "watch": care_cards.render_watch(Watch(True), words),
         "twins": care_cards.render_twins(JOB, groups, 10, addresses, words, may_write=True),
         "no twins": care_cards.render_twins(JOB, [], 0, addresses, words, may_write=True),
         "doubts": doubt_cards.render_doubts(checked, turned, addresses, words, may_write=True),
@@ -68,6 +68,7 @@ def library_pieces(words: Words, addresses: Addresses) -> dict[str, str]:
             replace(checked, open=()), turned, addresses, words, may_write=True
         ),
         "no doubts": doubt_cards.render_doubts(nobody, turned, addresses, words, may_write=True),
+        "doubts, too few": doubt_cards.render_doubts(None, turned, addresses, words, may_write=True, enough=False),
         "doubts to come": doubt_cards.render_doubts(None, turned, addresses, words, may_write=True),
         "disk": care_cards.render_disk(dict.fromkeys(words.library.parts, 2000), words),
         "backup": care_cards.render_backup({"file": "/1.2", "bytes": 3000}, 3, words),

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from retrieval.core.errors import EmptyGallery, ImageError, NoGrid, NoSuchPath, Reason, RetrievalError
+from retrieval.workflows.calibrating import TooFewLabels
 from tests.core.test_errors import tree
 from tests.ui.api import V1, problem, twin
 from tests.ui.tree import Tree
@@ -106,6 +107,7 @@ def test_options_have_ranges(options: dict[str, Any]) -> None:
 
 def test_every_error_has_a_status() -> None:
     kinds = {kind("").kind for kind in tree(RetrievalError) if kind not in (RetrievalError, ImageError)}
+    kinds.add(TooFewLabels("").kind)
     assert {kind for kind in STATUS if not kind.startswith("image.")} == kinds
     assert status_of(ImageError(Reason.CORRUPT, "")) == 422
     assert status_of(ImageError(Reason.TOO_LARGE, "")) == 413

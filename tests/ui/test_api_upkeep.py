@@ -11,14 +11,19 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from retrieval.core.types import Region
+from retrieval.core.types import Filters, Region
 from retrieval.workflows import spaces
 from retrieval.workflows.duplicates import Copy, Duplicates, keep_groups
+from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.jobs import Jobs, State, request_from
+from retrieval.workflows.jobs.folder import JobFolder
+from retrieval.workflows.label_check import Doubt, LabelCheck, Outlier
+from retrieval.workflows.label_doubts import confirm, keep_check
 from retrieval.workflows.queries import Example, Query
 from tests.ui.api import V1, problem, twin
 from tests.ui.drawing import picture
+from tests.ui.finished import finished
 from tests.ui.twins import SearcherTwin
 from tests.workflows.jobs.support import stubbed, until
 
@@ -158,6 +163,36 @@ def test_a_rollback_tells_which_space_is_live(client: TestClient, monkeypatch: p
     report = spaces.RollbackReport("a" * 64, "old", "b" * 64, 3, 0.1)
     monkeypatch.setattr(spaces, "rollback", lambda _: report)
     assert client.post("/spaces/rollback").json() == report.to_dict()
+
+
+def test_a_check_of_labels_is_given_by_job(indexed: Path, tmp_path: Path, pictures: Path) -> None:
+    folder = tmp_path / "gallery"
+    shutil.copytree(indexed, folder)
+    with Gallery(folder) as opened:
+        first, second, third = (
+            int(one) for one in opened.catalog.images.passing(opened.live_space().id, Filters(labels=("apple",)))[:3]
+        )
+    here = str(pictures / "apple" / "apple 1.png")
+    doubts = tuple(Doubt(one, here, "apple", "caf\udce9", 0.9, 0.5) for one in (first, second))
+    found = LabelCheck(doubts, 2, 21, 0.8, (Outlier(third, here, -0.1),), 21, 21)
+    finished(folder, 1, "label-check", result=found.summary())
+    keep_check(found, JobFolder(folder / ".jobs" / "1").label_check)
+    finished(folder, 2, "map")
+    own, hidden = twin(gallery=folder), twin(gallery=folder, hide_paths=True)
+    answer = own.get("/jobs/1/label-check").json()
+    assert {name: answer[name] for name in found.summary() if name != "outliers"} == {
+        "doubted": 2, "labelled": 21, "accuracy": 0.8, "looked_at": 21, "images": 21,
+    }  # fmt: skip
+    assert answer["outliers"] == [{"image": third, "path": here, "score": -0.1}]
+    assert answer["doubts"][0] == {
+        "image": first, "path": here, "label": "apple", "instead": "caf\\xe9", "confidence": 0.9, "margin": 0.5,
+        "waits": True,
+    }  # fmt: skip
+    confirm(folder, doubts[1])
+    assert [one["waits"] for one in own.get("/jobs/1/label-check").json()["doubts"]] == [True, False]
+    assert str(pictures) not in hidden.get("/jobs/1/label-check").text
+    problem(own.get("/jobs/2/label-check"), 422, "bad_value")
+    problem(own.get("/jobs/9/label-check"), 404, "no_such_path")
 
 
 def test_duplicates_are_given_by_job(tmp_path: Path, stubs: Jobs) -> None:

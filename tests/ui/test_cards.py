@@ -101,7 +101,7 @@ def test_other_pieces_are_well_formed() -> None:
     assert len(Tree(cards.render_samples([3, 4], ADDRESSES, ENGLISH)).with_class("sample")) == 2
     assert ENGLISH.search.empty_how in Tree(cards.render_empty_gallery(ENGLISH)).text
     # Where the page itself adds a folder, nobody else need be asked.
-    first = Tree(cards.render_empty_gallery(ENGLISH, leads_on=True))
+    first = Tree(cards.render_empty_gallery(ENGLISH, may_add=True))
     assert ENGLISH.library.empty_action in first.text
     assert ENGLISH.search.empty_while not in first.text
     assert len(Tree(cards.render_searching(100, ENGLISH)).with_class("card")) == 12

@@ -55,6 +55,15 @@ def test_which_page_is_open_comes_from_the_browser_and_may_be_anything(text: str
     assert Turned.read(text) == Turned(*turned)
 
 
+def test_where_labels_are_too_few_that_is_said_in_the_place_of_the_button() -> None:
+    for words in (ENGLISH, CHINESE):
+        few = render_doubts(None, Turned(), Addresses("1"), words, may_write=True, enough=False)
+        assert values(few, "doubts") == []
+        assert words.doubts.too_few.format(least=20) in Tree(few).text
+        assert 'href="./labels"' in few
+        assert values(render_doubts(None, Turned(), Addresses("1"), words, may_write=True), "doubts") == [""]
+
+
 def test_where_nothing_may_be_changed_there_is_nothing_to_press_and_no_folder_is_ever_named() -> None:
     seen = render_doubts(CHECKED, Turned(), Addresses("1"), ENGLISH, may_write=False)
     assert {tag["data-do"] for _, tag in Tree(seen).tags if "data-do" in tag} == {"doubts-page", "outliers-page"}

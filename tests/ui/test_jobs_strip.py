@@ -23,9 +23,14 @@ from tests.ui.twins import SearcherTwin, ViewsTwin
 from tests.workflows.jobs.support import stubbed, until
 from ui.addresses import Addresses
 from ui.app import create_app
+from ui.labels.work import render_work as labels_work
+from ui.library.work_cards import render_over
+from ui.library.work_cards import render_running as library_work
 from ui.shell import jobs_routes
 from ui.shell.jobs_strip import SEEN_COOKIE, key, render_jobs
 from ui.shell.site import Site
+from ui.teach.watch import render_watch
+from ui.understand.parts import render_work as understand_work
 from ui.words import CHINESE, ENGLISH, LANGUAGES, Words
 
 expect = playwright.expect
@@ -175,6 +180,21 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
         yield made
 
 
+def test_every_page_tells_the_strip_what_is_at_work() -> None:
+    def said(job: Job) -> list[str]:
+        return [
+            understand_work(job, ENGLISH, may_write=True),
+            library_work(job, ENGLISH),
+            render_watch(job, ENGLISH),
+            labels_work(job, ENGLISH, may_write=True, shows_paths=True),
+        ]
+
+    for state in (State.QUEUED, State.RUNNING):
+        assert [one.count('data-work="7"') for one in said(Job(7, "train", {}, state))] == [1] * 4
+    done = Job(7, "train", {}, State.DONE)
+    assert "data-work" not in f"{render_watch(done, ENGLISH)}{render_over(done, 3, ENGLISH)}"
+
+
 def test_over_http(jobs: Jobs, tmp_path: Path) -> None:
     app = create_app(SearcherTwin(), ViewsTwin(), gallery=tmp_path / "gallery", hosts={"testserver"})
     with TestClient(app) as client:
@@ -205,6 +225,23 @@ def test_a_queue_that_stands_still_goes_on_though_nobody_looks(
 
 
 # -- in a browser --------------------------------------------------------------------------------------------------
+
+
+def test_work_that_a_page_shows_is_in_the_strip_at_once(
+    jobs: Jobs, tmp_path: Path, contexts: Callable[..., Any]
+) -> None:
+    app = create_app(SearcherTwin(), ViewsTwin(), gallery=tmp_path / "gallery")
+    with running(app) as address:
+        here = Visit(contexts(), address).open()
+        region = here.page.get_by_role("region", name=ENGLISH.jobs.strip)
+        expect(region).to_have_count(0)
+        jobs.submit(IndexJob(model="polite"))
+        # As every page does that shows what is at work; by itself the strip looks every half minute.
+        here.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p data-work=\"1\"></p>')")
+        expect(region).to_contain_text("Adding pictures", timeout=15_000)
+        jobs.cancel(1, at_once=True)
+        here.page.close()
+        here.assert_calm()
 
 
 @pytest.mark.slow

@@ -35,12 +35,16 @@ def test_an_empty_gallery_leads_to_adding_a_folder_and_says_what_is_in_it(
     page.locator("#samples").get_by_role("link", name=SAID.empty_action).click()
     expect(page.get_by_role("heading", name=SAID.first_title)).to_be_visible(timeout=30_000)
     field = page.get_by_label(SAID.path).first
+    stands_out = page.locator("#library button.primary:visible")
+    expect(stands_out).to_have_text([SAID.look])
     field.press_sequentially(str(pictures)[:-2])
     page.get_by_role("button", name=str(pictures), exact=True).click()
     expect(field).to_have_value(str(pictures), timeout=30_000)
     page.get_by_role("button", name=SAID.look).click()
     expect(page.locator(".lib-look")).to_contain_text("to read", timeout=30_000)
     expect(page.get_by_role("button", name=SAID.add)).to_be_visible(timeout=30_000)
+    # What is to be pressed next, and nothing else.
+    expect(stands_out).to_have_text([SAID.add])
     # The model is a choice; a path is asked for only where it is in a folder.
     folder = page.get_by_label(SAID.model_path)
     expect(page.get_by_label(SAID.model_own)).to_be_checked()

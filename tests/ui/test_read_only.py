@@ -26,7 +26,8 @@ from ui.shell.frame import render_state
 from ui.shell.site import Site
 from ui.teach.answers import Teaching, Visit
 from ui.understand.check_cards import render_strict
-from ui.words import ENGLISH
+from ui.words import ENGLISH, LANGUAGES
+from ui.words.visitors import said_here
 
 
 @pytest.fixture
@@ -99,6 +100,17 @@ def test_where_paths_are_hidden_nothing_leads_to_pages_that_are_not_there(site: 
     def leads(site: Site) -> set[str]:
         return set(re.findall(r'href="\./(library|labels|teach)', asyncio.run(within_a_loop(site))))
 
-    site = replace(site, searcher=bare)
+    site = replace(site, searcher=bare, may_write=True)
     assert leads(site) == {"library", "labels"}
     assert leads(replace(site, shows_paths=False)) == set()
+    # Where one may only look the pages are there, and nothing can be added on them.
+    assert "library" not in leads(replace(site, may_write=False))
+
+
+def test_hints_are_those_for_visitors_where_no_folder_can_be_added(site: Site) -> None:
+    for may_write, shows_paths in ((True, True), (False, True), (True, False)):
+        told = said_here(replace(site, may_write=may_write, shows_paths=shows_paths).may_add)
+        assert told.keys() == LANGUAGES.keys()
+        for code, words in told.items():
+            assert (words is LANGUAGES[code]) is (may_write and shows_paths)
+            assert (words.search.no_match_alone_hint == words.errors.ask_owner) is not (may_write and shows_paths)

@@ -16,6 +16,7 @@ from retrieval.workflows.indexing import index_paths
 from retrieval.workflows.jobs import Jobs
 from retrieval.workflows.labelling import answer, progress
 from retrieval.workflows.mapping import MapPoints, draw_map
+from retrieval.workflows.upkeep import list_roots
 from tests.conftest import draw
 from tests.ui.finished import finished
 from tests.ui.twins import SearcherTwin, ViewsTwin
@@ -74,6 +75,20 @@ def test_the_points_are_served_as_bytes(gallery: Path) -> None:
     assert labels.tolist()[:9] == [1] * 9
     assert sum(images for _, images in header["labels"]) == len(ids) == 12
     assert max(np.abs(x).max(), np.abs(y).max()) == pytest.approx(1)
+
+
+def test_a_check_up_that_would_be_refused_is_not_offered(gallery: Path, site: Site, tmp_path: Path) -> None:
+    def check() -> str:
+        return Understanding(site, ENGLISH).pieces(Visit())["check"]
+
+    assert 'data-do="check"' in check()
+    (root,) = list_roots(gallery)
+    away = Path(root.path).rename(tmp_path / "away")
+    try:
+        assert 'data-do="check"' not in check()
+        assert ENGLISH.understand.check_few in check()
+    finally:
+        away.rename(root.path)
 
 
 def test_odd_labels_and_ids_are_packed() -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from retrieval.core.errors import BadValue, GalleryBusy, ImageError, Reason, RetrievalError
 from retrieval.core.types import Region
+from retrieval.workflows.calibrating import TooFewLabels
 from retrieval.workflows.jobs import Failure, Job, JobProgress, Jobs, State
 from retrieval.workflows.labelling import LastChange, Progress, Tile
 from retrieval.workflows.results import Browsed
@@ -44,6 +45,7 @@ from ui.shell.jobs_strip import render_jobs, told_failure
 from ui.shell.page import Page
 from ui.shell.site import Site
 from ui.words import CHINESE, ENGLISH, LANGUAGES, Words
+from ui.words.visitors import for_visitors
 
 MARK = "⟦"
 
@@ -109,7 +111,7 @@ def test_chinese_is_chinese() -> None:
 
 def test_every_kind_of_error_is_told_in_chinese() -> None:
     kinds = {kind("").kind for kind in error_tree(RetrievalError) if kind not in (RetrievalError, ImageError)}
-    kinds |= {ImageError(reason, "").kind for reason in Reason}
+    kinds |= {ImageError(reason, "").kind for reason in Reason} | {TooFewLabels("").kind}
     assert set(CHINESE.errors.kinds) == kinds
     assert {"gallery_busy", "no_such_path", "image.too_large"} <= kinds
 
@@ -128,6 +130,24 @@ def test_hints_name_pages_and_buttons_that_are_there(words: Words) -> None:
     quoted |= {name for told in words.errors.kinds.values() for name in re.findall("“([^”]+)”", told.hint)}
     assert {words.shell.library, words.shell.teach, words.library.check} <= quoted
     assert quoted - {text for path, text in leaves(words) if not path.startswith(".errors")} == set()
+
+
+@pytest.mark.parametrize("words", LANGUAGES.values(), ids=list(LANGUAGES))
+def test_where_pages_are_left_out_no_text_of_the_others_names_one(words: Words) -> None:
+    own = (".library", ".labels", ".teach", ".doubts")
+    pages = [f"“{name}”" for name in (words.shell.library, words.shell.labels, words.shell.teach)]
+
+    def leads(table: Words) -> set[str]:
+        return {
+            path for path, text in leaves(table) if not path.startswith(own) and any(name in text for name in pages)
+        }
+
+    assert {".search.no_match_alone_hint", ".understand.map_few_text", ".errors.hints[index]"} <= leads(words)
+    assert leads(for_visitors(words)) == set()
+    # What has nothing to do with them is as it was.
+    changed = {path for path, text in leaves(for_visitors(words)) if text != dict(leaves(words))[path]}
+    assert changed <= leads(words) | {path for path in dict(leaves(words)) if path.startswith(".errors.hints")}
+    assert ".errors.hints[jobs]" not in changed
 
 
 def texts_with_commands() -> dict[str, set[str]]:
@@ -261,7 +281,7 @@ def pieces(words: Words) -> dict[str, str]:
         "browse": render_browsed(Browsed((1, 2), 9), 1, 2, SITE.addresses, words),
         "samples": cards.render_samples([1, 2], SITE.addresses, words),
         "empty": cards.render_empty_gallery(words),
-        "first": cards.render_empty_gallery(words, leads_on=True),
+        "first": cards.render_empty_gallery(words, may_add=True),
         **library_pieces(words, SITE.addresses),
         "searching": cards.render_searching(3, words),
         "filters": cards.render_no_match(none, True, None, words),

@@ -37,6 +37,7 @@ def understand_pieces(words: Words, addresses: Addresses) -> dict[str, str]:
         "given": render_given("7", 3, 4, "5", words),
         "undone": render_undone("6", words),
         "check": render_check(None, None, **check),
+        "check, few": render_check(None, None, enough=False, **check),
         "check, found": render_check(done, done, **check),
         "strict": render_strict(None, None, (5.0, 90.0), known=True, **strict),
         "strict, waits": render_strict(None, None, None, known=False, **strict),

@@ -1,5 +1,6 @@
 """What a diagnosis means: the alarms' own words, from a real report and from odd ones."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,10 @@ def test_the_cost_of_a_study_is_a_range_of_all_its_steps(
     index(gallery, fill(tmp_path / "photos", range(3)))
     assert study_cost(gallery) is None
     monkeypatch.setattr("retrieval.workflows.lesson_cost._timed", lambda work, _: (work() and None) or 0.01)
-    ready = Readiness(90, 90, 6, 0, train=60, choose=15, prove=15)
+    ready = Readiness(90, 90, 6, 0, train=60, choose=15, prove=15, train_pairs=4, choose_classes=2, choose_pairs=2)
+    # Where a study would be refused there is nothing to cost.
+    for lacking in ({"train_pairs": 1}, {"choose_classes": 1}, {"choose_pairs": 0}, {"lack": "more"}):
+        assert study_cost(gallery, ready=replace(ready, **lacking)) is None  # type: ignore[arg-type]
     cost = study_cost(gallery, ready=ready)
     assert cost is not None
     # Eight temperatures, three seeds, 300 steps of a hundredth of a second.

@@ -10,11 +10,12 @@ from PIL import Image
 
 from retrieval.core.errors import BadValue, Interrupted
 from retrieval.core.types import Filters
+from retrieval.workflows.calibrating import TooFewLabels
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.hooks import Hooks
-from retrieval.workflows.label_check import check_labels
+from retrieval.workflows.label_check import check_labels, enough_to_check
 from retrieval.workflows.label_doubts import confirm, correct, keep_check, kept_check, open_doubts
-from retrieval.workflows.labelling import answer, progress, tiles
+from retrieval.workflows.labelling import answer, progress, take_away, tiles
 from retrieval.workflows.labels import undo
 
 from .support import index, picture, save
@@ -38,8 +39,10 @@ def by_name(gallery: Path, tmp_path: Path) -> dict[str, int]:
 
 
 def test_wrong_labels_and_outliers_are_found(gallery: Path, by_name: dict[str, int]) -> None:
-    with pytest.raises(BadValue, match="0 labelled images"):
+    with pytest.raises(TooFewLabels, match="0 labelled images") as few:
         check_labels(gallery)
+    assert few.value.kind == "too_few_labels"
+    assert few.value.exit_code == BadValue.exit_code
     labels = {image_id: f"kind {name[0]}" for name, image_id in by_name.items() if name != "odd.png"}
     assert answer(gallery, labels).added == 36
     clean = check_labels(gallery)
@@ -62,6 +65,28 @@ def test_wrong_labels_and_outliers_are_found(gallery: Path, by_name: dict[str, i
     assert (sampled.labelled, sampled.looked_at, sampled.images, len(sampled.outliers)) == (25, 25, 37, 1)
     with pytest.raises(BadValue, match="0 results"):
         check_labels(gallery, count=0)
+
+
+def test_whether_labels_are_enough_is_known_beforehand(gallery: Path, by_name: dict[str, int]) -> None:
+    ids = list(by_name.values())
+
+    def agrees() -> bool:
+        """What is said beforehand, which has to be what the check then does."""
+        try:
+            check_labels(gallery, count=1)
+        except TooFewLabels:
+            assert not enough_to_check(gallery)
+            return False
+        assert enough_to_check(gallery)
+        return True
+
+    assert not agrees()
+    answer(gallery, dict.fromkeys(ids[:30], "one"))
+    assert not agrees()
+    answer(gallery, {ids[30]: "two"})
+    assert agrees()
+    take_away(gallery, ids[11:30])
+    assert not agrees()
 
 
 def test_a_doubt_is_answered_once_and_can_be_taken_back(gallery: Path, by_name: dict[str, int], tmp_path: Path) -> None:

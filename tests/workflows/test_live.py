@@ -220,6 +220,11 @@ def test_a_searcher_opened_on_a_gallery_without_a_space_sees_it_come(tmp_path: P
     photos = fill(tmp_path / "photos", range(3))
     with Gallery(tmp_path / "gallery", create=True) as opened, Searcher(opened) as searcher:
         searcher.warm()
+        # Whoever uploads before anything is indexed need not wait for a decoder to start either.
+        deadline = time.monotonic() + 60
+        while not searcher._pool.pids() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert searcher._pool.pids()
         assert searcher.summary().model == ""
         with pytest.raises(EmptyGallery):
             searcher.by_image((photos / "0000.png").read_bytes())

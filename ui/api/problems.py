@@ -29,6 +29,7 @@ STATUS: Mapping[str, int] = {
     "gallery_busy": 409,
     "gallery_damaged": 500,
     "bad_value": 422,
+    "too_few_labels": 422,
     "training_failed": 500,
     "not_proven": 409,
     "read_only": 403,

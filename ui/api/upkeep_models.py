@@ -73,6 +73,38 @@ class DuplicatesOut(BaseModel):
     total: int = Field(ge=0, description="How many groups there are.")
 
 
+class DoubtOut(BaseModel):
+    """A label that is probably wrong."""
+
+    image: ImageId
+    path: str = Field(description="A file of it on the server; the file name only where places are hidden.")
+    label: str = Field(description="That it carried when it was checked.")
+    instead: str = Field(description="What its neighbours say.")
+    confidence: float = Field(ge=0, le=1, description="Chance that they are right, measured on the labelled images.")
+    margin: float = Field(description="Share of their votes for `instead`, less that for `label`.")
+    waits: bool = Field(description="Nobody has answered: the image still carries the label, and nobody confirmed it.")
+
+
+class OutlierOut(BaseModel):
+    """An image that is like few others."""
+
+    image: ImageId
+    path: str = Field(description="A file of it on the server; the file name only where places are hidden.")
+    score: float = Field(ge=-1, le=1, description="Cosine to its tenth neighbour: the lower, the lonelier.")
+
+
+class LabelCheckOut(BaseModel):
+    """What a check of the labels found; `/labels` changes a label."""
+
+    doubts: list[DoubtOut] = Field(description="The most clearly contradicted first.")
+    doubted: int = Field(ge=0, description="How many there were in all.")
+    labelled: int = Field(ge=0, description="Labelled images that were looked at.")
+    accuracy: float = Field(ge=0, le=1, description="Share of right answers where these are labelled by each other.")
+    outliers: list[OutlierOut] = Field(description="The loneliest first.")
+    looked_at: int = Field(ge=0, description="Images among which these are.")
+    images: int = Field(ge=0, description="In the gallery.")
+
+
 class SpaceOut(BaseModel):
     """An encoder of the gallery, and what it has embedded."""
 

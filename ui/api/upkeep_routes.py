@@ -4,13 +4,14 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from retrieval.core.errors import BadValue, NoSuchPath
 from retrieval.core.text import shown
 from retrieval.workflows.jobs import Jobs, State
+from retrieval.workflows.label_check import Doubt, Outlier
 from ui.api.giving import Giving
 from ui.api.job_routes import JobId
 from ui.api.upkeep_models import (
@@ -22,6 +23,7 @@ from ui.api.upkeep_models import (
     FolderId,
     FolderOut,
     Forgotten,
+    LabelCheckOut,
     RolledBack,
     SpaceOut,
 )
@@ -32,7 +34,7 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 
 
 def upkeep_routes(gallery: Path, jobs: Jobs, giving: Giving, may_write: Allowed) -> APIRouter:
-    """``/folders``, ``/failures``, ``/jobs/{id}/duplicates``, ``/labels.csv`` and ``/spaces``.
+    """``/folders``, ``/failures``, ``duplicates`` and ``label-check`` of ``/jobs/{id}``, ``/labels.csv``, ``/spaces``.
 
     Args:
         gallery: its folder.
@@ -98,6 +100,24 @@ def _add_lists(routes: APIRouter, gallery: Path, jobs: Jobs, giving: Giving) -> 
         ]  # fmt: skip
         return DuplicatesOut(groups=page, total=len(groups))
 
+    @routes.get("/jobs/{job_id}/label-check", tags=["jobs"], summary="Labels that a job found to be probably wrong")
+    def label_check(job_id: JobId) -> LabelCheckOut:
+        """And images that are like no other. Which doubts still wait for an answer is as of now."""
+        from retrieval.workflows.label_doubts import kept_check, open_doubts
+
+        job = jobs.get(job_id)
+        found = kept_check(jobs.folder(job_id).label_check) if job.state is State.DONE else None
+        if job.kind != "label-check" or found is None:
+            raise BadValue(f"Job {job_id} has checked no labels.", "Ask for one that checked them and is done.")
+        waiting = {one.image_id for one in open_doubts(gallery, found.doubts)}
+        doubts = [
+            {**_placed(one, giving), "label": shown(one.label), "instead": shown(one.instead),
+             "waits": one.image_id in waiting}
+            for one in found.doubts
+        ]  # fmt: skip
+        outliers = [_placed(one, giving) for one in found.outliers]
+        return LabelCheckOut.model_validate({**asdict(found), "doubts": doubts, "outliers": outliers})
+
     table = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The table."}}
 
     @routes.get(
@@ -120,6 +140,10 @@ def _add_lists(routes: APIRouter, gallery: Path, jobs: Jobs, giving: Giving) -> 
             content = path.read_bytes()
         headers = {"Content-Disposition": 'attachment; filename="labels.csv"', "Cache-Control": "no-store"}
         return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _placed(one: Doubt | Outlier, giving: Giving) -> dict[str, Any]:
+    return {**asdict(one), "image": one.image_id, "path": giving.path(one.path)}
 
 
 def _add_spaces(routes: APIRouter, gallery: Path, giving: Giving, may_write: Allowed) -> None:

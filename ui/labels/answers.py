@@ -24,7 +24,7 @@ from ui.labels.groups import render_groups
 from ui.labels.head import render_head, render_tabs, told
 from ui.labels.questions import render_questions
 from ui.labels.work import KIND, Visit, render_work
-from ui.notices import Refused, render_error, render_notice
+from ui.notices import Refused, render_error, render_notice, too_large
 from ui.shell.site import Site
 from ui.words import Words
 
@@ -62,13 +62,16 @@ class LabelAnswers:
             "pick": self._sheet,
             "groups": self._groups,
             "ask": self._questions,
-            "files": lambda look, stamp: render_files(look, self._words, stamp),
+            "files": lambda look, stamp: render_files(look, self._words, stamp, may_write=site.may_write),
         }
+        if not site.may_write:
+            del self._views["ask"]
         self._changes: dict[str, Callable[[Asked], str]] = {
             "label": self._label,
             "take": self._take,
             "undo": self._undo,
             "folders": self._folders,
+            "too-large": self._refuse,
         }
 
     @property
@@ -86,27 +89,36 @@ class LabelAnswers:
     def head(self, stamp: str = "", notice: str = "", *, done: bool = True) -> str:
         """The head, as of now."""
         try:
-            return render_head(self._progress(), self._words, stamp=stamp, notice=notice, done=done)
+            return self._head(self._progress(), stamp, notice, done)
         except Exception as error:
-            return render_head(_NOTHING, self._words, stamp=stamp, notice=render_error(error, self._words), done=False)
+            return self._head(_NOTHING, stamp, render_error(error, self._words), False)
+
+    def _head(self, progress: Progress, stamp: str, notice: str, done: bool) -> str:
+        may_write = self._site.may_write
+        return render_head(progress, self._words, stamp=stamp, notice=notice, done=done, may_write=may_write)
 
     def busy(self, look: Look) -> str:
         """What stands there until the answer does."""
-        said = self._words.labels
-        return render_busy(look, self._words, {"groups": said.grouping, "ask": said.asking}.get(look.tab, said.loading))
+        said, may_write = self._words.labels, self._site.may_write
+        text = {"groups": said.grouping, "ask": said.asking}.get(look.tab, said.loading)
+        return render_busy(look, self._words, text, may_write=may_write)
 
     def view(self, look: Look, stamp: str = "") -> str:
-        """What was asked to be looked at."""
+        """What was asked to be looked at; the pictures in the place of a tab that is not there."""
+        look = look if look.tab in self._views else look.but(tab="pick")
         try:
             return self._views[look.tab](look, stamp)
         except EmptyGallery:
-            return cards.render_empty_gallery(self._words, leads_on=self._site.leads_on)
+            return cards.render_empty_gallery(self._words, may_add=self._site.may_add)
         except Exception as error:
             said = render_error(error, self._words)
-            return f"{open_view(look, stamp)}{render_tabs(look.tab, self._words)}{said}</section>"
+            tabs = render_tabs(look.tab, self._words, may_write=self._site.may_write)
+            return f"{open_view(look, stamp)}{tabs}{said}</section>"
 
     def opening(self) -> str:
-        """What a visitor sees first: what has no label, or everything where nothing is without."""
+        """What a visitor sees first: what has no label, or everything where nothing is without or none may be given."""
+        if not self._site.may_write:
+            return self.view(Look(show="all"))
         try:
             left = labelling.tile_page(self._folder, Shelf("unlabelled", "", ""), 1).total
         except RetrievalError:
@@ -140,20 +152,21 @@ class LabelAnswers:
     def _sheet(self, look: Look, stamp: str) -> str:
         progress = self._progress()
         if not progress.images:
-            return cards.render_empty_gallery(self._words, leads_on=self._site.leads_on)
+            return cards.render_empty_gallery(self._words, may_add=self._site.may_add)
         real = {shown(label): label for label, _ in progress.labels}
         shelf = Shelf(look.show, real.get(look.label, look.label), self._under(look))
         page = self._near(shelf, look) if look.near else labelling.tile_page(self._folder, shelf, look.page)
         choices = [(shown(label), images) for label, images in progress.labels[:_CHOICES]]
         sheet = Sheet(look.but(page=page.number), page.tiles, page.pages, page.total, choices)
-        return render_grid(sheet, self._site.addresses, self._words, stamp)
+        return render_grid(sheet, self._site.addresses, self._words, stamp, may_write=self._site.may_write)
 
     def _groups(self, look: Look, stamp: str) -> str:
         # The page is the seed: another one gives other groups.
         found = look_alikes(self._folder, under=self._under(look), seed=look.page)
         ids = [image_id for group in found.groups for image_id in group]
         known = {tile.id: tile for tile in labelling.tiles(self._folder, ids)}
-        return render_groups(found, known, look, self._site.addresses, self._words, stamp)
+        addresses, may_write = self._site.addresses, self._site.may_write
+        return render_groups(found, known, look, addresses, self._words, stamp, may_write=may_write)
 
     def _questions(self, look: Look, stamp: str) -> str:
         try:
@@ -248,14 +261,23 @@ class LabelAnswers:
         return render_notice("info", said.folders_done.of(report.added))
 
     def _content(self, file: str | None) -> bytes:
-        said, limit = self._words.search, self._site.max_upload_bytes
+        limit = self._site.max_upload_bytes
         if file is None:
             raise Refused(self._words.labels.no_table, about_file=False)
         with open(file, "rb") as table:
             content = table.read(limit + 1)
         if len(content) > limit:
-            raise Refused(said.upload_too_large.format(limit=limit // 10**6), said.upload_too_large_hint)
+            raise self._too_large()
         return content
+
+    def _too_large(self) -> Refused:
+        said = too_large(self._site.max_upload_bytes, self._words)
+        # It is no picture that was to be searched with.
+        return Refused(said.text, said.hint)
+
+    def _refuse(self, _: Asked) -> str:
+        """The page's script has not sent a table, since it is too large."""
+        raise self._too_large()
 
     def _undo(self, asked: Asked) -> str:
         last = self._progress().last

@@ -12,18 +12,26 @@ from ui.words import Words
 _ROWS_SHOWN = 20
 
 
-def render_files(look: Look, words: Words, stamp: str = "") -> str:
+def render_files(look: Look, words: Words, stamp: str = "", *, may_write: bool = True) -> str:
     """The tab of tables and folder names. The button that sends a table stands below it, and is Gradio's."""
     said = words.labels
+    keys = render_keys([("u", said.key_undo), ("?", said.key_keys)], words) if may_write else ""
     return (
-        f"{open_view(look, stamp)}{render_tabs('files', words)}"
+        f"{open_view(look, stamp)}{render_tabs('files', words, may_write=may_write)}"
         f'<div class="labels-files"><section><h2>{escape(said.save_title)}</h2><p>{escape(said.save_text)}</p>'
         f'<p class="labels-links"><a class="quiet" href="./{ADDRESS}" download="labels.csv">{escape(said.save)}</a>'
         f'<a class="quiet" href="./{ADDRESS}?automatic=true" download="labels.csv">{escape(said.save_automatic)}</a>'
-        f"</p></section><section><h2>{escape(said.folders_title)}</h2><p>{escape(said.folders_text)}</p>"
+        f"</p></section>{_taking(words) if may_write else ''}</div>{keys}</section>"
+    )
+
+
+def _taking(words: Words) -> str:
+    """What brings labels in."""
+    said = words.labels
+    return (
+        f"<section><h2>{escape(said.folders_title)}</h2><p>{escape(said.folders_text)}</p>"
         f'<p><button type="button" class="quiet" data-do="folders">{escape(said.folders)}</button></p></section>'
-        f"<section><h2>{escape(said.send_title)}</h2><p>{prose(said.send_text)}</p></section></div>"
-        f"{render_keys([('u', said.key_undo), ('?', said.key_keys)], words)}</section>"
+        f"<section><h2>{escape(said.send_title)}</h2><p>{prose(said.send_text)}</p></section>"
     )
 
 

@@ -37,22 +37,23 @@ class Sheet:
     choices: Sequence[tuple[str, int]]
 
 
-def render_grid(sheet: Sheet, addresses: Addresses, words: Words, stamp: str = "") -> str:
-    """The tab where pictures are picked."""
+def render_grid(sheet: Sheet, addresses: Addresses, words: Words, stamp: str = "", *, may_write: bool = True) -> str:
+    """The tab where pictures are picked, or, by those who may label none, looked at."""
     said = words.labels
     if sheet.tiles:
         tiles = "".join(render_tile(tile, addresses, words, stop=n == 0) for n, tile in enumerate(sheet.tiles))
+        name = said.tiles if may_write else said.tiles_look
         body = (
-            f'<ul class="tiles" role="listbox" aria-multiselectable="true" aria-label="{escape(said.tiles)}">'
-            f"{tiles}</ul>"
-            f"{_pager(sheet, words)}{_dock(words)}"
+            f'<ul class="tiles" role="listbox" aria-multiselectable="true" aria-label="{escape(name)}">{tiles}</ul>'
+            f"{_pager(sheet, words)}{_dock(words) if may_write else ''}"
         )
     else:
         body = _nothing(sheet.look, words)
     return (
-        f"{open_view(sheet.look, stamp)}{render_tabs('pick', words)}"
+        f"{open_view(sheet.look, stamp)}{render_tabs('pick', words, may_write=may_write)}"
         f'<div class="labels-bar-row">{_filters(sheet, words)}{_counted(sheet, words)}</div>'
-        f"{_near(sheet.look, addresses, words)}{body}{render_keys(keys(words), words)}</section>"
+        f"{_near(sheet.look, addresses, words)}{body}{render_keys(keys(words, may_write=may_write), words)}"
+        "</section>"
     )
 
 
@@ -62,9 +63,12 @@ def open_view(look: Look, stamp: str) -> str:
     return f'<section class="labels-page" data-tab="{look.tab}" data-look="{state}" data-stamp="{escape(stamp)}">'
 
 
-def keys(words: Words) -> list[tuple[str, str]]:
+def keys(words: Words, *, may_write: bool = True) -> list[tuple[str, str]]:
     """The keys of this tab."""
     said = words.labels
+    if not may_write:
+        looks = [("s", said.key_near), ("[ ]", said.key_pages), ("?", said.key_keys)]
+        return [("← ↑ → ↓", said.key_move), *looks]
     return [
         ("← ↑ → ↓", said.key_move),
         ("Space", said.key_select),
@@ -211,10 +215,11 @@ def _nothing(look: Look, words: Words) -> str:
     return render_notice("info", said.nothing_here, said.nothing_here_text)
 
 
-def render_busy(look: Look, words: Words, text: str) -> str:
+def render_busy(look: Look, words: Words, text: str, *, may_write: bool = True) -> str:
     """What stands there while something takes its time."""
     tile = '<li class="tile"><span class="thumb skeleton"></span></li>'
     return (
-        f'{open_view(look, "")}{render_tabs(look.tab, words)}<p class="labels-busy" role="status">{escape(text)}</p>'
+        f"{open_view(look, '')}{render_tabs(look.tab, words, may_write=may_write)}"
+        f'<p class="labels-busy" role="status">{escape(text)}</p>'
         f'<ul class="tiles" aria-hidden="true">{tile * 12}</ul></section>'
     )

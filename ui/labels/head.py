@@ -15,7 +15,9 @@ _THIN_SHOWN = 8
 _LONGEST_LABEL = 60
 
 
-def render_head(progress: Progress, words: Words, *, stamp: str = "", notice: str = "", done: bool = True) -> str:
+def render_head(
+    progress: Progress, words: Words, *, stamp: str = "", notice: str = "", done: bool = True, may_write: bool = True
+) -> str:
     """The head.
 
     Args:
@@ -24,8 +26,10 @@ def render_head(progress: Progress, words: Words, *, stamp: str = "", notice: st
         stamp: of the request that this answers.
         notice: HTML of what has to be said about it.
         done: whether what was asked was done.
+        may_write: whether labels may be given from here; otherwise nothing is said of what to do next.
     """
     said = words.labels
+    advice = f'<p class="labels-next" role="status">{escape(_advice(progress, words))}</p>' if may_write else ""
     share = progress.labelled / progress.images if progress.images else 0.0
     counted = said.labelled.of(progress.images).format(labelled=f"{progress.labelled:,}")
     automatic = (
@@ -36,8 +40,8 @@ def render_head(progress: Progress, words: Words, *, stamp: str = "", notice: st
         f' aria-label="{escape(said.progress)}">'
         f'<div class="labels-far"><p class="labels-count"><strong>{escape(counted)}</strong>{automatic}</p>'
         f'<progress class="labels-bar" max="1" value="{share:.4f}" aria-label="{escape(counted)}"></progress>'
-        f'<p class="labels-next" role="status">{escape(_advice(progress, words))}</p>{_thin(progress, words)}</div>'
-        f"{_last(progress.last, words)}{_names(progress)}"
+        f"{advice}{_thin(progress, words)}</div>"
+        f"{_last(progress.last, words, may_write)}{_names(progress)}"
         f'<div class="labels-notice">{notice}</div></section>'
     )
 
@@ -71,15 +75,19 @@ def _thin(progress: Progress, words: Words) -> str:
     return f'<div class="labels-thin"><span class="fine">{title}</span>{chips}{rest}</div>'
 
 
-def _last(last: LastChange | None, words: Words) -> str:
+def _last(last: LastChange | None, words: Words, may_write: bool) -> str:
     said = words.labels
+    if last is None and not may_write:
+        return ""
     if last is None:
         return f'<div class="labels-last"><p class="fine">{escape(said.nothing_to_undo)}</p></div>'
+    undo = (
+        f'<button type="button" class="quiet" data-do="undo" data-operation="{last.operation}">'
+        f"{escape(said.undo)} <kbd>u</kbd></button>"
+    )
     return (
         f'<div class="labels-last"><p class="fine">{escape(said.last_change)}</p>'
-        f"<p>{escape(told(last, words))}</p>"
-        f'<button type="button" class="quiet" data-do="undo" data-operation="{last.operation}">'
-        f"{escape(said.undo)} <kbd>u</kbd></button></div>"
+        f"<p>{escape(told(last, words))}</p>{undo if may_write else ''}</div>"
     )
 
 
@@ -107,10 +115,12 @@ def _names(progress: Progress) -> str:
     return f'<datalist id="label-names" data-recent="{escape(recent)}">{options}</datalist>'
 
 
-def render_tabs(current: str, words: Words) -> str:
-    """The parts of the page."""
+def render_tabs(current: str, words: Words, *, may_write: bool = True) -> str:
+    """The parts of the page; the suggestions are only for those who may answer them."""
     said = words.labels
     names = {"pick": said.tab_pick, "groups": said.tab_groups, "ask": said.tab_ask, "files": said.tab_files}
+    if not may_write:
+        names = {"pick": said.tab_look, "groups": said.tab_groups, "files": said.tab_table}
     buttons = "".join(
         f'<button type="button" data-tab="{tab}"{_CURRENT if tab == current else ""}>{escape(name)}</button>'
         for tab, name in names.items()

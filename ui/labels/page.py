@@ -22,6 +22,7 @@ _SECONDS = 1.0
 _EVENTS = """
 document.addEventListener('retrieval:look', (event) => trigger('select', event.detail));
 document.addEventListener('retrieval:change', (event) => trigger('submit', event.detail));
+document.addEventListener('retrieval:too-large', () => trigger('submit', { do: 'too-large' }));
 """
 _STOP = """
 element.addEventListener('click', (event) => {
@@ -47,9 +48,6 @@ class LabelsPage:
         self.view = gr.HTML(
             self._answers.busy(Look()), elem_id="labels-view", js_on_load=_EVENTS, apply_default_css=False
         )
-        self.table = gr.UploadButton(
-            words.labels.send, file_types=[".csv", ".tsv", ".txt"], elem_id="labels-table", variant="primary"
-        )
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         self.visit: gr.State = gr.State(Visit())
         # It looks only while there is a job to look at.
@@ -64,7 +62,11 @@ class LabelsPage:
         )
         self.work.select(self._stop, self.visit, working, **quiet)
         self.timer.tick(self._tick, self.visit, [self.head, *working], **quiet)
-        self.table.upload(self._send, self.table, both, concurrency_limit=1, **quiet)
+        if site.may_write:
+            table = gr.UploadButton(
+                words.labels.send, file_types=[".csv", ".tsv", ".txt"], elem_id="labels-table", variant="primary"
+            )
+            table.upload(self._send, table, both, concurrency_limit=1, **quiet)
 
     def _send(self, file: str | None) -> tuple[str, Any]:
         return self._answers.send(file).head, gr.skip()

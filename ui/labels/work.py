@@ -58,7 +58,7 @@ def _running(job: Job, words: Words, *, may_write: bool) -> str:
         stop = f'<button type="button" class="quiet" data-job-stop="{job.id}">{escape(said.stop)}</button>'
     name = escape(said.name(KIND))
     return (
-        f'<section class="labels-work" aria-label="{name}"><p><strong>{name}</strong>'
+        f'<section class="labels-work" data-work="{job.id}" aria-label="{name}"><p><strong>{name}</strong>'
         f' <span class="fine">{escape(how)}</span></p><progress class="labels-bar" aria-label="{name}"{value}>'
         f"</progress>{stop}</section>"
     )

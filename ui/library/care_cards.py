@@ -22,20 +22,19 @@ GROUPS = 10
 _LONGEST = 4096
 
 
-def render_watch(watch: Watch, words: Words, *, may_write: bool) -> str:
+def render_watch(watch: Watch, words: Words) -> str:
     """The switch that keeps folders up to date by themselves."""
     said = words.library
-    off = "" if may_write else " disabled"
     options = "".join(
         f'<option value="{n}"{" selected" if n == watch.minutes else ""}>{escape(said.every[n])}</option>'
         for n in MINUTES
     )
     period = (
-        f'<select class="lib-select" data-do="period" aria-label="{escape(said.watch)}"{off}>{options}</select>'
+        f'<select class="lib-select" data-do="period" aria-label="{escape(said.watch)}">{options}</select>'
         if watch.on
         else ""
     )
-    state = f' role="switch" aria-checked="{"true" if watch.on else "false"}" aria-label="{escape(said.watch)}"{off}'
+    state = f' role="switch" aria-checked="{"true" if watch.on else "false"}" aria-label="{escape(said.watch)}"'
     switch = (
         f'<button type="button" class="lib-switch" data-do="watch" value="{"off" if watch.on else "on"}"{state}>'
         "<span></span></button>"
@@ -63,9 +62,11 @@ def render_twins(
         first: place of the first group to show; beyond the end the last page is shown.
         addresses: of pictures.
         words: the reader's language.
-        may_write: whether they can be looked for from here.
+        may_write: whether they can be looked for from here; where not, and nobody has, there is nothing to show.
     """
     said = words.library
+    if job is None and not may_write:
+        return ""
     find = button(said.twins_find, "twins", style="strong") if may_write else ""
     head = (
         f'<div class="lib-head"><div><h2 class="lib-title">{escape(said.twins)}</h2>'

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from retrieval.core.text import shown
+from retrieval.workflows.calibrating import LEAST
 from retrieval.workflows.jobs import Job
 from retrieval.workflows.label_check import Doubt, LabelCheck
 from retrieval.workflows.labelling import Tile
@@ -68,6 +69,7 @@ def render_doubts(
     words: Words,
     *,
     may_write: bool,
+    enough: bool = True,
     told: str = "",
 ) -> str:
     """The card.
@@ -77,17 +79,28 @@ def render_doubts(
         turned: the pages to show; beyond the end the last one is shown.
         addresses: of pictures.
         words: the reader's language.
-        may_write: whether labels can be checked and answers given from here.
+        may_write: whether labels can be checked and answers given from here; where not, and nobody has checked them,
+            there is nothing to show.
+        enough: whether there are labels enough to compare with each other.
         told: a box that says what came of the last answer.
     """
     said = words.doubts
-    find = button(said.find, "doubts", style="strong") if may_write else ""
+    if checked is None and not may_write:
+        return ""
+    find = button(said.find, "doubts", style="strong") if may_write and enough else ""
+    lack = _lack(words) if may_write and not enough else ""
     body = "" if checked is None else _found(checked, turned, addresses, words, may_write)
     return (
         f'<section class="lib-card lib-doubts" aria-label="{escape(said.title)}"><div class="lib-head"><div>'
         f'<h2 class="lib-title">{escape(said.title)}</h2><p class="lib-fine">{escape(said.text)}</p></div>'
-        f'<div class="lib-actions">{find}</div></div>{told}{body}</section>'
+        f'<div class="lib-actions">{find}</div></div>{lack}{told}{body}</section>'
     )
+
+
+def _lack(words: Words) -> str:
+    """What is missing, and where it can be given."""
+    link = f'<a class="lib-plain" href="./labels">{escape(words.understand.to_labels)}</a>'
+    return f'<p class="lib-result">{escape(words.doubts.too_few.format(least=LEAST))}</p>{link}'
 
 
 def _found(checked: Checked, turned: Turned, addresses: Addresses, words: Words, may_write: bool) -> str:

@@ -13,6 +13,7 @@ from retrieval.workflows.duplicates import kept_groups
 from retrieval.workflows.folders import complete_folder, look_at_folder
 from retrieval.workflows.jobs import Job, JobRequest, Jobs, State
 from retrieval.workflows.jobs.requests import BackupJob, CheckJob, DuplicatesJob, IndexJob, LabelCheckJob, RetryJob
+from retrieval.workflows.label_check import enough_to_check
 from retrieval.workflows.last_run import last_run
 from retrieval.workflows.models import STRONGER
 from retrieval.workflows.status import status
@@ -154,11 +155,10 @@ class Library:
 
     def watch(self) -> str:
         """The switch that keeps folders up to date."""
-        if not self.has_folders():
+        # A server that only shows does not watch either.
+        if not self.may_write or not self.has_folders():
             return ""
-        return self._shown(
-            lambda: care_cards.render_watch(watch_of(self._gallery), self._words, may_write=self.may_write)
-        )
+        return self._shown(lambda: care_cards.render_watch(watch_of(self._gallery), self._words))
 
     def twins(self, first: str = "0") -> str:
         """Groups of near-duplicates.
@@ -194,6 +194,7 @@ class Library:
                 self._site.addresses,
                 self._words,
                 may_write=self.may_write,
+                enough=enough_to_check(self._gallery),
                 told=told,
             )
         )

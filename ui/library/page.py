@@ -118,10 +118,10 @@ class LibraryPage:
             piece.select(self._on_deed, [self.seen], everything, trigger_mode="multiple", **quiet)
         self.check.click(self._on_check, [self.seen], everything, **quiet)
         self.backup.click(self._on_backup, [self.target, self.seen], everything, **quiet)
-        fresh = [self.choices, self.looked, self.add, self.chosen]
+        fresh = [self.choices, self.looked, self.look, self.add, self.chosen]
         self.path.change(self._on_typed, [self.path], fresh, trigger_mode="always_last", **quiet)
         self.choices.select(self._on_choice, None, [self.path], trigger_mode="multiple", **quiet)
-        looking = [self.looked, self.add, self.chosen, self.choices]
+        looking = [self.looked, self.look, self.add, self.chosen, self.choices]
         gr.on([self.look.click, self.path.submit], self._on_look, [self.path], looking, **quiet)
         added = [*everything, self.path]
         self.model.change(self._on_model, [self.model], [self.model_path], **quiet)
@@ -152,7 +152,8 @@ class LibraryPage:
         now = [work.html, work.running, work.over]
         if now == seen:
             return {self.seen: gr.skip()}
-        return {self.work: work.html, self.stop: gr.update(visible=bool(work.running)), self.seen: now}
+        may_stop = bool(work.running) and self._library.may_write
+        return {self.work: work.html, self.stop: gr.update(visible=may_stop), self.seen: now}
 
     def _on_tick(self, seen: Any) -> _Updates:
         updates = self._at_work(seen)
@@ -196,8 +197,15 @@ class LibraryPage:
         return {
             self.choices: self._library.choices(typed),
             self.looked: "",
-            self.add: gr.update(visible=False),
+            **self._offered(""),
             self.chosen: "",
+        }
+
+    def _offered(self, path: str) -> _Updates:
+        """The two buttons: what is to be pressed next stands out, and nothing else does."""
+        return {
+            self.look: gr.update(variant="secondary" if path else "primary"),
+            self.add: gr.update(visible=bool(path)),
         }
 
     def _on_typed(self, typed: str) -> _Updates:
@@ -208,9 +216,9 @@ class LibraryPage:
         return {self.path: path}
 
     def _on_look(self, typed: str) -> Iterator[_Updates]:
-        yield {self.looked: render_looking(self._words), self.add: gr.update(visible=False), self.choices: ""}
+        yield {self.looked: render_looking(self._words), **self._offered(""), self.choices: ""}
         html, path = self._library.look(typed)
-        yield {self.looked: html, self.add: gr.update(visible=bool(path)), self.chosen: path}
+        yield {self.looked: html, **self._offered(path), self.chosen: path}
 
     def _on_model(self, choice: str | None) -> _Updates:
         return {self.model_path: gr.update(visible=choice == FOLDER)}

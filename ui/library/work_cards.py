@@ -15,7 +15,8 @@ def render_running(job: Job, words: Words) -> str:
     said = words.library
     kind = words.jobs.kinds.get(job.kind, said.working)
     return (
-        f'<section class="lib-work" aria-label="{escape(said.working)}"><h2 class="lib-title">{escape(kind)}</h2>'
+        f'<section class="lib-work" data-work="{job.id}" aria-label="{escape(said.working)}">'
+        f'<h2 class="lib-title">{escape(kind)}</h2>'
         f"{_bar(job)}<p>{escape(_how_far(job, words))}</p></section>"
     )
 

@@ -13,7 +13,7 @@ from ui.shell.job_view import number_in, render_job_view
 from ui.shell.jobs_strip import SEEN_COOKIE, render_jobs
 from ui.shell.page import Page
 from ui.shell.site import Site
-from ui.words import Words, language_of
+from ui.words import LANGUAGES, Words, language_of
 
 COOKIE = "language"
 """Remembers what was chosen with the switch; holds the code of a language and nothing else."""
@@ -34,17 +34,21 @@ class Door:
         apps: Gradio's application by the code of its language.
         site: the gallery.
         pages: those of the navigation.
+        tongues: what is said here, by the code of its language.
     """
 
-    def __init__(self, apps: Mapping[str, ASGIApp], site: Site, pages: Sequence[Page]) -> None:
+    def __init__(
+        self, apps: Mapping[str, ASGIApp], site: Site, pages: Sequence[Page], tongues: Mapping[str, Words] = LANGUAGES
+    ) -> None:
         self._apps = apps
         self._site = site
         self._pages = pages
+        self._tongues = tongues
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         cookies = _cookies(Headers(scope=scope))
-        words = _language(Headers(scope=scope), cookies)
+        words = self._tongues[_language(Headers(scope=scope), cookies)]
         app = self._apps[words.code]
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             await app(scope, receive, send)
@@ -133,9 +137,9 @@ def _cookies(headers: Headers) -> SimpleCookie:
         return SimpleCookie()
 
 
-def _language(headers: Headers, cookies: SimpleCookie) -> Words:
+def _language(headers: Headers, cookies: SimpleCookie) -> str:
     chosen = cookies[COOKIE].value if COOKIE in cookies else None
-    return language_of(chosen, headers.get("accept-language", ""))
+    return language_of(chosen, headers.get("accept-language", "")).code
 
 
 def _seen(cookies: SimpleCookie) -> str:

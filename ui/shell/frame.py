@@ -47,7 +47,7 @@ def framed(
     document = _LANG.sub(lambda found: f'{found[1]}lang="{words.code}"', document, count=1)
     name = next((page.name(words) for page in pages if page.address == address), words.shell.no_page_title)
     title = site.title if not address else f"{name} · {site.title}"
-    document = document.replace("</head>", _head(words, title, address) + "</head>", 1)
+    document = document.replace("</head>", _head(site, words, title, address) + "</head>", 1)
     frame = f"{_script_of_colours()}{_header(site, words, pages, address, name, seen, job_id)}"
     return _BODY.sub(lambda found: found[0] + frame, document, count=1)
 
@@ -68,7 +68,7 @@ def render_state(site: Site, words: Words) -> str:
         return f'<p class="state" role="status"><strong>{escape(said.unknown)}</strong>{_read_only(site, words)}</p>'
     if not summary.images:
         # On every page the way to the first folder.
-        lead = f'<a href="./library">{escape(words.library.empty_action)}</a>' if site.leads_on else ""
+        lead = f'<a href="./library">{escape(words.library.empty_action)}</a>' if site.may_add else ""
         return (
             f'<p class="state" role="status"><strong>{escape(said.empty)}</strong>{lead}{_read_only(site, words)}</p>'
         )
@@ -96,7 +96,7 @@ def _untrained(summary: Summary, words: Words) -> str:
 _VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 
 
-def _head(words: Words, title: str, address: str) -> str:
+def _head(site: Site, words: Words, title: str, address: str) -> str:
     """Style and script stand in the document itself: nothing flashes unstyled, and no address needs to be found.
 
     A page has its own beside the common ones, in files that are called as its address is.
@@ -105,6 +105,7 @@ def _head(words: Words, title: str, address: str) -> str:
     texts: dict[str, object] = {
         "title": title,
         "language": words.code,
+        "mostBytes": site.max_upload_bytes,
         "viewer": said.viewer,
         "viewerFacts": said.viewer_facts,
         "viewerMissing": said.viewer_missing,
@@ -175,8 +176,9 @@ _CURRENT = ' aria-current="page"'
 
 
 def _languages(words: Words) -> str:
+    chosen = {words.code: " selected"}
     options = "".join(
-        f'<option value="{one.code}" lang="{one.code}"{" selected" if one is words else ""}>{escape(one.name)}</option>'
+        f'<option value="{one.code}" lang="{one.code}"{chosen.get(one.code, "")}>{escape(one.name)}</option>'
         for one in LANGUAGES.values()
     )
     return f'<select id="language" aria-label="{escape(words.shell.language)}" autocomplete="off">{options}</select>'

@@ -38,6 +38,11 @@ class Site:
         """Whether the pages that live on folders are there (Library, Labels, Teach), so that others may lead there."""
         return self.gallery is not None and self.shows_paths
 
+    @property
+    def may_add(self) -> bool:
+        """Whether a visitor can add a folder: the Library page is there, and may change something."""
+        return self.leads_on and self.may_write
+
     def require_may_write(self) -> None:
         """Raises ReadOnly: whoever asks may look, and change nothing."""
         if not self.may_write:

@@ -120,7 +120,8 @@ class Teaching:
         try:
             return self._pieces(visit)
         except EmptyGallery:
-            return dict.fromkeys(PIECES, "") | {"notice": choose.render_nothing(self._words)}
+            nothing = choose.render_nothing(self._words, may_add=self._site.may_add)
+            return dict.fromkeys(PIECES, "") | {"notice": nothing}
         except Exception as error:
             return {name: visit.shown.get(name, "") for name in PIECES} | {"notice": render_error(error, self._words)}
 
@@ -132,25 +133,31 @@ class Teaching:
         cards = self._kept.get("models", state, lambda: space_cards(self._folder))
         newest = jobs[0] if jobs else None
         events = self._jobs.events(newest.id)[0] if newest is not None else []
-        is_busy = any(not job.state.is_over for job in jobs)
+        is_busy, may_write = any(not job.state.is_over for job in jobs), self._site.may_write
+        choice = "" if ready.lack or not may_write else self._choice(visit, ready)
         return {
             "notice": visit.notice,
-            "ready": choose.render_ready(ready, words),
-            "choose": "" if ready.lack else choose.render_choice(visit.recipe, self._known_costs(visit, ready), words),
-            "watch": watch.render_watch(newest, words),
+            "ready": choose.render_ready(ready, words, may_write=may_write),
+            "choose": choice,
+            "watch": watch.render_watch(newest, words, may_write=may_write),
             "live": watch.render_live(newest, events, words),
             "log": watch.render_log(events, words),
             "proof": proof.render_no_proof(words)
             if lesson is None
             else proof.render_proof(lesson, number, self._site.addresses, words),
             "switch": self._switch(visit, lesson, cards, jobs),
-            "models": models.render_models(cards, visit.ask, is_busy, words),
+            "models": models.render_models(cards, visit.ask, is_busy, words, may_write=may_write),
         }
+
+    def _choice(self, visit: Visit, ready: Readiness) -> str:
+        return choose.render_choice(visit.recipe, self._known_costs(visit, ready), self._words)
 
     def _switch(self, visit: Visit, lesson: Lesson | None, cards: list[SpaceCard], jobs: list[Job]) -> str:
         switching = any(job.kind == "switch" and not job.state.is_over for job in jobs)
-        can_go_back = any(card.space.back for card in cards)
-        return models.render_switch(lesson, visit.ask, visit.costs, can_go_back, switching, self._words)
+        can_go_back, may_write = any(card.space.back for card in cards), self._site.may_write
+        return models.render_switch(
+            lesson, visit.ask, visit.costs, can_go_back, switching, self._words, may_write=may_write
+        )
 
     def _lesson(self, jobs: list[Job]) -> tuple[Lesson | None, int]:
         """The newest that has ended, and the number of its job."""
@@ -169,7 +176,9 @@ class Teaching:
     # -- costs ----------------------------------------------------------------------------------------------------
 
     def measure(self, visit: Visit) -> None:
-        """Look at what the lessons would cost, where that is not known; takes seconds."""
+        """Look at what the lessons would cost, where that is not known and they are offered; takes seconds."""
+        if not self._site.may_write:
+            return
         try:
             ready = readiness(self._folder)
         except RetrievalError:

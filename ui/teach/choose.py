@@ -10,8 +10,8 @@ from ui.words import Words
 QUICK, DEEP = "quick-head", "triplet-center"
 
 
-def render_ready(ready: Readiness, words: Words) -> str:
-    """What there is to learn from, and what is held out."""
+def render_ready(ready: Readiness, words: Words, *, may_write: bool = True) -> str:
+    """What there is to learn from, and what is held out; who may give labels is led to them where they lack."""
     said = words.teach
     lacks = {"labels": said.ready_no_labels, "pairs": said.ready_no_pairs, "more": said.ready_more}
     facts = (
@@ -21,7 +21,7 @@ def render_ready(ready: Readiness, words: Words) -> str:
     alone = said.alone.of(ready.alone) if ready.alone else ""
     if ready.lack is not None:
         link = f'<p><a class="teach-button quiet" href="./labels">{escape(said.to_labels)}</a></p>'
-        return panel(1, said.ready_title, facts + lines(lacks[ready.lack], alone) + link)
+        return panel(1, said.ready_title, facts + lines(lacks[ready.lack], alone) + (link if may_write else ""))
     held = f"{said.held_out.of(ready.prove)} {said.held_out_why}"
     new = said.held_out_new if ready.new_classes and ready.new_classes == ready.prove_classes else ""
     return panel(1, said.ready_title, facts + lines(said.ready_yes, held, new, alone))
@@ -75,7 +75,9 @@ def _cost(name: str, costs: dict[str, LessonCost | None], words: Words) -> str:
     )
 
 
-def render_nothing(words: Words) -> str:
-    """What stands there before anything is indexed, and the way to the first folder."""
+def render_nothing(words: Words, *, may_add: bool = True) -> str:
+    """What stands there before anything is indexed, and the way to the first folder for those who may add one."""
+    if not may_add:
+        return render_notice("info", words.search.empty_title, words.search.empty_how)
     link = f'<p><a class="teach-button primary" href="./library">{escape(words.library.empty_action)}</a></p>'
     return render_notice("info", words.teach.nothing_indexed) + link

@@ -15,7 +15,14 @@ from ui.words import Words
 
 
 def render_switch(
-    lesson: Lesson | None, ask: str, costs: SwitchReport | None, can_go_back: bool, busy: bool, words: Words
+    lesson: Lesson | None,
+    ask: str,
+    costs: SwitchReport | None,
+    can_go_back: bool,
+    busy: bool,
+    words: Words,
+    *,
+    may_write: bool = True,
 ) -> str:
     """The gate's verdict and what follows from it.
 
@@ -26,8 +33,11 @@ def render_switch(
         can_go_back: there was a switch that can be taken back.
         busy: a switch is queued or running.
         words: the reader's language.
+        may_write: whether the reader may switch; otherwise only what is so is said.
     """
     said = words.teach
+    if not may_write:
+        return "" if lesson is None or not (lesson.live or lesson.refusals) else _verdict(lesson, words)
     if lesson is None and not can_go_back and ask not in ("switch", "force"):
         return ""
     body = "" if lesson is None else _gate(lesson, words)
@@ -49,6 +59,10 @@ def render_switch(
     if can_go_back:
         choices.append(button("ask-back", said.back_ask))
     return panel(5, said.switch_title, body + (buttons(*choices) if choices else ""))
+
+
+def _verdict(lesson: Lesson, words: Words) -> str:
+    return panel(5, words.teach.switch_title, _gate(lesson, words))
 
 
 def _gate(lesson: Lesson, words: Words) -> str:
@@ -103,7 +117,7 @@ def _ask(body: str, *some: str) -> str:
     return f'<div class="teach-ask">{body}{buttons(*some)}</div>'
 
 
-def render_models(models: Sequence[SpaceCard], ask: str, busy: bool, words: Words) -> str:
+def render_models(models: Sequence[SpaceCard], ask: str, busy: bool, words: Words, *, may_write: bool = True) -> str:
     """The encoders and spaces of the gallery.
 
     Args:
@@ -111,9 +125,10 @@ def render_models(models: Sequence[SpaceCard], ask: str, busy: bool, words: Word
         ask: ``"drop:FINGERPRINT"`` where that question is open.
         busy: a job is running that could be in the way.
         words: the reader's language.
+        may_write: whether the reader may use another one, or delete one.
     """
     said = words.teach
-    cards = "".join(_model(model, ask, busy, words) for model in models)
+    cards = "".join(_model(model, ask, busy or not may_write, words) for model in models)
     return panel(0, said.models_title, lines(said.models_lead) + f'<ul class="teach-models">{cards}</ul>')
 
 

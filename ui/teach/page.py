@@ -47,6 +47,7 @@ class TeachPage:
     def __init__(self, site: Site, words: Words, blocks: gr.Blocks) -> None:
         self._words = words
         self._teaching = Teaching(site, words)
+        self._may_write = site.may_write
         self._pieces: dict[str, gr.HTML] = {}
         self._lay_out()
         self._connect(blocks)
@@ -60,15 +61,8 @@ class TeachPage:
             gr.HTML(render_lead(self._words), elem_id="teach-lead", apply_default_css=False)
             self._piece("ready")
             self._piece("choose")
-            with gr.Accordion(said.more, open=False, elem_id="teach-more"):
-                full = [(name, name) for name, recipe in RECIPES.items() if recipe.scope == "full"]
-                self.exact = gr.Dropdown(
-                    [(said.recipe_own, ""), *full], value="", label=said.recipe, info=said.recipe_info, filterable=False
-                )
-                self.epochs = gr.Slider(
-                    0, _MOST_EPOCHS, value=0, step=1, label=said.epochs, info=said.epochs_info, buttons=[]
-                )
-            self.start = gr.Button(said.start, variant="primary", elem_id="teach-start")
+            if self._may_write:
+                self._lay_out_start()
             self._piece("watch")
             self._piece("live")
             with gr.Accordion(said.log, open=False, elem_id="teach-messages"):
@@ -77,6 +71,18 @@ class TeachPage:
                 self._piece(name)
         self.visit: gr.State = gr.State(Visit())
         self.timer = gr.Timer(_SECONDS)
+
+    def _lay_out_start(self) -> None:
+        said = self._words.teach
+        with gr.Accordion(said.more, open=False, elem_id="teach-more"):
+            full = [(name, name) for name, recipe in RECIPES.items() if recipe.scope == "full"]
+            self.exact = gr.Dropdown(
+                [(said.recipe_own, ""), *full], value="", label=said.recipe, info=said.recipe_info, filterable=False
+            )
+            self.epochs = gr.Slider(
+                0, _MOST_EPOCHS, value=0, step=1, label=said.epochs, info=said.epochs_info, buttons=[]
+            )
+        self.start = gr.Button(said.start, variant="primary", elem_id="teach-start")
 
     def _piece(self, name: str) -> None:
         script = _DO if name in _CLICKED else None
@@ -92,6 +98,8 @@ class TeachPage:
         self.timer.tick(self._on_tick, self.visit, outputs, **quiet)
         for name in _CLICKED:
             self._pieces[name].select(self._on_click, self.visit, outputs, trigger_mode="multiple", **quiet)
+        if not self._may_write:
+            return
         options = [self.visit, self.exact, self.epochs]
         for event in (self.exact.input, self.epochs.release):
             event(self._on_options, options, outputs, **quiet).then(self._on_measure, self.visit, None, **quiet)

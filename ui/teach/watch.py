@@ -18,8 +18,8 @@ _POINTS = 300
 _LOG = 200
 
 
-def render_watch(job: Job | None, words: Words) -> str:
-    """Where the newest job stands, and what can be done about it; changes with its state only."""
+def render_watch(job: Job | None, words: Words, *, may_write: bool = True) -> str:
+    """Where the newest job stands, and what those who may can do about it; changes with its state only."""
     said = words.teach
     if job is None:
         return panel(3, said.watch_title, lines(said.none_yet))
@@ -34,9 +34,10 @@ def render_watch(job: Job | None, words: Words) -> str:
     }
     kinds = {"switch": said.switch_job, "calibrate": said.calibrate_job}
     name = said.lesson_number.format(what=kinds.get(job.kind, said.lesson_job), n=job.id)
-    state = f'<p role="status" class="teach-state {job.state.value}"><strong>{escape(name)}</strong> '
+    work = "" if job.state.is_over else f' data-work="{job.id}"'
+    state = f'<p role="status" class="teach-state {job.state.value}"{work}><strong>{escape(name)}</strong> '
     state += f"{escape(states[job.state])}</p>"
-    return panel(3, said.watch_title, state + _failure(job, words) + _controls(job, words))
+    return panel(3, said.watch_title, state + _failure(job, words) + (_controls(job, words) if may_write else ""))
 
 
 def _failure(job: Job, words: Words) -> str:

@@ -14,6 +14,7 @@ from retrieval.workflows.labels import undo
 from retrieval.workflows.mapping import MapState, map_state
 from retrieval.workflows.readiness import Readiness, readiness
 from retrieval.workflows.study_cost import study_cost
+from retrieval.workflows.upkeep import list_roots
 from ui import cards
 from ui.notices import Refused, render_error
 from ui.shell.site import Site
@@ -24,6 +25,9 @@ KINDS = ("map", "diagnose", "temperature")
 """Jobs that this page shows, starts and stops."""
 
 PIECES = ("told", "status", "map", "check", "strict")
+
+LEAST_PICTURES = 2
+"""That a check-up can read: it compares them with each other."""
 
 MOST_LABELLED = 100_000
 """Images that one answer may label: all of the largest map."""
@@ -57,7 +61,7 @@ class Understanding:
         self._site = site
         self._words = words
         self._lock = threading.Lock()
-        self._state: tuple[object, MapState] | None = None
+        self._state: tuple[object, MapState, int] | None = None
         self._cost: tuple[Readiness, _Cost] | None = None
         self._requests: Mapping[str, Callable[[], JobRequest]] = {
             "map": MapJob,
@@ -87,7 +91,7 @@ class Understanding:
         try:
             return self._pieces(visit)
         except EmptyGallery:
-            empty = cards.render_empty_gallery(self._words, leads_on=self._site.leads_on)
+            empty = cards.render_empty_gallery(self._words, may_add=self._site.may_add)
             return dict.fromkeys(PIECES, "") | {"told": empty}
         except Exception as error:
             told = map_cards.render_refused(render_error(error, self._words), "")
@@ -97,7 +101,7 @@ class Understanding:
         words, site = self._words, self._site
         jobs = [job for job in self._jobs.list() if job.kind in KINDS and _is_of_gallery(job)]
         summary = site.searcher.summary()
-        state = self._map_state((summary, tuple((job.id, job.state) for job in jobs)))
+        state, reachable = self._gallery_now((summary, tuple((job.id, job.state) for job in jobs)))
         if not state.images:
             raise EmptyGallery("Nothing is indexed.")
         newest = {kind: next((job for job in jobs if job.kind == kind), None) for kind in KINDS}
@@ -111,7 +115,13 @@ class Understanding:
             "status": map_cards.render_status(state, newest["map"], words, **may),
             "map": map_cards.render_map(state, site.addresses, words, may_write=site.may_write),
             "check": check_cards.render_check(
-                newest["diagnose"], done["diagnose"], summary.fingerprint, site.addresses, words, **may
+                newest["diagnose"],
+                done["diagnose"],
+                summary.fingerprint,
+                site.addresses,
+                words,
+                enough=reachable >= LEAST_PICTURES,
+                **may,
             ),
             "strict": check_cards.render_strict(
                 newest["temperature"],
@@ -123,15 +133,17 @@ class Understanding:
             ),
         }
 
-    def _map_state(self, key: object) -> MapState:
+    def _gallery_now(self, key: object) -> tuple[MapState, int]:
+        """(the map, pictures that can be reached now), as they were when ``key`` was last another one."""
         with self._lock:
             known = self._state
         if known is not None and known[0] == key:
-            return known[1]
+            return known[1], known[2]
         found = map_state(self._folder)
+        reachable = sum(root.present for root in list_roots(self._folder) if root.online)
         with self._lock:
-            self._state = (key, found)
-        return found
+            self._state = (key, found, reachable)
+        return found, reachable
 
     def _known_cost(self) -> tuple[Readiness, _Cost] | None:
         with self._lock:

@@ -22,6 +22,7 @@ def render_check(
     *,
     may_write: bool,
     shows_paths: bool,
+    enough: bool = True,
 ) -> str:
     """The check-up.
 
@@ -33,6 +34,7 @@ def render_check(
         words: the reader's language.
         may_write: whether one may be started from here.
         shows_paths: whether an error may name one.
+        enough: whether there are pictures enough that can be read now.
     """
     said = words.understand
     found = "" if done is None else _found(done, fingerprint, addresses, words)
@@ -41,11 +43,13 @@ def render_check(
         return part("check", said.check_title, lines(said.check_lead) + work + found)
     ended = render_end(job, shows_paths, words)
     start = ""
-    if may_write:
+    if not enough:
+        start = lines(said.check_few)
+    elif may_write:
         text = said.check_start if done is None else said.check_again
         start = button("check", text, "main" if done is None else "quiet") + lines(said.check_cost, kind="fine")
     elif done is None:
-        start = lines(said.ask_owner, kind="fine")
+        start = lines(said.ask_start, kind="fine")
     lead = f'{lines(said.check_lead)}{ended}<div class="und-start">{start}</div>'
     return part("check", said.check_title, lead + found)
 
@@ -137,7 +141,7 @@ def render_strict(
     ended = render_end(job, shows_paths, words)
     start = ""
     if not may_write:
-        start = lines(said.ask_owner, kind="fine") if done is None else ""
+        start = lines(said.ask_start, kind="fine") if done is None else ""
     elif not known:
         start = lines(said.strict_cost_wait, kind="fine")
     elif cost is None:

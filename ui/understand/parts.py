@@ -47,7 +47,7 @@ def render_work(job: Job, words: Words, *, may_write: bool) -> str:
     stop = button("stop", words.understand.stop, of=str(job.id)) if may_write and not job.cancelling else ""
     stopping = lines(words.understand.stopping, kind="fine") if job.cancelling else ""
     return (
-        f'<div class="und-work"><p><strong>{escape(said.name(job.kind))}</strong>'
+        f'<div class="und-work" data-work="{job.id}"><p><strong>{escape(said.name(job.kind))}</strong>'
         f' <span class="fine">{escape(how)}</span>'
         f' <span class="fine">{escape(left)}</span></p><progress aria-label="{escape(said.name(job.kind))}"{value}>'
         f"</progress>{stop}{stopping}</div>"

@@ -12,12 +12,14 @@ class DoubtWords:
     Attributes:
         found: (so many labels are contradicted) of those that were looked at, the placeholder ``{labelled}``.
         more: so many more were found than are kept.
+        too_few: in the place of ``find``, where there are fewer than ``{least}`` labelled pictures.
         spoken: of a picture in doubt, from its label and the one of its neighbours.
     """
 
     title: str
     text: str
     find: str
+    too_few: str
     when: str
     sample: str
     wrong: str
@@ -47,6 +49,7 @@ ENGLISH = DoubtWords(
         "shown as well. Nothing is changed until you say so."
     ),
     find="Check the labels",
+    too_few="It takes {least} labelled pictures or more, with two labels or more.",
     when="Checked on {when}: {labelled} labelled pictures, whose neighbours name {share} of them right.",
     sample="A sample of {looked} of {all} pictures was looked at.",
     wrong="Likely wrong labels",
@@ -73,6 +76,7 @@ CHINESE = DoubtWords(
     title="可能有误的标签",
     text="把每个标签与最相似图片的标签作比较，并列出与众不同的图片。在您决定之前，不会更改任何内容。",
     find="检查标签",
+    too_few="至少需要 {least} 张有标签的图片，且不少于两个标签。",
     when="检查时间：{when}；共 {labelled} 张有标签的图片，其中 {share} 与近邻一致。",
     sample="抽查了 {looked} 张图片，共 {all} 张。",
     wrong="很可能有误的标签",

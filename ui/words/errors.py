@@ -25,6 +25,7 @@ class ErrorWords:
         bad_file: title over a file that cannot be searched with.
         failed: title over any other error that a user can do something about.
         unexpected, unexpected_text, unexpected_hint: of one that nobody foresaw.
+        ask_owner: what to do where no page helps.
         hints: what to do on the pages, by the command that a hint for the terminal names.
         kinds: by ``RetrievalError.kind``; where a kind is missing the English sentence is shown.
     """
@@ -34,6 +35,7 @@ class ErrorWords:
     unexpected: str
     unexpected_text: str
     unexpected_hint: str
+    ask_owner: str
     hints: Mapping[str, str]
     kinds: Mapping[str, Told] = field(default_factory=dict)
 
@@ -50,6 +52,7 @@ ENGLISH = ErrorWords(
     unexpected="Something went wrong in the program",
     unexpected_text="The terminal that it runs in says more.",
     unexpected_hint="Try once more.",
+    ask_owner="Ask whoever runs this program.",
     hints={
         "index": "Add the folder on the page “Library”, or press “Look for changes” beside it there.",
         **dict.fromkeys(_FOLDERS, "The page “Library” lists the folders, and can remove one."),
@@ -68,6 +71,7 @@ CHINESE = ErrorWords(
     unexpected="程序出错了",
     unexpected_text="运行它的终端中有更多说明。",
     unexpected_hint="请再试一次。",
+    ask_owner="请联系运行本程序的人。",
     hints={
         "index": "请在“图库”页面添加这个文件夹，或在那里点击它旁边的“查找变化”。",
         **dict.fromkeys(_FOLDERS, "“图库”页面列出全部文件夹，也可以在那里移除。"),
@@ -107,6 +111,7 @@ CHINESE = ErrorWords(
             "图库中有文件损坏。", "请在“图库”页面点击“检查图库”，然后点击“修复可以修复的部分”；或从备份恢复。"
         ),
         "bad_value": Told("有一个设置或选项的值无法使用。"),
+        "too_few_labels": Told("有标签的图片太少，无法比较。", "请在“标签”页面为更多图片添加标签。"),
         "training_failed": Told("训练无法继续。", "请降低学习率，或换一个配方。"),
         "not_proven": Told("未通过检验：没有证明新模型更好，或它不完整。", "请加入更多标签后再训练。"),
         "read_only": Told("这里只能查看，不能更改。", "请联系这个图库的主人。"),

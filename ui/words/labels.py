@@ -32,12 +32,15 @@ class LabelWords:
     undone: str
     parts: str
     tab_pick: str
+    tab_look: str
     tab_groups: str
     tab_ask: str
     tab_files: str
+    tab_table: str
     keys: str
     close: str
     tiles: str
+    tiles_look: str
     key_move: str
     key_select: str
     key_range: str
@@ -87,6 +90,7 @@ class LabelWords:
     loading: str
     grouping: str
     groups_said: Counted
+    groups_look: Counted
     groups_sample: str
     groups_again: str
     no_groups: str

@@ -38,6 +38,7 @@ class UnderstandWords:
     draw: str
     redraw: str
     ask_owner: str
+    ask_start: str
     map_label: Counted
     map_keys: str
     simple: str
@@ -77,6 +78,7 @@ class UnderstandWords:
     check_title: str
     check_lead: str
     check_cost: str
+    check_few: str
     check_start: str
     check_again: str
     check_made: str
