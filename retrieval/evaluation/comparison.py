@@ -81,8 +81,7 @@ class Comparison:
     @property
     def verdict(self) -> Verdict:
         """``"better"`` if MAP@R is and recall@1 is not worse by more than ``MARGIN``, with the certainty of their
-        intervals; ``"worse"`` if the interval of either lies below zero; else ``"open"``. One metric decides, chosen
-        beforehand: whichever of two looks better would be let through by chance twice as often."""
+        intervals; ``"worse"`` if the interval of either lies below zero; else ``"open"``."""
         first, ranking = self.changes[RECALL_AT_1], self.changes[MAP_AT_R]
         if "worse" in (first.verdict, ranking.verdict):
             return "worse"
