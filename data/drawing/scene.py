@@ -16,9 +16,26 @@ from drawing.mesh import Floats, Ints, Material, Mesh, Part, array, corner_norma
 from drawing.raster import rasterise
 from drawing.surfaces import Pattern, mix, step
 
-SIZE = 256
-FINE = 3  # samples across a pixel for the subject
-COARSE = 2  # and for the background, which has no outlines to smooth
+COARSE = 2  # samples across a pixel of the background, which has no outlines to smooth
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How finely a picture is drawn, and so how long that takes.
+
+    side: of the picture, pixels. samples: across a pixel, for the subject. lamps, skies: directions that light comes
+    from, of the lamp and of the sky; lamp_map, sky_map: pixels across each one's shadow map.
+    """
+
+    side: int = 256
+    samples: int = 3
+    lamps: int = 7
+    lamp_map: int = 224
+    skies: int = 12
+    sky_map: int = 96
+
+
+FULL = Detail()
 
 
 @dataclass(frozen=True)
@@ -199,15 +216,16 @@ class Lights:
         return lamp / len(self.lamp), sky / np.maximum(most, 1e-9)
 
 
-def lights(corners: Floats, look: Look) -> Lights:
+def lights(corners: Floats, look: Look, detail: Detail = FULL) -> Lights:
     """Shadow maps of triangles (F, 3, 3) for the look's lamp and sky."""
     size = float(np.linalg.norm(corners.max(axis=(0, 1)) - corners.min(axis=(0, 1))))
-    lamp = [shadow_map(corners, d, 224) for d in spread(look.light, look.softness, 7)]
-    turns = np.arange(12) * 2.39996
-    heights = np.sqrt((np.arange(12) + 0.5) / 12)  # evenly over the sky as seen from the ground, weighted by cosine
+    lamp = [shadow_map(corners, d, detail.lamp_map) for d in spread(look.light, look.softness, detail.lamps)]
+    each = np.arange(detail.skies)
+    turns = each * 2.39996
+    heights = np.sqrt((each + 0.5) / detail.skies)  # evenly over the sky as seen from the ground, weighted by cosine
     flat = np.sqrt(1 - heights**2)
     sky = [
-        shadow_map(corners, array([f * np.cos(t), f * np.sin(t), h]), 96)
+        shadow_map(corners, array([f * np.cos(t), f * np.sin(t), h]), detail.sky_map)
         for t, h, f in zip(turns, heights, flat, strict=True)
     ]
     return Lights(lamp, sky, size)
@@ -312,13 +330,13 @@ def _surface(heap: Soup, face: Ints, own: Floats) -> tuple[Floats, Floats, Float
     return albedo, values[:, 3], values[:, 4], values[:, 5], values[:, 6]
 
 
-def background(look: Look, lamps: Lights, camera: Camera, radius: float) -> Floats:
-    """Ground and wall with the subject's shadow on them: light (COARSE * SIZE, same, 3)."""
-    size = SIZE * COARSE
+def background(look: Look, lamps: Lights, camera: Camera, radius: float, side: int) -> Floats:
+    """Ground and wall with the subject's shadow on them: light (COARSE * side, same, 3)."""
+    size = side * COARSE
     rays = camera.rays(size)
     # Shadows are soft: a quarter of the rays is enough for them.
-    rough = camera.rays(SIZE)
-    lit = _backdrop_light(look, lamps, camera, rough, radius).reshape(SIZE, SIZE, 3)
+    rough = camera.rays(side)
+    lit = _backdrop_light(look, lamps, camera, rough, radius).reshape(side, side, 3)
     smooth_light = np.stack([_enlarged(lit[..., k], size) for k in range(3)], -1).reshape(-1, 3)
     where, on_ground = _backdrop_hit(look, camera, rays, radius)
     out = np.empty_like(rays)
@@ -394,8 +412,13 @@ def placed(parts: list[Part], look: Look) -> Soup:
     return Soup(heap.corners + shift, heap.normals, heap.own, heap.part, heap.materials)
 
 
-def draw(parts: list[Part], look: Look, clutter: list[tuple[Mesh, Material]] | None = None) -> tuple[Floats, Floats]:
-    """One picture: light (SIZE, SIZE, 3), and the share of each pixel that subject and clutter cover (SIZE, SIZE)."""
+def draw(
+    parts: list[Part],
+    look: Look,
+    clutter: list[tuple[Mesh, Material]] | None = None,
+    detail: Detail = FULL,
+) -> tuple[Floats, Floats]:
+    """One picture: light (side, side, 3), and the share of each pixel that subject and clutter cover (side, side)."""
     heap = placed(parts, look)
     subject_points = heap.corners.reshape(-1, 3)
     camera = aim(look, subject_points)
@@ -403,17 +426,17 @@ def draw(parts: list[Part], look: Look, clutter: list[tuple[Mesh, Material]] | N
     if clutter:
         heap = both(heap, soup([Part(m, material) for m, material in clutter], np.eye(3)))
     solid = array([m.alpha for m in heap.materials])[heap.part] >= 1.0
-    lamps = lights(heap.corners[solid], look)
+    lamps = lights(heap.corners[solid], look, detail)
     ground = average(look) * (look.lamp * max(float(look.light[2]), 0.1) + look.sky)
-    behind = background(look, lamps, camera, radius)
-    fine = SIZE * FINE
+    behind = background(look, lamps, camera, radius, detail.side)
+    fine = detail.side * detail.samples
     colour, cover = shade(look, lamps, camera, heap.pick(solid), ground, fine)
     if not solid.all():
         over, veil = _glass(look, lamps, camera, heap, solid, ground, fine)
         colour = colour * (1 - veil[..., None]) + over
         cover = cover * (1 - veil) + veil
-    small_cover = _reduced(cover, FINE)
-    picture = _reduced(colour, FINE) + (1 - small_cover)[..., None] * _reduced(behind, COARSE)
+    small_cover = _reduced(cover, detail.samples)
+    picture = _reduced(colour, detail.samples) + (1 - small_cover)[..., None] * _reduced(behind, COARSE)
     return picture, small_cover
 
 

@@ -50,16 +50,13 @@ def table(folder: Path) -> list[tuple[str, str]]:
         return [(row["path"], row["label"]) for row in csv.DictReader(file)]
 
 
-def test_what_is_held_out_is_not_in_the_table(
-    made: ModuleType, unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {"SIGNS": 3, "HANDS": 2, "COLLAGES": 6, "DRAWINGS": 4}.items():
-        monkeypatch.setattr(made, name, value)
+def test_what_is_held_out_is_not_in_the_table(made: ModuleType, unpacked: Path, tmp_path: Path) -> None:
+    mix = made.Mix(signs=3, hands=2, cifar=1, collages=6, drawings=4, things=2, sights=2, goods=1, shelves=2)
     out = tmp_path / "out"
     out.mkdir()
-    rows = made.make(unpacked, out)
+    rows = made.make(unpacked, out, mix)
     listed = table(out)
-    assert len(listed) == rows == 5 * 2 * 2 + 2 + 2 + 3 * 2 + 10
+    assert len(listed) == rows == 5 * 2 * 2 + 2 + 1 + 3 * 2 + 10 + 2 * 2 + 2
     assert not any("grocery" in path or "omniglot" in path or "samples" in path for path, _ in listed)
     photos = {Path(path).relative_to(unpacked).parent.as_posix() for path, _ in listed if str(out) not in path}
     classes = {f"{name}/class{n:02d}" for name in ("caltech101", "flowers90") for n in range(5)}
@@ -67,8 +64,20 @@ def test_what_is_held_out_is_not_in_the_table(
     assert sum(label == "" for _, label in listed) == 10
     assert all(Path(path).is_file() for path, _ in listed)
     # For choosing a recipe, the last fifth of those classes is left out too.
-    assert made.make(unpacked, out, validating=True) == rows - 2 * 2
+    assert made.make(unpacked, out, mix, validating=True) == rows - 2 * 2
     assert not any("class04" in path for path, _ in table(out))
+
+
+def test_what_is_drawn_in_three_dimensions_has_the_labels_of_its_folders(made: ModuleType, tmp_path: Path) -> None:
+    drawn = [*made.drawn_things(tmp_path, 2, 2, first=7), *made.drawn_goods(tmp_path, 2, 1)]
+    assert [label for _, label in drawn] == ["things/0007"] * 2 + ["things/0008"] * 2 + ["goods/0000", "goods/0001"]
+    contents = [path.read_bytes() for path, _ in drawn]
+    assert len(set(contents)) == len(contents)
+    # Begun anew they are the same, and what is there is not drawn again.
+    drawn[0][0].unlink()
+    drawn[1][0].write_bytes(b"kept")
+    assert [path for path, _ in made.drawn_things(tmp_path, 2, 2, first=7)] == [path for path, _ in drawn[:4]]
+    assert [path.read_bytes() for path, _ in drawn[:2]] == [contents[0], b"kept"]
 
 
 def test_a_sign_is_the_same_every_time_and_its_hands_differ(made: ModuleType) -> None:

@@ -9,11 +9,20 @@ How its file is made, from a checkout beside ``../shared``, with the sets of ``.
     retrieval model create --backbone resnet10t --backbone-args 'channels=[32,64,160,384]' --untrained \\
         --mean 0.5 --std 0.5 --input-size 96 --interpolation bicubic --name starter-student --out STUDENT
     retrieval distil SET/pictures.csv --teacher TEACHER --student STUDENT --recipe starter --out RUN
-    python data/make_starter_encoder.py RUN --pictures SET/pictures.csv
+
+and then, from where that ended, with things and goods that do not exist (``data/starter``) among the pictures::
+
+    python data/make_starter_set.py --from SETS --out MORE --stage second
+    retrieval distil MORE/pictures.csv --teacher TEACHER --student RUN/encoder --recipe starter --epochs 14 \\
+        --set views_kept=2 --set learning_rate=0.002 --set feature_distillation.supervised=1.0 --out ON
+    python data/make_starter_encoder.py ON --pictures MORE/pictures.csv --begun RUN/encoder
     python -m tests.benchmarks starter
 
-``--resume`` goes on with a run that was stopped. Nothing here sees grocery or omniglot, nor the parts of the other sets
-that are measured: the second ones are named in ``data/make_starter_set.py``.
+The first run was gone when the second one began: ``python data/make_starter_encoder.py --unpack STUDENT`` took its
+encoder, rounded to float16, out of the package, and STUDENT stood for RUN/encoder.
+
+``--resume`` goes on with a run that was stopped. Nothing here sees grocery, omniglot or the sample pictures, nor the
+parts of the other sets that are measured: these are named in ``data/make_starter_set.py``.
 
 Why so. What could be spent was minutes of one processor core, so that what is learned a second decides. Pilots of 70 to
 130 seconds, measured on the last fifth of the training classes, which were left out for it (recall@1 leave one out on
