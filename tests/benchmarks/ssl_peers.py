@@ -1,8 +1,8 @@
 """The losses of lightly in our loop, beside ours: the same accuracy, and the time of a loss.
 
-Accuracy: each method with the options of ``OPTIONS``, once with our loss and once with lightly's, everything else alike
-(``ssl_lab``: networks, seeds, batches, views, optimiser); the difference of the kNN's accuracy with its interval,
-classes resampled, then images, paired.
+Accuracy: each method with the options of ``ssl_table``, once with our loss and once with lightly's, everything else
+alike (``ssl_lab``: networks, seeds, batches, views, optimiser); the last weights, and the difference of the kNN's
+accuracy with its interval, classes resampled, then images, paired.
 
 Time: forward and backward of one loss on one thread, at the sizes that are used, the two in turns; the median of many
 rounds. Run it on a quiet machine: ``python -m tests.benchmarks ssl_peers_speed``.
@@ -40,7 +40,7 @@ from retrieval.methods.vicreg import VICReg
 from retrieval.methods.w_mse import WMSE
 from retrieval.models.encoder import EncoderOutput
 from tests.benchmarks.ssl_lab import PROTOCOLS, Run, cifar, result
-from tests.benchmarks.ssl_table import WIDTHS
+from tests.benchmarks.ssl_table import RATE, WIDTHS
 from tests.benchmarks.support import show
 
 Given = tuple[Tensor, dict[str, Tensor], Sequence[EncoderOutput]]
@@ -163,27 +163,23 @@ PEERS: dict[str, Callable[..., SelfSupervised]] = {
     "swav": PeerSwAV, "dino": PeerDINO,
 }  # fmt: skip
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "simclr": {"temperature": 0.2}, "barlow_twins": {}, "vicreg": {}, "w_mse": {}, "simsiam": {"bottleneck": 128},
-    "swav": {"prototypes": 256}, "dino": {"momentum": 0.9, "teacher_temperature": 0.04},
-}  # fmt: skip
-
 
 def run(quick: bool = False) -> None:
     """Print the table of accuracies."""
-    protocol = PROTOCOLS["quick" if quick else "cores"]
+    protocol = PROTOCOLS["quick-peers" if quick else "peers"]
     numbers, rows = cifar(protocol)[2].numbers, []
     for method in PEERS:
-        options = {**WIDTHS[method], **OPTIONS[method]}
         means = []
         for by in ("lightly", "ours"):
-            made = [result(Run(protocol.name, method, options, seed=seed, by=by)) for seed in protocol.seeds]
+            wanted = [Run(protocol.name, method, WIDTHS[method], RATE, seed=seed, by=by) for seed in protocol.seeds]
+            made = [result(one) for one in wanted]
             means.append(np.mean([one["knn"] for one in made if one is not None], axis=0))
         gap = bootstrap_difference(means[0], means[1], numbers, seed=0)
         accuracies = [f"{mean.mean():.4f}" for mean in reversed(means)]
         rows.append([method, *accuracies, f"{gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"])
     show(
-        f"The same method with our loss and with lightly's, kNN, {len(protocol.seeds)} seeds",
+        f"The same method with our loss and with lightly's, kNN after {protocol.epochs} epochs of "
+        f"{10 * protocol.images[0]:,} images, seeds: {len(protocol.seeds)}",
         ["method", "**retrieval**", "lightly", "difference"],
         rows,
     )
