@@ -98,7 +98,8 @@ def run(quick: bool = False) -> None:
             accuracies = [f"{np.mean(found[name]):.3f}" for name in ("knn", "linear")]
             spreads = [f"{found[name]:.2f}" for name in ("std", "projected_std")]
             rows.append([family, guard, *accuracies, f"{found['rank']:.1f}", *spreads, ", ".join(found["alarms"])])
-    title = "What keeps from collapse: 2,000 images of CIFAR-10, 4 epochs, the last weights"
+    images, epochs = 10 * protocol.images[0], protocol.epochs
+    title = f"What keeps from collapse: {images:,} images of CIFAR-10, {epochs} epochs, the last weights"
     header = ["family", "guard", "kNN", "linear", "effective rank", "spread", "of the projection", "alarms"]
     show(title, header, rows)
     show("As published (ImageNet, linear, 100 epochs)", ["family", "nothing / + v / + v, c"], [*PUBLISHED.items()])

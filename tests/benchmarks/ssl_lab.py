@@ -101,7 +101,7 @@ GPU = Protocol(
 """ResNet-18 with the stem for small pictures, all of CIFAR-10, 100 epochs."""
 
 COLLAPSE = replace(
-    SMALL, name="collapse", images=(200, 1, 100), labelled=200, epochs=4, levels=False, seeds=(0,), choose=False
+    SMALL, name="collapse", images=(200, 1, 100), labelled=200, epochs=3, levels=False, seeds=(0,), choose=False
 )  # fmt: skip
 """For runs that are to collapse: the last weights count, and the last level, which collapses first."""
 
