@@ -156,13 +156,14 @@ def _doubtful(metrics: Mapping[str, Any]) -> str:
     """What the two metrics that decide leave open."""
     from retrieval.workflows.gate import doubtful
 
+    ends = {"map_at_r": "its gain could be chance", "recall_at_1": "a loss is not ruled out"}
     doubts = []
-    for name in ("map_at_r", "recall_at_1"):
+    for name, end in ends.items():
         gain = metrics["comparison"][name]
         doubt = doubtful(name, gain["low"], gain["high"])
         if doubt:
-            doubts.append(f"the interval of {metric_name(name)} {doubt}")
-    return f"{' and '.join(doubts)}; this could be chance."
+            doubts.append(f"the interval of {metric_name(name)} {doubt}: {end}")
+    return f"{'; '.join(doubts)}."
 
 
 def metric_name(key: str) -> str:

@@ -79,11 +79,12 @@ def evidence_against(run: RunFolder) -> list[Refusal]:
         f"Both recall@1 and MAP@R were perfect before the run {run.folder}: it proves nothing.",
         f"Measure on more or harder images; {_FORCE}",
     )
-    against = [nothing] if perfect else _touches_zero(run, comparison)
+    against = [nothing] if perfect else _unproven(run, comparison)
     return [*against, *_leaks(run, found.get("split"))]
 
 
-def _touches_zero(run: RunFolder, comparison: object) -> list[Refusal]:
+def _unproven(run: RunFolder, comparison: object) -> list[Refusal]:
+    """A refusal for each metric that was not measured or does not show what it has to; see ``doubtful``."""
     gains = comparison if isinstance(comparison, Mapping) else {}
     refusals = []
     for name, word in _METRICS.items():

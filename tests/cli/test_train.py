@@ -61,6 +61,30 @@ def test_a_kept_run_is_judged_by_the_rule_of_today(
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("first", "ranking", "said"),
+    [
+        ((0.0, 0.1), (-0.02, 0.2), "Not proven: the interval of MAP@R touches zero: its gain could be chance."),
+        (
+            (-0.02, 0.1),
+            (0.02, 0.2),
+            "Not proven: the interval of recall@1 reaches below -0.01: a loss is not ruled out.",
+        ),
+        (
+            (-0.02, 0.1),
+            (-0.02, 0.2),
+            "Not proven: the interval of MAP@R touches zero: its gain could be chance; "
+            "the interval of recall@1 reaches below -0.01: a loss is not ruled out.",
+        ),
+    ],
+)
+def test_what_is_not_proven_is_said_of_each_metric_in_its_own_words(
+    capsys: pytest.CaptureFixture[str], first: tuple[float, float], ranking: tuple[float, float], said: str
+) -> None:
+    print_proof(kept_run("open", first, ranking))
+    assert capsys.readouterr().out.splitlines()[-1] == said
+
+
 def kept_run(stored: str, first: tuple[float, float], ranking: tuple[float, float]) -> dict[str, object]:
     """What ``metrics.json`` holds of a run whose gains have these intervals, and that was told ``stored``."""
     bounds = {"recall_at_1": first, "map_at_r": ranking, "recall_at_10": (0.0, 0.0), "r_precision": (0.0, 0.0)}
