@@ -279,7 +279,8 @@
       const ending = file && !file.type && file.name.match(UNNAMED);
       if (!ending || !event.target.closest?.("#photo")) return;
       event.preventDefault();
-      event.stopPropagation();
+      // Also of the listener below, which would tell a second time that the file is too large.
+      event.stopImmediatePropagation();
       give(new File([file], file.name, { type: `image/${ending[1].toLowerCase()}` }));
     },
     true,

@@ -126,7 +126,15 @@ def print_proof(metrics: Mapping[str, Any]) -> None:
         "worse": "[bold red]Worse:[/] an interval lies below zero.",
         "open": f"[bold yellow]Not proven:[/] {_doubtful(metrics)}",
     }
-    results.print(verdicts[metrics["verdict"]])
+    results.print(verdicts[_verdict(metrics["comparison"])])
+
+
+def _verdict(comparison: Mapping[str, Any]) -> str:
+    """By the rule of today: the word in a run that was kept may be that of an older one."""
+    from retrieval.evaluation.comparison import judge
+
+    first, ranking = ((gain["low"], gain["high"]) for gain in (comparison["recall_at_1"], comparison["map_at_r"]))
+    return judge(first, ranking)
 
 
 def metric_rows(comparison: Mapping[str, Any]) -> "Table":
@@ -148,13 +156,14 @@ def _doubtful(metrics: Mapping[str, Any]) -> str:
     """What the two metrics that decide leave open."""
     from retrieval.workflows.gate import doubtful
 
+    ends = {"map_at_r": "its gain could be chance", "recall_at_1": "a loss is not ruled out"}
     doubts = []
-    for name in ("map_at_r", "recall_at_1"):
+    for name, end in ends.items():
         gain = metrics["comparison"][name]
         doubt = doubtful(name, gain["low"], gain["high"])
         if doubt:
-            doubts.append(f"the interval of {metric_name(name)} {doubt}")
-    return f"{' and '.join(doubts)}; this could be chance."
+            doubts.append(f"the interval of {metric_name(name)} {doubt}: {end}")
+    return f"{'; '.join(doubts)}."
 
 
 def metric_name(key: str) -> str:

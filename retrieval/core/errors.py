@@ -23,6 +23,9 @@ error                   exit  when
 ``NoGrid``                18  the encoder cannot tell which parts of two pictures match
 ``Interrupted``          130  Ctrl-C
 ======================  ====  ==========================================================
+
+``workflows.calibrating.TooFewLabels``, too few labels to measure or to compare, is a ``BadValue`` with a ``kind`` of
+its own and leaves with the same code.
 """
 
 import errno

@@ -18,6 +18,29 @@ of all the others would never be let through; what must be shown then is that th
 margin, fixed beforehand)."""
 
 
+def holds(metric: str, low: float) -> bool:
+    """Whether a metric that decides shows what it has to, with the certainty of its interval.
+
+    Args:
+        metric: ``MAP_AT_R``, which has to be better, or ``RECALL_AT_1``, which may be worse by ``MARGIN`` at most.
+        low: end of the 95 % interval of its difference.
+    """
+    return low > 0 if metric == MAP_AT_R else low >= -MARGIN
+
+
+def judge(first: tuple[float, float], ranking: tuple[float, float]) -> Verdict:
+    """``"better"`` if MAP@R is and recall@1 is not worse by more than ``MARGIN``, with the certainty of their
+    intervals; ``"worse"`` if the interval of either lies below zero; else ``"open"``. One metric decides, chosen
+    beforehand: whichever of two looks better would be let through by chance twice as often.
+
+    Args:
+        first, ranking: (low, high) of the 95 % intervals of the differences in recall@1 and in MAP@R.
+    """
+    if min(first[1], ranking[1]) < 0:
+        return "worse"
+    return "better" if holds(MAP_AT_R, ranking[0]) and holds(RECALL_AT_1, first[0]) else "open"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One metric of two models.
@@ -80,12 +103,9 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """``"better"`` if MAP@R is and recall@1 is not worse by more than ``MARGIN``, with the certainty of their
-        intervals; ``"worse"`` if the interval of either lies below zero; else ``"open"``."""
-        first, ranking = self.changes[RECALL_AT_1], self.changes[MAP_AT_R]
-        if "worse" in (first.verdict, ranking.verdict):
-            return "worse"
-        return "better" if ranking.verdict == "better" and first.difference.low >= -MARGIN else "open"
+        """By both metrics that decide; see ``judge``."""
+        first, ranking = (self.changes[name].difference for name in (RECALL_AT_1, MAP_AT_R))
+        return judge((first.low, first.high), (ranking.low, ranking.high))
 
     def classes(self, metric: str = MAP_AT_R) -> list[ClassChange]:
         """Every class with a counted query: the greatest loss first, of equal ones the lowest number."""

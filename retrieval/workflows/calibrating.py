@@ -81,7 +81,7 @@ def labelled_space(
     classes = sorted(set(names))
     if len(ids) < LEAST or len(classes) < 2:
         raise TooFewLabels(
-            f"The gallery has {count(len(ids), 'labelled image')} of {count(len(classes), 'label')}; "
+            f"The gallery has {count(len(ids), 'labelled image')} of {count(len(classes), 'label')} in this space; "
             f"{LEAST} of two labels or more are needed.",
             "Teach some with `retrieval labels set` or `retrieval labels import`.",
         )

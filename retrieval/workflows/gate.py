@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from retrieval.core.errors import NotProven, RetrievalError
-from retrieval.evaluation.comparison import MARGIN
+from retrieval.evaluation.comparison import MARGIN, holds
 from retrieval.workflows.run_folder import WITHOUT_LABELS, RunFolder
 from retrieval.workflows.words import count, verb
 
 _METRICS = {"recall_at_1": "recall@1", "map_at_r": "MAP@R"}
-"""The second has to be better, the first not worse; see ``evaluation.comparison.Comparison.verdict``."""
+"""The second has to be better, the first not worse; see ``evaluation.comparison.judge``."""
 
 _SHOWN = 10
 
@@ -79,11 +79,12 @@ def evidence_against(run: RunFolder) -> list[Refusal]:
         f"Both recall@1 and MAP@R were perfect before the run {run.folder}: it proves nothing.",
         f"Measure on more or harder images; {_FORCE}",
     )
-    against = [nothing] if perfect else _touches_zero(run, comparison)
+    against = [nothing] if perfect else _unproven(run, comparison)
     return [*against, *_leaks(run, found.get("split"))]
 
 
-def _touches_zero(run: RunFolder, comparison: object) -> list[Refusal]:
+def _unproven(run: RunFolder, comparison: object) -> list[Refusal]:
+    """A refusal for each metric that was not measured or does not show what it has to; see ``doubtful``."""
     gains = comparison if isinstance(comparison, Mapping) else {}
     refusals = []
     for name, word in _METRICS.items():
@@ -110,9 +111,9 @@ def doubtful(metric: str, low: float, high: float) -> str:
     """
     if high < 0:
         return "is below zero"
-    if metric == "map_at_r":
-        return "" if low > 0 else "touches zero"
-    return "" if low >= -MARGIN else f"reaches below {-MARGIN:+.2f}"
+    if holds(metric, low):
+        return ""
+    return "touches zero" if metric == "map_at_r" else f"reaches below {-MARGIN:+.2f}"
 
 
 def _is_perfect(gain: object) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from retrieval.core.errors import BadValue, RetrievalError
 from retrieval.core.settings import Settings
+from retrieval.evaluation.comparison import Verdict, judge
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.gate import evidence_against
 from retrieval.workflows.jobs.job import Job
@@ -82,7 +83,7 @@ class Lesson:
         start, result: fingerprints of the encoders before and after.
         queries: held-out images that searched.
         recall, map_at_r: first match right; share of all matches that are ranked first.
-        verdict: ``"better"``, ``"worse"`` or ``"open"``.
+        verdict: ``"better"``, ``"worse"`` or ``"open"``, by the rule of today, whatever the run was told when it ended.
         perfect: both metrics were 1 before and after: nothing could be proven.
         leaks: groups of near-duplicates on two sides of the split.
         refusals: what the gate says against it, in English; none where it is proven better.
@@ -100,7 +101,7 @@ class Lesson:
     queries: int
     recall: Gain
     map_at_r: Gain
-    verdict: str
+    verdict: Verdict
     perfect: bool
     leaks: int
     refusals: tuple[str, ...]
@@ -177,7 +178,7 @@ def _lesson(
         queries=metrics["after"]["queries"],
         recall=recall,
         map_at_r=map_at_r,
-        verdict=metrics["verdict"],
+        verdict=judge(_ends(recall), _ends(map_at_r)),
         perfect=all(gain.before.mean == 1.0 == gain.after.mean for gain in (recall, map_at_r)),
         leaks=int(metrics["split"]["leaks"]),
         refusals=tuple(refusal.why for refusal in evidence_against(run)),
@@ -220,6 +221,10 @@ def _row(row: Mapping[str, Any], ids: Mapping[bytes, int]) -> QueryRow:
 
 def _gain(found: Mapping[str, Any]) -> Gain:
     return Gain(_range(found["before"]), _range(found["after"]), _range(found))
+
+
+def _ends(gain: Gain) -> tuple[float, float]:
+    return gain.difference.low, gain.difference.high
 
 
 def _range(found: Mapping[str, Any]) -> Range:

@@ -47,6 +47,22 @@ def list_roots(folder: Path, settings: Settings | None = None) -> list[RootStatu
         return [replace(_root_status(root, counts), scanned=looked.get(str(root.id))) for root in roots]
 
 
+def can_reach(folder: Path, least: int, settings: Settings | None = None) -> bool:
+    """Whether ``least`` pictures or more lie in roots that can be reached just now; copies of one are one picture.
+
+    Raises:
+        EmptyGallery: nothing is indexed.
+    """
+    found: set[int] = set()
+    with Gallery(folder, settings) as gallery:
+        for root in look_at_roots(gallery.catalog, remember=False):
+            for image_id, _ in gallery.catalog.files.images_below(root.id) if root.online else ():
+                found.add(image_id)
+                if len(found) >= least:
+                    return True
+    return False
+
+
 def _root_status(root: Root, counts: Mapping[int, Mapping[str, int]]) -> RootStatus:
     why = why_offline(root, expected_files(counts, root))
     present, missing, failed = (counts.get(root.id, {}).get(state, 0) for state in ("present", "missing", "failed"))

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from retrieval.cli.train import print_proof
+
 from .conftest import Command
 
 QUICK = ("--epochs", "2", "--set", "trials=[1.0]", "--set", "dimension=8", "--set", "batch_size=16", "--workers", "1")
@@ -38,6 +40,60 @@ def test_train_prints_the_proof_and_where_the_report_is(
     again = retrieval("train", dataset, "--model", tiny_model, "--out", tmp_path / "run", *QUICK)
     assert again.code == 14
     assert "--resume" in again.error
+
+
+@pytest.mark.parametrize(
+    ("stored", "first", "ranking", "said"),
+    [
+        ("open", (-0.005, 0.1), (0.02, 0.2), "Proven better:"),
+        ("better", (0.01, 0.1), (-0.02, 0.2), "Not proven:"),
+        ("better", (0.01, 0.1), (-0.2, -0.02), "Worse:"),
+    ],
+)
+def test_a_kept_run_is_judged_by_the_rule_of_today(
+    capsys: pytest.CaptureFixture[str],
+    stored: str,
+    first: tuple[float, float],
+    ranking: tuple[float, float],
+    said: str,
+) -> None:
+    print_proof(kept_run(stored, first, ranking))
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("first", "ranking", "said"),
+    [
+        ((0.0, 0.1), (-0.02, 0.2), "Not proven: the interval of MAP@R touches zero: its gain could be chance."),
+        (
+            (-0.02, 0.1),
+            (0.02, 0.2),
+            "Not proven: the interval of recall@1 reaches below -0.01: a loss is not ruled out.",
+        ),
+        (
+            (-0.02, 0.1),
+            (-0.02, 0.2),
+            "Not proven: the interval of MAP@R touches zero: its gain could be chance; "
+            "the interval of recall@1 reaches below -0.01: a loss is not ruled out.",
+        ),
+    ],
+)
+def test_what_is_not_proven_is_said_of_each_metric_in_its_own_words(
+    capsys: pytest.CaptureFixture[str], first: tuple[float, float], ranking: tuple[float, float], said: str
+) -> None:
+    print_proof(kept_run("open", first, ranking))
+    assert capsys.readouterr().out.splitlines()[-1] == said
+
+
+def kept_run(stored: str, first: tuple[float, float], ranking: tuple[float, float]) -> dict[str, object]:
+    """What ``metrics.json`` holds of a run whose gains have these intervals, and that was told ``stored``."""
+    bounds = {"recall_at_1": first, "map_at_r": ranking, "recall_at_10": (0.0, 0.0), "r_precision": (0.0, 0.0)}
+    side = {"mean": 0.5}
+    gains = {
+        name: {"mean": (low + high) / 2, "low": low, "high": high, "before": side, "after": side}
+        for name, (low, high) in bounds.items()
+    }
+    return {"comparison": gains, "after": {"queries": 9, "classes": 3}, "way": "leave one out", "verdict": stored}
 
 
 def test_train_as_json_is_nothing_but_json(retrieval: Command, dataset: Path, tiny_model: Path, tmp_path: Path) -> None:

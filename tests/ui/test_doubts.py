@@ -119,6 +119,26 @@ def test_answers_become_labels_and_are_not_asked_for_again(
     assert values(library.doubts(), "confirm") == [f"5|{right.image_id}|0|0"]
 
 
+def test_who_may_only_look_is_not_waited_for_with_a_count_of_labels(
+    checked: tuple[Library, list[Doubt]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, (wrong, _) = checked
+    asked: list[Path] = []
+
+    def counted(gallery: Path) -> bool:
+        asked.append(gallery)
+        return True
+
+    monkeypatch.setattr("ui.library.library.enough_to_check", counted)
+    assert values(library.doubts(), "relabel")
+    assert len(asked) == 1
+    looking = Library(replace(library._site, may_write=False), ENGLISH)
+    html = looking.doubts()
+    assert f"images/{wrong.image_id}/" in html
+    assert values(html, "doubts") == []
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("value", ["", "5", "5|", "5|x|0|0", "4|{id}|0|0", "6|{id}|0|0", "x|{id}", "{id}"])
 def test_an_answer_to_what_was_not_asked_changes_nothing(
     checked: tuple[Library, list[Doubt]], filled_copy: Path, value: str

@@ -78,8 +78,10 @@ def test_the_points_are_served_as_bytes(gallery: Path) -> None:
 
 
 def test_a_check_up_that_would_be_refused_is_not_offered(gallery: Path, site: Site, tmp_path: Path) -> None:
+    page = Understanding(site, ENGLISH)
+
     def check() -> str:
-        return Understanding(site, ENGLISH).pieces(Visit())["check"]
+        return page.pieces(Visit())["check"]
 
     assert 'data-do="check"' in check()
     (root,) = list_roots(gallery)
@@ -89,6 +91,22 @@ def test_a_check_up_that_would_be_refused_is_not_offered(gallery: Path, site: Si
         assert ENGLISH.understand.check_few in check()
     finally:
         away.rename(root.path)
+    assert 'data-do="check"' in check()
+
+
+def test_two_copies_of_one_picture_are_one_picture(tmp_path: Path, tiny_model: Path) -> None:
+    photos, gallery = tmp_path / "photos", tmp_path / "copies"
+    draw(photos / "one.jpg", 1)
+    shutil.copy(photos / "one.jpg", photos / "again.jpg")
+
+    def check() -> str:
+        index_paths(gallery, [photos], model=str(tiny_model))
+        site = Site("R", SearcherTwin(), Addresses("1"), 1000, gallery, Jobs(gallery))
+        return Understanding(site, ENGLISH).pieces(Visit())["check"]
+
+    assert ENGLISH.understand.check_few in check()
+    draw(photos / "other.jpg", 2)
+    assert 'data-do="check"' in check()
 
 
 def test_odd_labels_and_ids_are_packed() -> None:

@@ -95,6 +95,19 @@ def test_a_photo_that_is_too_large_is_refused_in_the_page_s_words(
     assert len(sent(here)) > 0
 
 
+@pytest.mark.parametrize("name", ["large.HEIC", "large.avif", "large.tiff"])
+def test_a_dropped_photo_without_a_media_type_is_refused_once(enter: Callable[..., Visit], name: str) -> None:
+    here = enter(**WIDE)
+    here.page.locator("button.sample").first.wait_for()
+    here.page.evaluate(
+        "() => { window.told = 0; document.addEventListener('retrieval:too-large', () => { window.told += 1; }); }"
+    )
+    unnamed = _GIVE.replace("large.png", name).replace("image/png", "")
+    here.page.evaluate(unnamed % (LIMIT + 1), "drop")
+    assert_said(here, ENGLISH)
+    assert here.page.evaluate("window.told") == 1
+
+
 def test_what_is_as_large_as_it_may_be_is_sent(enter: Callable[..., Visit]) -> None:
     here = enter(**WIDE)
     here.page.locator("button.sample").first.wait_for()

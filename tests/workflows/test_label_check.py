@@ -39,7 +39,7 @@ def by_name(gallery: Path, tmp_path: Path) -> dict[str, int]:
 
 
 def test_wrong_labels_and_outliers_are_found(gallery: Path, by_name: dict[str, int]) -> None:
-    with pytest.raises(TooFewLabels, match="0 labelled images") as few:
+    with pytest.raises(TooFewLabels, match="0 labelled images of 0 labels in this space") as few:
         check_labels(gallery)
     assert few.value.kind == "too_few_labels"
     assert few.value.exit_code == BadValue.exit_code

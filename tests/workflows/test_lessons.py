@@ -107,6 +107,36 @@ def test_a_lesson_says_what_the_run_has_proven(taught: tuple[Path, Path]) -> Non
     assert gains == sorted(gains, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("stored", "first", "ranking", "verdict"),
+    [
+        ("open", (-0.005, 0.1), (0.02, 0.2), "better"),
+        ("better", (0.01, 0.1), (-0.02, 0.2), "open"),
+        ("open", (0.01, 0.1), (-0.2, -0.02), "worse"),
+    ],
+)
+def test_a_run_of_an_older_rule_is_judged_by_that_of_today(
+    taught: tuple[Path, Path],
+    tmp_path: Path,
+    stored: str,
+    first: tuple[float, float],
+    ranking: tuple[float, float],
+    verdict: str,
+) -> None:
+    folder, run = taught
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["verdict"], metrics["split"]["leaks"] = stored, 0
+    for name, (low, high) in (("recall_at_1", first), ("map_at_r", ranking)):
+        side = {"mean": 0.5, "low": 0.4, "high": 0.6}
+        metrics["comparison"][name] |= {"mean": (low + high) / 2, "low": low, "high": high, "before": side}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    (tmp_path / "recipe.json").write_bytes((run / "recipe.json").read_bytes())
+    lesson = read_lesson(folder, tmp_path)
+    assert lesson.verdict == verdict
+    # The two halves of the page: what was proven, and whether the gate lets it through.
+    assert bool(lesson.refusals) == (lesson.verdict != "better")
+
+
 def test_the_queries_of_a_lesson_are_images_of_the_gallery_and_right_means_the_same_label(
     taught: tuple[Path, Path],
 ) -> None:

@@ -194,7 +194,7 @@ class Library:
                 self._site.addresses,
                 self._words,
                 may_write=self.may_write,
-                enough=enough_to_check(self._gallery),
+                enough=self.may_write and enough_to_check(self._gallery),
                 told=told,
             )
         )

@@ -14,7 +14,7 @@ from retrieval.workflows.labels import undo
 from retrieval.workflows.mapping import MapState, map_state
 from retrieval.workflows.readiness import Readiness, readiness
 from retrieval.workflows.study_cost import study_cost
-from retrieval.workflows.upkeep import list_roots
+from retrieval.workflows.upkeep import can_reach
 from ui import cards
 from ui.notices import Refused, render_error
 from ui.shell.site import Site
@@ -61,7 +61,7 @@ class Understanding:
         self._site = site
         self._words = words
         self._lock = threading.Lock()
-        self._state: tuple[object, MapState, int] | None = None
+        self._state: tuple[object, MapState] | None = None
         self._cost: tuple[Readiness, _Cost] | None = None
         self._requests: Mapping[str, Callable[[], JobRequest]] = {
             "map": MapJob,
@@ -101,9 +101,11 @@ class Understanding:
         words, site = self._words, self._site
         jobs = [job for job in self._jobs.list() if job.kind in KINDS and _is_of_gallery(job)]
         summary = site.searcher.summary()
-        state, reachable = self._gallery_now((summary, tuple((job.id, job.state) for job in jobs)))
+        state = self._map_state((summary, tuple((job.id, job.state) for job in jobs)))
         if not state.images:
             raise EmptyGallery("Nothing is indexed.")
+        # Drives come and go without a word: nothing that is remembered knows of them.
+        enough = can_reach(self._folder, LEAST_PICTURES)
         newest = {kind: next((job for job in jobs if job.kind == kind), None) for kind in KINDS}
         done = {
             kind: next((job for job in jobs if job.kind == kind and job.state is State.DONE), None) for kind in KINDS
@@ -120,7 +122,7 @@ class Understanding:
                 summary.fingerprint,
                 site.addresses,
                 words,
-                enough=reachable >= LEAST_PICTURES,
+                enough=enough,
                 **may,
             ),
             "strict": check_cards.render_strict(
@@ -133,17 +135,16 @@ class Understanding:
             ),
         }
 
-    def _gallery_now(self, key: object) -> tuple[MapState, int]:
-        """(the map, pictures that can be reached now), as they were when ``key`` was last another one."""
+    def _map_state(self, key: object) -> MapState:
+        """The map's state as it was when ``key`` was last another one."""
         with self._lock:
             known = self._state
         if known is not None and known[0] == key:
-            return known[1], known[2]
+            return known[1]
         found = map_state(self._folder)
-        reachable = sum(root.present for root in list_roots(self._folder) if root.online)
         with self._lock:
-            self._state = (key, found, reachable)
-        return found, reachable
+            self._state = (key, found)
+        return found
 
     def _known_cost(self) -> tuple[Readiness, _Cost] | None:
         with self._lock:
