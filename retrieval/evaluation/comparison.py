@@ -30,8 +30,7 @@ def holds(metric: str, low: float) -> bool:
 
 def judge(first: tuple[float, float], ranking: tuple[float, float]) -> Verdict:
     """``"better"`` if MAP@R is and recall@1 is not worse by more than ``MARGIN``, with the certainty of their
-    intervals; ``"worse"`` if the interval of either lies below zero; else ``"open"``. One metric decides, chosen
-    beforehand: whichever of two looks better would be let through by chance twice as often.
+    intervals; ``"worse"`` if the interval of either lies below zero; else ``"open"``.
 
     Args:
         first, ranking: (low, high) of the 95 % intervals of the differences in recall@1 and in MAP@R.
