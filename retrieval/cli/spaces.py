@@ -87,6 +87,8 @@ def _drop_question(space: "SpaceInfo") -> str:
 
 
 def _calibrate(folder: Path, as_json: bool) -> None:
+    from retrieval.evaluation.calibration import MOST_GROWTH
+    from retrieval.evaluation.margin import FIRST, NEAR_COPY, NEIGHBOURS
     from retrieval.workflows.calibrating import calibrate_space
 
     found = calibrate_space(folder, say=warn)
@@ -96,9 +98,13 @@ def _calibrate(folder: Path, as_json: bool) -> None:
     pairs = f"{found['positives']:,} of {count(found['pairs'], 'pair')} of neighbours have the same label"
     results.print(f"Scores are probabilities now: {pairs}; the curve is {found['kind']}.")
     if found["threshold"] is not None:
+        results.print(f'A best score below {found["threshold"]:.4f} means "nothing like this here".')
+    if found["margin"] is not None:
+        most = count(int(MOST_GROWTH * found["margin_among"]), "image")
         results.print(
-            'A query is told "nothing like this here" where no match is as near to it as to its own neighbours: less '
-            f"their mean cosine, every score stays below {found['threshold']:+.4f}."
+            f"Up to {most}, the margin decides instead: of each of the first {FIRST} matches, its score less its own "
+            f"mean cosine to the {NEIGHBOURS} nearest to it. If all are below {found['margin']:+.4f}, nothing like the "
+            f"query is here; a score of {NEAR_COPY} or more is a match anyway."
         )
 
 

@@ -10,7 +10,6 @@ from retrieval.core.errors import RetrievalError
 from retrieval.core.types import NO_ID
 from retrieval.evaluation import reading
 from retrieval.evaluation.calibration import Calibration, cross_validated, fit_calibration
-from retrieval.evaluation.margin import JudgedBy
 from retrieval.evaluation.reliability import Reliability, reliability
 from retrieval.evaluation.retrieval import RetrievalResult
 from retrieval.evaluation.threshold import Threshold, fit_threshold, measure_threshold
@@ -47,27 +46,28 @@ class Measured:
         calibration: the map and the threshold.
         reliability: of the map, on classes it was not fitted on.
         threshold: the threshold with its true and false alarms; None where no query could be without a match.
+        margin: the same of the threshold on margins; None also where margins were not measured.
     """
 
     calibration: Calibration
     reliability: Reliability
     threshold: Threshold | None
+    margin: Threshold | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: the calibration's own keys, ``"reliability"``, and ``"alarms"`` for the threshold's rates."""
-        alarms = None if self.threshold is None else self.threshold.to_dict()
-        return {**self.calibration.to_dict(), "reliability": self.reliability.to_dict(), "alarms": alarms}
+        """JSON-ready: the calibration's own keys, ``"reliability"``, and ``"alarms"`` and ``"margin_alarms"`` for the
+        thresholds' rates."""
+        both = {"alarms": self.threshold, "margin_alarms": self.margin}
+        alarms = {key: None if one is None else one.to_dict() for key, one in both.items()}
+        return {**self.calibration.to_dict(), "reliability": self.reliability.to_dict(), **alarms}
 
     @classmethod
     def from_dict(cls, values: object) -> "Measured":
         """What ``to_dict`` gave. Raises RetrievalError where a value is missing or cannot be."""
         found = reading.document(values, "it")
-        alarms = found.get("alarms")
-        return cls(
-            Calibration.from_dict(found),
-            Reliability.from_dict(found.get("reliability")),
-            None if alarms is None else Threshold.from_dict(alarms),
-        )
+        alarms = [found.get(key) for key in ("alarms", "margin_alarms")]
+        threshold, margin = (None if one is None else Threshold.from_dict(one) for one in alarms)
+        return cls(Calibration.from_dict(found), Reliability.from_dict(found.get("reliability")), threshold, margin)
 
 
 def neighbour_pairs(result: RetrievalResult, k: int = SHOWN) -> NeighbourPairs:
@@ -102,7 +102,7 @@ def calibrate(result: RetrievalResult, *, k: int = SHOWN, seed: int = 0) -> Meas
     fitted on all queries, and its rates are theirs; ``confirm`` measures both on other images.
 
     Args:
-        result: of validation images, of at least two classes. Where it has margins the threshold is about these.
+        result: of validation images, of at least two classes. Where it has margins a threshold on these is fitted, too.
         k: how many first matches of each query make the pairs.
         seed: of folds and intervals.
 
@@ -116,12 +116,17 @@ def calibrate(result: RetrievalResult, *, k: int = SHOWN, seed: int = 0) -> Meas
     calibration = fit_calibration(pairs.scores, pairs.same, classes=pairs.classes, seed=seed)
     unseen = cross_validated(pairs.scores, pairs.same, pairs.classes, calibration.kind, seed)
     found = reliability(unseen, pairs.same, pairs.queries, pairs.classes, seed=seed)
-    judged_by: JudgedBy = "cosine" if result.margin is None else "margin"
-    groups = best_scores(result, judged_by)
-    threshold = fit_threshold(*groups, judged_by=judged_by, seed=seed) if len(groups[0]) and len(groups[1]) else None
+    threshold = _fitted(best_scores(result), seed)
+    margin = None if result.margin is None else _fitted(best_scores(result, by_margin=True), seed)
     if threshold is not None:
-        calibration = replace(calibration, threshold=threshold.value, judged_by=judged_by)
-    return Measured(calibration, found, threshold)
+        calibration = replace(calibration, threshold=threshold.value)
+    if margin is not None:
+        calibration = replace(calibration, margin=margin.value, margin_among=result.database)
+    return Measured(calibration, found, threshold, margin)
+
+
+def _fitted(groups: tuple[Floats, Floats, Ints, Ints], seed: int) -> Threshold | None:
+    return fit_threshold(*groups, seed=seed) if len(groups[0]) and len(groups[1]) else None
 
 
 def confirm(calibration: Calibration, result: RetrievalResult, *, k: int = SHOWN, seed: int = 0) -> Measured:
@@ -133,20 +138,22 @@ def confirm(calibration: Calibration, result: RetrievalResult, *, k: int = SHOWN
         k, seed: as in ``calibrate``.
 
     Raises:
-        ValueError: fewer than k matches were kept, or the threshold is about margins, and none were measured.
+        ValueError: fewer than k matches were kept, or it has a threshold on margins, and none were measured.
     """
     pairs = neighbour_pairs(result, k)
     found = reliability(calibration.of(pairs.scores), pairs.same, pairs.queries, pairs.classes, seed=seed)
-    judged_by = calibration.judged_by
-    groups = best_scores(result, judged_by)
-    if calibration.threshold is None or not len(groups[0]) or not len(groups[1]):
-        return Measured(calibration, found, None)
-    return Measured(
-        calibration, found, measure_threshold(calibration.threshold, *groups, judged_by=judged_by, seed=seed)
-    )
+    threshold = _measured(calibration.threshold, result, seed, by_margin=False)
+    return Measured(calibration, found, threshold, _measured(calibration.margin, result, seed, by_margin=True))
 
 
-def best_scores(result: RetrievalResult, judged_by: JudgedBy = "cosine") -> tuple[Floats, Floats, Ints, Ints]:
+def _measured(value: float | None, result: RetrievalResult, seed: int, *, by_margin: bool) -> Threshold | None:
+    if value is None:
+        return None
+    groups = best_scores(result, by_margin=by_margin)
+    return measure_threshold(value, *groups, seed=seed) if len(groups[0]) and len(groups[1]) else None
+
+
+def best_scores(result: RetrievalResult, *, by_margin: bool = False) -> tuple[Floats, Floats, Ints, Ints]:
     """What matches are worth with and without one of the own label, and the classes of these queries: the arguments of
     ``fit_threshold``.
 
@@ -156,9 +163,9 @@ def best_scores(result: RetrievalResult, judged_by: JudgedBy = "cosine") -> tupl
     Raises:
         ValueError: margins are asked for, and were not measured.
     """
-    best, other = (result.best, result.best_other) if judged_by == "cosine" else (result.margin, result.margin_other)
+    best, other = (result.margin, result.margin_other) if by_margin else (result.best, result.best_other)
     if best is None or other is None:
-        raise ValueError("The search did not measure margins, which the threshold is about.")
+        raise ValueError("The search did not measure margins, which a threshold is about.")
     present = result.positives > 0
     absent = ~np.isnan(result.best_other)
     return best[present], other[absent], result.classes[present], result.classes[absent]

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.evaluation import reading
-from retrieval.evaluation.margin import JUDGED_BY, JudgedBy
+from retrieval.evaluation.margin import GREATEST
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -35,10 +35,15 @@ Kind = Literal["platt", "isotonic"]
 
 FOLDS = 5
 
+MOST_GROWTH = 1.25
+"""A threshold on margins holds for up to so many times the images that it was measured among. Each image that comes
+near a match lowers its margin, but not the threshold: more and more of those who have a match would be told that there
+is none. The cosine of a match stays what it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A monotone map from cosine to probability, and the score below which nothing similar is there.
+    """A monotone map from cosine to probability, and the scores below which nothing similar is there.
 
     Attributes:
         kind: which of the two maps.
@@ -46,9 +51,11 @@ class Calibration:
         scores, probabilities: knots of ``"isotonic"``, scores ascending, probabilities not falling; empty for
             ``"platt"``. Constant beyond the first and the last.
         pairs, positives: how many pairs it was fitted on, and how many of them have the same label.
-        threshold: a query whose matches are worth less has no match here (``retrieval.evaluation.threshold``); None
-            where that could not be measured.
-        judged_by: what they are judged by; calibrations from before there were margins do not say it: the cosine.
+        threshold: a query whose best match has a lower cosine has no match here (``retrieval.evaluation.threshold``);
+            None where that could not be measured.
+        margin: a query whose first matches all have lower margins (``retrieval.evaluation.margin``) has no match here,
+            by which that is told better; None where it was not measured, as in calibrations of before.
+        margin_among: how many images were searched when that was measured. See ``by_margin``.
     """
 
     kind: Kind
@@ -59,7 +66,12 @@ class Calibration:
     pairs: int = 0
     positives: int = 0
     threshold: float | None = None
-    judged_by: JudgedBy = "cosine"
+    margin: float | None = None
+    margin_among: int = 0
+
+    def by_margin(self, images: int) -> bool:
+        """Whether the margin decides where so many images are searched, not the cosine."""
+        return self.margin is not None and images <= MOST_GROWTH * self.margin_among
 
     def probability(self, score: float) -> float:
         """Probability in [0, 1] that an image with this cosine to the query has its label. Raises ValueError on NaN."""
@@ -80,7 +92,8 @@ class Calibration:
         if self.kind == "isotonic":
             curve = {"scores": list(self.scores), "probabilities": list(self.probabilities)}
         counts = {"pairs": self.pairs, "positives": self.positives}
-        return {"kind": self.kind, **curve, **counts, "threshold": self.threshold, "judged_by": self.judged_by}
+        margin = {"margin": self.margin, "margin_among": self.margin_among}
+        return {"kind": self.kind, **curve, **counts, "threshold": self.threshold, **margin}
 
     @classmethod
     def from_dict(cls, values: object) -> "Calibration":
@@ -94,10 +107,11 @@ class Calibration:
         if positives > pairs:
             reading.damaged("it has more matching pairs than pairs")
         threshold = None if found.get("threshold") is None else reading.number(found, "threshold")
-        judged_by = reading.one_of(found, "judged_by", JUDGED_BY, "cosine")
+        margin = None if found.get("margin") is None else reading.number(found, "margin", -GREATEST, GREATEST)
+        among = 0 if margin is None else reading.whole(found, "margin_among")
         if found.get("kind") == "platt":
             slope, intercept = reading.number(found, "slope", low=0.0), reading.number(found, "intercept")
-            return cls("platt", slope, intercept, (), (), pairs, positives, threshold, judged_by)
+            return cls("platt", slope, intercept, (), (), pairs, positives, threshold, margin, among)
         if found.get("kind") != "isotonic":
             reading.damaged("its kind is neither “platt” nor “isotonic”")
         scores, probabilities = reading.numbers(found, "scores"), reading.numbers(found, "probabilities", 0.0, 1.0)
@@ -112,7 +126,8 @@ class Calibration:
             pairs=pairs,
             positives=positives,
             threshold=threshold,
-            judged_by=judged_by,
+            margin=margin,
+            margin_among=among,
         )
 
     def to_bytes(self) -> bytes:

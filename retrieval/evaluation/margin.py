@@ -5,10 +5,12 @@ lie close together a query without a match finds a high cosine, too; its margin 
 of Artetxe and Schwenk, "Margin-based Parallel Corpus Mining with Multilingual Sentence Embeddings" (ACL 2019), after
 CSLS of Conneau et al. (ICLR 2018), with that half of it which the gallery knows: what lies around the match.
 
-A query is worth the best margin among its first matches: one that lies amid its own near-copies says little.
-"""
+A query is worth the best margin among its first matches: one that lies amid its own near-copies says little. A match
+that is a near-copy of the query itself has the greatest margin there is, however many further copies lie around it.
 
-from typing import Literal
+Whatever more lies around a match lowers its margin. A threshold on margins therefore holds only where the searching
+images that it was fitted with saw nearly all that a search sees, and as long as not much has come since.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +21,18 @@ from retrieval.functional.dense_topk import dense_topk
 
 Floats = NDArray[np.float64]
 
-JudgedBy = Literal["cosine", "margin"]
-"""What a query's matches are judged by: the cosine of the best, or the best margin of the first."""
-
-JUDGED_BY: tuple[JudgedBy, ...] = ("cosine", "margin")
-
 NEIGHBOURS = 10
 """Of a match, whose mean cosine is its crowding."""
 
 FIRST = 5
 """Matches of a query whose margins are looked at."""
+
+NEAR_COPY = 0.98
+"""Cosine from which a match is a near-copy of the query, as the correlation of thumbnails is in ``datasets.grouping``.
+Eleven copies of one picture crowd each other as closely as they match it: their margins would be zero."""
+
+GREATEST = 2.0
+"""No margin is greater: a cosine of 1, amid neighbours of cosine -1."""
 
 _OF_A_LABEL = 100
 """So many more neighbours of a match are looked through, at most, where a label is held out. Where fewer than ten of
@@ -53,13 +57,14 @@ def crowding(scores: Floats, counted: NDArray[np.bool_]) -> Floats:
 
 
 def best_margins(scores: Floats, crowded: Floats) -> Floats:
-    """[n] the best margin of each query.
+    """[n] the best margin of each query; ``GREATEST`` beside a near-copy.
 
     Args:
         scores: [n, f] cosines of the first matches; -inf where there is none.
         crowded: [n, f] their crowding.
     """
-    return np.asarray((scores - crowded).max(axis=1, initial=-np.inf), dtype=np.float64)
+    margins = np.where(scores >= NEAR_COPY, GREATEST, scores - crowded)
+    return np.asarray(margins.max(axis=1, initial=-np.inf), dtype=np.float64)
 
 
 def labelled_margins(base: LabelledVectors, asked: LabelledVectors, firsts: Matches, *, held_out: bool) -> Floats:

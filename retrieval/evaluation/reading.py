@@ -2,14 +2,13 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from retrieval.core.errors import RetrievalError
 from retrieval.functional.metrics import Interval
 
 Document = Mapping[str, Any]
-T = TypeVar("T", bound=str)
 
 
 def damaged(why: str) -> NoReturn:
@@ -52,15 +51,6 @@ def numbers(values: Document, key: str, low: float = -math.inf, high: float = ma
     if not isinstance(value, list):
         damaged(f"“{key}” is not a list")
     return tuple(_number(one, f"a value of “{key}”", low, high) for one in value)
-
-
-def one_of(values: Document, key: str, choices: Sequence[T], default: T) -> T:
-    """The choice under ``key``; the default where nothing is said. Raises RetrievalError for anything else."""
-    value = values.get(key, default)
-    for choice in choices:
-        if value == choice:
-            return choice
-    damaged(f"“{key}” is none of {', '.join(choices)}")
 
 
 def interval(values: Document, key: str) -> Interval:

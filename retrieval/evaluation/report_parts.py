@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from retrieval.evaluation import svg
 from retrieval.evaluation.blocks import axis, chart_cards, folded, key, marks_of, section, table
 from retrieval.evaluation.comparison import ClassChange, Comparison, Verdict
-from retrieval.evaluation.margin import JudgedBy
 from retrieval.evaluation.markup import (
     definitions,
     metric_name,
@@ -42,10 +41,6 @@ _REASONS: dict[Verdict, str] = {
 _MEANINGS = {
     RECALL_AT_1: "how often the first match has the query's label",
     MAP_AT_R: "how well all images of the query's label are ranked first",
-}
-_JUDGED: dict[JudgedBy, str] = {
-    "cosine": "score",
-    "margin": "score, less the match's mean cosine to its own ten nearest,",
 }
 
 
@@ -187,7 +182,7 @@ def confidence(found: Reliability | None, threshold: Threshold | None) -> str:
         cards += _plot_card("A score becomes a probability", said, svg.reliability_chart(found.curve), figures)
     if threshold is not None:
         figures = {
-            "Threshold": f"best {_JUDGED[threshold.judged_by]} below {threshold.value:.3f}",
+            "Threshold": f"best score below {threshold.value:.3f}",
             "Rightly said": f"{_rate(threshold.true_alarms)} of the queries whose label is not there",
             "Wrongly said": f"{_rate(threshold.false_alarms)} of the queries whose label is there",
         }

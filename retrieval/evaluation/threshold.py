@@ -1,12 +1,13 @@
 """When to say "nothing like this here": what a query's first matches should reach.
 
-Fitted on queries that have an image of their label in the gallery, and on the same queries with their label held out of
-it. A query is told "nothing like this here" where the best margin of its first matches (``evaluation.margin``) is below
-the threshold.
+Fitted on the best scores of queries that have an image of their label in the gallery, and of the same queries with
+their label held out of it. A query is told "nothing like this here" when its best score is below the threshold. The
+score is the cosine of the best match, or the best margin of the first ones (``evaluation.margin``).
 
-The cosine of the best match, by which that was judged before, separates the two worse where labels are hard to tell
-apart: the best match of another label then scores nearly as high. Calibrations from that time are still read so. What
-either reaches on test images is printed by ``python -m tests.benchmarks calibration``, and stands in the README.
+The cosine separates the two worse where labels are hard to tell apart: the best match of another label then scores
+nearly as high. It is the safe one of the two, however: more images near a match leave its cosine as it is, and lower
+its margin. What either reaches on test images is printed by ``python -m tests.benchmarks calibration``, and stands in
+the README.
 """
 
 from dataclasses import asdict, dataclass
@@ -16,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.evaluation import reading
-from retrieval.evaluation.margin import JUDGED_BY, JudgedBy
 from retrieval.functional.metrics import Interval, bootstrap_interval
 
 Floats = NDArray[np.float64]
@@ -33,25 +33,23 @@ class Threshold:
         value: scores below it mean "nothing like this here".
         true_alarms: share of the queries without a match that are told so.
         false_alarms: share of the queries with a match that are told so all the same.
-        judged_by: what matches are judged by.
     """
 
     value: float
     true_alarms: Interval
     false_alarms: Interval
-    judged_by: JudgedBy = "cosine"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
         rates = {"true_alarms": asdict(self.true_alarms), "false_alarms": asdict(self.false_alarms)}
-        return {"value": self.value, **rates, "judged_by": self.judged_by}
+        return {"value": self.value, **rates}
 
     @classmethod
     def from_dict(cls, values: object) -> "Threshold":
         """What ``to_dict`` gave. Raises RetrievalError where a value is missing or cannot be."""
         found = reading.document(values, "its threshold")
         alarms = reading.interval(found, "true_alarms"), reading.interval(found, "false_alarms")
-        return cls(reading.number(found, "value"), *alarms, reading.one_of(found, "judged_by", JUDGED_BY, "cosine"))
+        return cls(reading.number(found, "value"), *alarms)
 
 
 def fit_threshold(
@@ -60,7 +58,6 @@ def fit_threshold(
     present_classes: Ints | None = None,
     absent_classes: Ints | None = None,
     *,
-    judged_by: JudgedBy = "cosine",
     most_false_alarms: float = MOST_FALSE_ALARMS,
     seed: int = 0,
     resamples: int = 1000,
@@ -72,10 +69,9 @@ def fit_threshold(
     alarms is taken, then the lower one.
 
     Args:
-        present: [P] what the matches of queries are worth whose label is in the gallery.
-        absent: [A] the same of queries whose label is not.
+        present: [P] best scores of queries whose label is in the gallery.
+        absent: [A] best scores of queries whose label is not.
         present_classes, absent_classes: [P], [A] class of each query, for the intervals; None: each its own class.
-        judged_by: what that was measured by.
         most_false_alarms: greatest share of ``present`` below the threshold, in [0, 1].
         seed, resamples: of the intervals.
 
@@ -92,8 +88,8 @@ def fit_threshold(
     # The lowest candidate raises no alarm at all, so one is always allowed.
     gain = np.where(false <= most_false_alarms, true - false, -np.inf)
     chosen = np.lexsort((candidates, false, -np.round(gain, 12)))[0]
-    value, classes = float(candidates[chosen]), (present_classes, absent_classes)
-    return measure_threshold(value, present, absent, *classes, judged_by=judged_by, seed=seed, resamples=resamples)
+    value = float(candidates[chosen])
+    return measure_threshold(value, present, absent, present_classes, absent_classes, seed=seed, resamples=resamples)
 
 
 def measure_threshold(
@@ -103,7 +99,6 @@ def measure_threshold(
     present_classes: Ints | None = None,
     absent_classes: Ints | None = None,
     *,
-    judged_by: JudgedBy = "cosine",
     seed: int = 0,
     resamples: int = 1000,
 ) -> Threshold:
@@ -111,17 +106,17 @@ def measure_threshold(
 
     Args:
         value: the threshold.
-        present, absent, present_classes, absent_classes, judged_by, seed, resamples: as in ``fit_threshold``.
+        present, absent, present_classes, absent_classes, seed, resamples: as in ``fit_threshold``.
 
     Raises:
         ValueError: as ``fit_threshold``.
     """
     _check(present, absent)
-    true, false = (
+    rates = [
         bootstrap_interval((scores < value).astype(np.float64), _own(classes, scores), seed, resamples)
         for scores, classes in ((absent, absent_classes), (present, present_classes))
-    )
-    return Threshold(value, true, false, judged_by)
+    ]
+    return Threshold(value, *rates)
 
 
 def _check(present: Floats, absent: Floats) -> None:

@@ -105,7 +105,8 @@ def auto_label(
         unsure = 0
         for some in _proposals(opened.index, known, _unlabelled(gallery, known, sources)):
             sure = [one for one in some if calibration.probability(one.evidence) >= least]
-            strange = opened.calibrated().nothing_like_this([one.matches for one in sure], among=known.ids)
+            # By cosine, which was measured as here: labelled images alone are searched.
+            strange = opened.calibrated().nothing_by_cosine([one.best for one in sure])
             entries += [
                 Entry(one.image_id, one.label, AUTOMATIC, round(calibration.probability(one.evidence), 6))
                 for one, unlike in zip(sure, strange, strict=True)
@@ -162,12 +163,12 @@ def measured(index: LiveIndex, known: LabelledSpace, asked: Ids) -> tuple[Calibr
 
 @dataclass(frozen=True, slots=True)
 class _Proposal:
-    """What the nearest labelled images, as (id, cosine)s, say of an image, and the evidence for it."""
+    """What the nearest labelled images say of an image, the evidence for it, and the cosine of the nearest."""
 
     image_id: int
     label: str
     evidence: float
-    matches: list[tuple[int, float]]
+    best: float
 
 
 def _proposals(index: LiveIndex, known: LabelledSpace, ids: Ids) -> Iterator[list[_Proposal]]:
@@ -180,11 +181,11 @@ def _proposals(index: LiveIndex, known: LabelledSpace, ids: Ids) -> Iterator[lis
         if not len(some):
             continue
         matches = index.search(index.store.read(some), NEIGHBOURS, known.ids)
-        numbers, evidence, _ = vote(matches, known)
+        numbers, evidence, best = vote(matches, known)
         yield [
-            _Proposal(image_id, known.classes[number], value, matches.row(n))
-            for n, (image_id, number, value) in enumerate(
-                zip(some.tolist(), numbers.tolist(), evidence.tolist(), strict=True)
+            _Proposal(image_id, known.classes[number], value, cosine)
+            for image_id, number, value, cosine in zip(
+                some.tolist(), numbers.tolist(), evidence.tolist(), best.tolist(), strict=True
             )
         ]
 

@@ -23,6 +23,10 @@ _MOST_IMAGES = 50_000
 _MOST_QUERIES = 2_000
 """A sample of the labelled images is searched by a sample of them: enough for a curve, and soon done."""
 
+NEARLY_ALL = 0.9
+"""Least share of a space's images that the labelled ones must be for a threshold on margins: images without a label lie
+around the matches of a search, too, and lower margins that were measured without them."""
+
 LEAST = 20
 """Labelled images, below which nothing is measured."""
 
@@ -47,12 +51,14 @@ class LabelledSpace:
         numbers: [n] class number of each.
         classes: labels by number.
         vectors: [n, D].
+        nearly_all: whether they are ``NEARLY_ALL`` of what a search in the space can find.
     """
 
     ids: Ids
     numbers: Ids
     classes: list[str]
     vectors: Vectors
+    nearly_all: bool = False
 
 
 def labelled_space(
@@ -86,14 +92,16 @@ def labelled_space(
             "Teach some with `retrieval labels set` or `retrieval labels import`.",
         )
     number = {label: n for n, label in enumerate(classes)}
-    return LabelledSpace(ids, np.array([number[name] for name in names], np.int64), classes, store.read(ids))
+    numbers = np.array([number[name] for name in names], np.int64)
+    return LabelledSpace(ids, numbers, classes, store.read(ids), len(ids) >= NEARLY_ALL * len(there))
 
 
 def calibrate_among(known: LabelledSpace, asking: Ids) -> Measured:
     """What scores mean where images search all labelled ones, themselves left out.
 
     Every query stands for two: one that has its label in the gallery, and one whose label is held out of the whole
-    gallery, whose best match of another label the threshold is fitted with.
+    gallery, whose best match of another label the threshold is fitted with. A threshold on margins is fitted only where
+    nearly all that a search finds is searched here.
 
     Args:
         known: all that is searched.
@@ -104,7 +112,7 @@ def calibrate_among(known: LabelledSpace, asking: Ids) -> Measured:
     """
     asking = _sample(asking, _MOST_QUERIES, seed=1)
     queries = LabelledVectors(known.vectors[asking], known.numbers[asking], known.ids[asking])
-    result = retrieve(known.vectors, known.numbers, known.ids, queries, margins=True, resamples=1)
+    result = retrieve(known.vectors, known.numbers, known.ids, queries, margins=known.nearly_all, resamples=1)
     return calibrate(result, k=min(SHOWN, result.matches.ids.shape[1]))
 
 

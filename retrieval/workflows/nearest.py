@@ -29,6 +29,7 @@ class Nearest:
 
     def by_image(self, data: bytes, k: int, filters: Filters | None) -> SearchResult:
         """See ``Searcher.by_image``."""
+        _check(k)
         spec = self._live.spec()
         start = perf_counter()
         decoded = self._pool.run(DecodeBytes(data, spec))
@@ -40,6 +41,7 @@ class Nearest:
 
     def by_files(self, paths: Sequence[bytes], k: int, filters: Filters | None) -> list[SearchResult | RetrievalError]:
         """See ``Searcher.by_files``."""
+        _check(k)
         spec = self._live.spec()
         start = perf_counter()
         futures = [self._pool.submit(ReadFile(path, spec, None)) for path in paths]
@@ -55,6 +57,7 @@ class Nearest:
 
     def by_id(self, image_id: int, k: int, filters: Filters | None) -> SearchResult:
         """See ``Searcher.by_id``."""
+        _check(k)
         start = perf_counter()
         record = record_of(self._gallery, image_id)
         if not is_present(record):
@@ -123,3 +126,9 @@ class Nearest:
             )
             for row in rows
         ]
+
+
+def _check(k: int) -> None:
+    """Raise ValueError for fewer results than one, as an index does; more matches are looked at than are asked for."""
+    if k < 1:
+        raise ValueError(f"k is {k}, but must be at least 1.")

@@ -10,9 +10,8 @@ import numpy as np
 
 from retrieval.core.errors import RetrievalError
 from retrieval.core.preprocessing import Preprocessing
-from retrieval.core.types import NO_ID, EmbeddingSpace, Ids
-from retrieval.evaluation.margin import FIRST, NEIGHBOURS, crowding
-from retrieval.vectors import DamagedRows
+from retrieval.core.types import NO_ID, EmbeddingSpace
+from retrieval.evaluation.margin import FIRST, NEAR_COPY, NEIGHBOURS, best_margins, crowding
 from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery, nothing_indexed
 from retrieval.workflows.live_index import LiveIndex, Say
@@ -44,45 +43,60 @@ class Calibrated:
     @property
     def depth(self) -> int:
         """How many of a query's first matches ``nothing_like_this`` wants to see."""
-        return FIRST if self._by_margin else 1
+        return 1 if self.calibration is None or self.calibration.margin is None else FIRST
 
-    @property
-    def _by_margin(self) -> bool:
-        return self.calibration is not None and self.calibration.judged_by == "margin"
+    def nothing_by_cosine(self, best: Sequence[float | None]) -> list[bool | None]:
+        """Whether the cosine of each query's best match is below the threshold; True where there is no match."""
+        if self.calibration is None or self.calibration.threshold is None:
+            return [None] * len(best)
+        least = self.calibration.threshold
+        return [score is None or score < least for score in best]
 
-    def nothing_like_this(
-        self, found: Sequence[Scored], left_out: Collection[int] = (), among: Ids | None = None
-    ) -> list[bool | None]:
-        """Whether the matches of each query are below the threshold; True where there are none at all.
+    def nothing_like_this(self, found: Sequence[Scored], left_out: Collection[int] = ()) -> list[bool | None]:
+        """Whether there is nothing like each query: by margin where one holds, else by cosine; True without a match.
 
         By margin that takes a search with the first matches of all queries, in one go.
 
         Args:
             found: for each query its (id, score)s, best first, ``depth`` of them or all that there are.
             left_out: ids that are no results; they do not count as a match's neighbours either.
-            among: ids that do; None for all.
-        """
-        if self.calibration is None or self.calibration.threshold is None:
-            return [None] * len(found)
-        least = self.calibration.threshold
-        if not self._by_margin:
-            return [not scored or scored[0][1] < least for scored in found]
-        try:
-            crowded = self._crowding({i for scored in found for i, _ in scored[:FIRST]}, left_out, among)
-        except (KeyError, DamagedRows):
-            # A match that is forgotten or damaged since it was found: nobody knows how near its neighbours are.
-            return [None] * len(found)
-        return [all(score - crowded[i] < least for i, score in scored[:FIRST]) for scored in found]
 
-    def _crowding(self, matches: Collection[int], left_out: Collection[int], among: Ids | None) -> dict[int, float]:
-        """The mean cosine of each of these images to its nearest neighbours. Raises KeyError, DamagedRows."""
-        if not matches:
-            return {}
+        Returns:
+            None for a query of which that is not known: nothing was measured, or a match is damaged or forgotten since
+            it was found, so that nobody knows how near its neighbours are.
+        """
+        calibration = self.calibration
+        if calibration is None or self.index is None or not calibration.by_margin(len(self.index)):
+            return self.nothing_by_cosine([scored[0][1] if scored else None for scored in found])
+        assert calibration.margin is not None
+        firsts = [scored[:FIRST] for scored in found]
+        crowded = self._crowding({i for scored in firsts for i, _ in scored}, left_out)
+        return [_none_reaches(calibration.margin, scored, crowded) for scored in firsts]
+
+    def _crowding(self, matches: Collection[int], left_out: Collection[int]) -> dict[int, float]:
+        """The mean cosine of each of these images to its nearest neighbours, as far as their vectors can be read."""
         assert self.index is not None
-        ids = np.array(sorted(matches), np.int64)
-        near = self.index.search(self.index.store.read(ids), NEIGHBOURS + 1 + len(left_out), among)
+        store, ids = self.index.store, np.array(sorted(matches), np.int64)
+        ids = np.setdiff1d(ids, store.missing(ids))
+        for damaged in store.damaged(ids):
+            ids = np.setdiff1d(ids, damaged)
+        if not len(ids):
+            return {}
+        near = self.index.search(store.read(ids), NEIGHBOURS + 1 + len(left_out))
         counted = (near.ids != NO_ID) & (near.ids != ids[:, None]) & ~np.isin(near.ids, list(left_out))
         return dict(zip(ids.tolist(), crowding(near.scores, counted).tolist(), strict=True))
+
+
+def _none_reaches(least: float, scored: Scored, crowded: Mapping[int, float]) -> bool | None:
+    """Whether no match has this margin; None where that hangs on one whose crowding is not known."""
+    known = [(score, crowded[i]) for i, score in scored if i in crowded]
+    # A near-copy is one whatever lies around it, and be it damaged meanwhile.
+    if any(score >= NEAR_COPY for _, score in scored):
+        return False
+    scores, around = (np.array([pair[n] for pair in known], np.float64) for n in (0, 1))
+    if best_margins(scores[None], around[None])[0] >= least:
+        return False
+    return True if len(known) == len(scored) else None
 
 
 def read_calibration(content: Mapping[str, Any]) -> "Calibration":

@@ -30,9 +30,7 @@ class Proof:
     way: str
 
 
-def search_part(
-    labelled: Labelled, vectors: Vectors, split: Split, part: Ids, *, margins: bool = False
-) -> RetrievalResult:
+def search_part(labelled: Labelled, vectors: Vectors, split: Split, part: Ids) -> RetrievalResult:
     """Search with the images of one part.
 
     Where they are of classes that train, they search among the training images, as photos of known things do.
@@ -43,7 +41,6 @@ def search_part(
         vectors: [N, D] of all its images.
         split: says which images train.
         part: [n] ids of the queries.
-        margins: see ``retrieve``.
 
     Raises:
         BadValue: the part holds no query with an image of its label.
@@ -54,7 +51,7 @@ def search_part(
     queries = LabelledVectors(vectors[part], numbers[part], part)
     base = split.train if shares_classes(labelled, split, part) else part
     try:
-        return retrieve(vectors[base], numbers[base], base, queries, margins=margins, seed=split.seed)
+        return retrieve(vectors[base], numbers[base], base, queries, seed=split.seed)
     except RetrievalError as error:
         raise BadValue(error.message, error.hint) from error
 
@@ -72,13 +69,12 @@ def prove(labelled: Labelled, before: Vectors, after: Vectors, split: Split) -> 
         before, after: [N, D] embeddings of all its images by the start encoder and by the trained one.
         split: with the test part.
     """
-    start = search_part(labelled, before, split, split.test)
-    result = search_part(labelled, after, split, split.test, margins=True)
+    results = [search_part(labelled, vectors, split, split.test) for vectors in (before, after)]
     calibration = _calibrate(labelled, after, split)
-    confirmed = None if calibration is None else confirm(calibration.calibration, result, seed=split.seed)
+    confirmed = None if calibration is None else confirm(calibration.calibration, results[1], seed=split.seed)
     shared = shares_classes(labelled, split, split.test)
     way = f"among {len(split.train):,} training images" if shared else "among each other, leave one out"
-    return Proof(compare(start, result, seed=split.seed), calibration, confirmed, way)
+    return Proof(compare(results[0], results[1], seed=split.seed), calibration, confirmed, way)
 
 
 def validation_score(labelled: Labelled, vectors: Vectors, split: Split) -> float:
@@ -97,7 +93,7 @@ def retrieve_quietly(labelled: Labelled, vectors: Vectors, split: Split) -> Retr
 
 def _calibrate(labelled: Labelled, vectors: Vectors, split: Split) -> Measured | None:
     try:
-        return calibrate(search_part(labelled, vectors, split, split.val, margins=True), seed=split.seed)
+        return calibrate(search_part(labelled, vectors, split, split.val), seed=split.seed)
     except RetrievalError:
         # Too few validation images of too few labels: the encoder may be good all the same.
         return None

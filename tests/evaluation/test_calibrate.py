@@ -112,6 +112,6 @@ def test_json_and_back(searched):
     assert Measured.from_dict(document) == measured
     assert Calibration.from_dict(document) == measured.calibration
     assert isinstance(document["threshold"], float)
-    for damage in ({"reliability": None}, {"alarms": 3}, {"kind": "?"}, {"threshold": math.inf}, {"judged_by": "?"}):
+    for damage in ({"reliability": None}, {"alarms": 3}, {"kind": "?"}, {"threshold": math.inf}, {"margin_alarms": 3}):
         with pytest.raises(RetrievalError, match="calibration is damaged"):
             Measured.from_dict(document | damage)

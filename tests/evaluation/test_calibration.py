@@ -237,8 +237,10 @@ STEPS = {"kind": "isotonic", "scores": [0.1, 0.5], "probabilities": [0.2, 0.9], 
         PLATT | {"slope": math.nan},
         PLATT | {"intercept": math.inf},
         PLATT | {"threshold": "0.4"},
-        PLATT | {"judged_by": "score"},
-        PLATT | {"judged_by": None},
+        PLATT | {"margin": 0.1},
+        PLATT | {"margin": 0.1, "margin_among": -1},
+        PLATT | {"margin": math.nan, "margin_among": 9},
+        PLATT | {"margin": 2.1, "margin_among": 9},
         PLATT | {"threshold": math.nan},
         PLATT | {"pairs": -1},
         PLATT | {"pairs": 9.5},
@@ -294,3 +296,13 @@ def test_brier_by_hand():
 
 def test_doctests():
     assert doctest.testmod(module).failed == 0 < doctest.testmod(module).attempted
+
+
+def test_a_margin_holds_for_the_images_it_was_measured_among_and_a_quarter_more():
+    old = Calibration.from_dict(PLATT)
+    assert (old.threshold, old.margin, old.by_margin(0), old.by_margin(1)) == (0.4, None, False, False)
+    for values in (PLATT, STEPS):
+        found = Calibration.from_dict(values | {"margin": -0.1, "margin_among": 100})
+        assert (found.margin, found.margin_among) == (-0.1, 100)
+        assert Calibration.from_bytes(found.to_bytes()) == found
+        assert [found.by_margin(images) for images in (10, 100, 125, 126)] == [True, True, True, False]

@@ -21,7 +21,8 @@ def by_loop(query, vectors, first=FIRST, neighbours=NEIGHBOURS):
     for match, score in exact_topk(query[None], vectors, ids, first).row(0):
         near = exact_topk(vectors[match : match + 1], vectors, ids, neighbours + 1).row(0)
         scores = [s for i, s in near if i != match][:neighbours]
-        margins.append(score - (sum(scores) / len(scores) if scores else 0.0))
+        crowd = sum(scores) / len(scores) if scores else 0.0
+        margins.append(2.0 if score >= 0.98 else score - crowd)
     return max(margins)
 
 
@@ -99,14 +100,23 @@ def test_in_a_crowd_the_margin_tells_apart_what_the_cosine_does_not():
     spread = np.where(numbers < 20, 1 / 24, 1 / 7)[:, None]
     vectors = (centres[numbers] + spread * random.standard_normal((320, 64))).astype(np.float32)
     found = retrieve(vectors, numbers, margins=True, resamples=1)
-    by_margin = calibrate(found)
+    both = calibrate(found)
     by_cosine = calibrate(retrieve(vectors, numbers, resamples=1))
-    assert (by_margin.calibration.judged_by, by_cosine.calibration.judged_by) == ("margin", "cosine")
-    assert by_margin.threshold.true_alarms.mean > by_cosine.threshold.true_alarms.mean + 0.1
-    assert by_margin.threshold.false_alarms.mean <= 0.05
+    assert (both.calibration.margin_among, by_cosine.calibration.margin_among) == (320, 0)
+    assert by_cosine.margin is by_cosine.calibration.margin is None
+    assert both.threshold == by_cosine.threshold
+    assert both.margin.value == both.calibration.margin
+    assert both.margin.true_alarms.mean > both.threshold.true_alarms.mean + 0.1
+    assert both.margin.false_alarms.mean <= 0.05
     # What was fitted on margins is measured on margins, and a search without them cannot confirm it.
-    assert confirm(by_margin.calibration, found).threshold == by_margin.threshold
+    confirmed = confirm(both.calibration, found)
+    assert (confirmed.threshold, confirmed.margin) == (both.threshold, both.margin)
     with pytest.raises(ValueError, match="did not measure margins"):
-        confirm(by_margin.calibration, retrieve(vectors, numbers, resamples=1))
-    assert confirm(by_cosine.calibration, found).threshold == by_cosine.threshold
-    assert len(best_scores(found, "margin")[0]) == 320
+        confirm(both.calibration, retrieve(vectors, numbers, resamples=1))
+    assert confirm(by_cosine.calibration, found).margin is None
+    assert len(best_scores(found, by_margin=True)[0]) == 320
+
+
+def test_a_near_copy_has_the_greatest_margin_whatever_lies_around_it():
+    crowd = np.array([[0.98, 0.1], [0.9799, 0.1], [0.5, 0.99]])
+    assert best_margins(crowd, np.ones((3, 2))).tolist() == pytest.approx([2.0, -0.0201, 2.0])

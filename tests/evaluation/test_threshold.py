@@ -75,10 +75,6 @@ def test_json_and_back():
     found = fit_threshold(np.linspace(0.4, 1, 40), np.linspace(0, 0.6, 40))
     document = json.loads(json.dumps(found.to_dict()))
     assert Threshold.from_dict(document) == found
-    by_margin = measure_threshold(0.5, np.array([0.4, 0.6]), np.array([0.4]), judged_by="margin")
-    assert Threshold.from_dict(by_margin.to_dict()) == by_margin
-    # From before there were margins.
-    assert Threshold.from_dict({key: value for key, value in document.items() if key != "judged_by"}) == found
     for damage in ({"value": None}, {"true_alarms": {}}, {"false_alarms": 3}, {"value": float("nan")}):
         with pytest.raises(RetrievalError, match="calibration is damaged"):
             Threshold.from_dict(document | damage)

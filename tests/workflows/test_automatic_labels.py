@@ -84,11 +84,12 @@ def test_what_is_like_nothing_that_is_labelled_stays_without(crowd: tuple[Path, 
     gallery, _ = crowd
     index(gallery, save(tmp_path / "odd.png", 4321))
     measured = calibrate_space(gallery)
+    # Twenty-four of thirty-four have a label.
+    assert (measured["margin"], measured["margin_among"], measured["margin_alarms"]) == (None, 0, None)
     with Gallery(gallery) as opened, Searcher(opened) as searcher:
         best = searcher.by_id(id_of(gallery, tmp_path / "odd.png"), 1).neighbours[0].score
         # As if the threshold had been measured among more kinds of picture.
-        odd = {**measured, "threshold": best + 0.01, "judged_by": "cosine"}
-        opened.catalog.calibrations.add(opened.live_space().id, odd)
+        opened.catalog.calibrations.add(opened.live_space().id, {**measured, "threshold": best + 0.01})
     report = auto_label(gallery, least=0.0)
     assert (report.proposed, report.unsure) == (9, 1)
     assert "odd.png" not in carried(gallery)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -80,17 +81,22 @@ def test_scores_are_calibrated_by_what_validates_among_all_that_the_gallery_hold
     assert (stored.pairs, stored.positives) == (10 * validates.sum(), same[validates].sum())
 
     # The run's own map comes from validation images that search each other. Neither map has seen the test images.
-    own = calibrate(retrieve(vectors[validates], numbers[validates], margins=True)).calibration
+    own = calibrate(retrieve(vectors[validates], numbers[validates])).calibration
     proves = numbers >= 8
     queries = LabelledVectors(vectors[proves], numbers[proves], ids[proves])
     result = retrieve(vectors, numbers, ids, queries, margins=True)
     by_own, by_stored = (confirm(one, result) for one in (own, stored))
     assert by_stored.reliability.ece.mean < by_own.reliability.ece.mean - 0.05
     assert by_stored.reliability.brier < by_own.reliability.brier
-    # Queries that have a match in the whole gallery are told less often that there is none.
+    # Queries whose label is held out of the whole gallery are told so more often.
     assert by_stored.threshold is not None
     assert by_own.threshold is not None
-    assert by_stored.threshold.false_alarms.mean < by_own.threshold.false_alarms.mean - 0.1
+    assert by_stored.threshold.true_alarms.mean > by_own.threshold.true_alarms.mean
+    # By margin too something is said, and seldom wrongly; the run's own was not measured among these images.
+    assert (own.margin, stored.margin_among) == (None, KINDS * EACH)
+    assert by_stored.margin is not None
+    assert by_stored.margin.true_alarms.mean > by_own.threshold.true_alarms.mean
+    assert by_stored.margin.true_alarms.mean > by_stored.margin.false_alarms.mean + 0.05
 
 
 @pytest.mark.parametrize("known", [0, 19])
@@ -142,6 +148,10 @@ def test_nothing_like_this_is_said_where_the_best_score_is_below_the_threshold(s
             assert searcher.by_id(image, 1).nothing_like_this is expected
 
 
+BY_MARGIN = {**PLATT, "threshold": 1.01, "margin_among": KINDS * EACH}
+"""By cosine every query would be told."""
+
+
 def margin_by_loop(vectors: dict[int, np.ndarray], query: np.ndarray, left_out: int | None = None) -> float:
     """The best margin of a query's first five matches, each less the mean cosine of its own first ten."""
     there = {i: v for i, v in vectors.items() if i != left_out}
@@ -162,20 +172,20 @@ def test_nothing_like_this_is_said_where_no_margin_reaches_the_threshold(alike: 
         vectors = dict(zip(ids.tolist(), rows / np.linalg.norm(rows, axis=1, keepdims=True), strict=True))
         image = int(ids[40])
         data = Path(searcher.record(image).paths[0]).read_bytes()
-        # An upload finds the image itself; asked for by its number, it is no result and nobody's neighbour.
+        # Asked for by its number, it is no result and nobody's neighbour.
         for ask, margin in (
             (lambda: searcher.by_id(image, 1), margin_by_loop(vectors, vectors[image], image)),
             (lambda: searcher.find(Query((Example(image),)), 1), margin_by_loop(vectors, vectors[image], image)),
-            (lambda: searcher.by_image(data, 1), margin_by_loop(vectors, vectors[image])),
         ):
             for threshold, expected in ((margin + 2e-3, True), (margin - 2e-3, False)):
-                opened.catalog.calibrations.add(space.id, {**PLATT, "threshold": threshold, "judged_by": "margin"})
+                opened.catalog.calibrations.add(space.id, {**BY_MARGIN, "margin": threshold})
                 found = ask()
                 assert found.nothing_like_this is expected
                 assert len(found.neighbours) == 1
-            opened.catalog.calibrations.add(space.id, {**PLATT, "threshold": None, "judged_by": "margin"})
-            assert ask().nothing_like_this is None
-        opened.catalog.calibrations.add(space.id, {**PLATT, "threshold": -2.0, "judged_by": "margin"})
+        # An upload finds the image itself.
+        opened.catalog.calibrations.add(space.id, {**BY_MARGIN, "margin": 2.0})
+        assert searcher.by_image(data, 1).nothing_like_this is False
+        opened.catalog.calibrations.add(space.id, {**BY_MARGIN, "margin": -2.0})
         nowhere = searcher.by_id(image, 3, Filters(labels=("no such label",)))
         assert (nowhere.neighbours, nowhere.nothing_like_this) == ((), True)
 
@@ -184,12 +194,28 @@ def test_the_threshold_of_a_gallery_is_about_margins(alike: tuple[Path, Path]) -
     """Fitted and asked in the same way: at most one of twenty that have a match is told that there is none."""
     gallery, _ = alike
     measured = calibrate_space(gallery)
-    assert measured["judged_by"] == measured["alarms"]["judged_by"] == "margin"
+    assert measured["margin_among"] == KINDS * EACH
+    assert measured["margin"] == measured["margin_alarms"]["value"]
     with Gallery(gallery) as opened, Searcher(opened) as searcher:
         ids = opened.catalog.spaces.findable(opened.live_space().id)[0].tolist()
         told = [searcher.by_id(image, 3).nothing_like_this for image in ids]
-    assert np.mean(told) == pytest.approx(measured["alarms"]["false_alarms"]["mean"])
+    assert np.mean(told) == pytest.approx(measured["margin_alarms"]["false_alarms"]["mean"])
     assert np.mean(told) <= 0.05
+
+
+@pytest.mark.parametrize("k", [0, -2])
+def test_fewer_results_than_one_are_refused_however_many_matches_are_looked_at(six: tuple[Path, Path], k: int) -> None:
+    gallery, photos = six
+    file = photos / "red" / "0000.png"
+    with Gallery(gallery) as opened, Searcher(opened) as searcher:
+        opened.catalog.calibrations.add(opened.live_space().id, {**BY_MARGIN, "margin": 0.0})
+        for ask in (
+            lambda: searcher.by_id(an_image(gallery), k),
+            lambda: searcher.by_image(file.read_bytes(), k),
+            lambda: searcher.by_files([os.fsencode(file)], k),
+        ):
+            with pytest.raises(ValueError, match=f"k is {k}, but must be at least 1"):
+                ask()
 
 
 def test_a_calibration_that_cannot_be_read_is_said_once_and_is_none(six: tuple[Path, Path]) -> None:

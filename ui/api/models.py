@@ -114,7 +114,7 @@ class SearchOut(BaseModel):
     searched: int = Field(ge=0, description="How many images pass the filters.")
     seconds: float = Field(ge=0, description="How long it took.")
     nothing_like_this: bool | None = Field(
-        description="Even the best match is too far away to mean anything; null where that is not known."
+        description="Probably no match is here: no image is as near as one that is; null where that is not known."
     )
     more: bool = Field(description="There are further ones behind these.")
 

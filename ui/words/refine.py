@@ -106,8 +106,8 @@ ENGLISH = RefineWords(
     ranks="from place {first} on",
     nothing_title="Probably nothing like this is here",
     nothing_text=(
-        "A picture that does have a match in this gallery is nearly always closer to one than yours is, measured by "
-        "how alike the gallery's own pictures are. What follows is the least different, not a match."
+        "A picture that does have a match in this gallery nearly always comes closer to one than yours does. What "
+        "follows is the least different, not a match."
     ),
     browse="Browse all pictures",
     browse_title=Counted("{n} picture in the gallery", "{n} pictures in the gallery"),
@@ -169,7 +169,7 @@ CHINESE = RefineWords(
     page="第 {n} 页",
     ranks="从第 {first} 名起",
     nothing_title="这里很可能没有类似的图片",
-    nothing_text="在图库中确有同类的图片，几乎总会与其中某一张更接近（以图库图片彼此的相似程度来衡量）。下面只是差别最小的，并不是匹配。",
+    nothing_text="在图库中确有同类的图片，几乎总会与其中某一张更为接近。下面只是差别最小的，并不是匹配。",
     browse="浏览全部图片",
     browse_title=Counted("图库中的 {n} 张图片", "图库中的 {n} 张图片"),
     browse_close="关闭",
