@@ -22,6 +22,7 @@ from retrieval.index.blocks import BLOCK, blocks
 from retrieval.index.exact import load_array, save_array
 from retrieval.index.idset import IdSet, ascending
 from retrieval.index.library import faiss
+from retrieval.index.packed import clear_unused
 from retrieval.index.parameters import FLAT, IVF_PQ, Parameters
 from retrieval.index.selection import Selection
 
@@ -73,6 +74,7 @@ class FaissIndex:
         self.scan_limit = min(SCAN_LIMIT, SCAN_VALUES // source.dimension)
         self._source = source
         self._structure = structure
+        self._clear_unused()
         self._ids = IdSet()
         self._ids.add(_ids_of_lists(structure) if self.parameters.kind != FLAT else np.empty(0, dtype=np.int64))
         self._lock = threading.RLock()
@@ -112,6 +114,7 @@ class FaissIndex:
             there = np.unique(ids[self._ids.contains(ids)])
             if len(there):
                 self._structure.remove_ids(faiss.IDSelectorBatch(there))
+                self._clear_unused()
                 self._ids.remove(there)
             return len(there)
 
@@ -180,6 +183,10 @@ class FaissIndex:
         if structure.d != fed_dimension(source.dimension, parameters.kind):
             raise ValueError(f"The lists hold vectors of {structure.d} dimensions.")
         return cls(source, parameters, structure)
+
+    def _clear_unused(self) -> None:
+        if self.kind == IVF_PQ:
+            clear_unused(self._structure)
 
     def _present(self, allowed: Ids) -> Ids:
         wanted = ascending(checked_ids(allowed))

@@ -14,8 +14,6 @@ from playwright import sync_api as playwright
 
 from tests.ui.conftest import Visit, running
 from tests.ui.drawing import COLOURS, picture
-from tests.ui.twins import SearcherTwin, ViewsTwin
-from ui.app import create_app
 from ui.words import ENGLISH
 
 expect = playwright.expect
@@ -155,22 +153,3 @@ def test_where_paths_are_hidden_no_page_holds_one(enter: Callable[..., Visit], d
     page.goto(f"{here.address}/understand")
     page.locator("#understand-check .und-part").wait_for()
     assert secret not in page.content()
-
-
-def test_a_file_that_is_too_large_is_told_by_its_name_and_the_limit_and_nothing_is_lost(
-    contexts: Callable[..., Any],
-) -> None:
-    limit = 1024 * 1024
-    with running(create_app(SearcherTwin(), ViewsTwin(), max_upload_bytes=limit)) as address:
-        here = Visit(contexts(), address).open()
-        try:
-            here.upload({"name": "large.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff" + bytes(limit)})
-            told = here.page.locator(".toast-body, #results .notice.error")
-            expect(told).to_contain_text("1.0 Mb")
-            expect(told).to_contain_text("large.jpg")
-            # It is not even sent, and on it goes.
-            assert [url for url in here.requests if "/gradio_api/upload?" in url] == []
-            here.page.locator("button.sample").first.click()
-            here.cards.first.wait_for()
-        finally:
-            here.page.close()
