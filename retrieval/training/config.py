@@ -37,7 +37,7 @@ class LoopConfig:
         layer_decay: further factor for each layer further away from the head, in (0, 1].
         patience: validations without a new best value after which the run ends; None: never.
         validate_every: epochs between validations; the start and the last epoch are validated too.
-        log_every: steps between two lines of the log.
+        log_every: steps between two lines of the log; fewer where they take more than ten seconds.
         save_seconds: time between two checkpoints, at the least; the end of a run always writes one.
         seed: of everything that is drawn.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.

@@ -58,7 +58,7 @@ class TrainHooks:
     """Called by the loop on the first process, in its own thread; all but ``stop`` must not raise.
 
     Attributes:
-        progress: every ``log_every`` steps.
+        progress: every ``log_every`` steps, and after ten seconds without.
         validated: after each validation.
         say: one line about anything unusual, alarms included.
         stop: asked after every step; True saves and ends the run.

@@ -43,6 +43,9 @@ FAILED_BATCH = "failed_batch.json"
 SMALLEST_SCALE = 2.0**-10
 """Loss scale of fp16 below which a run has failed: it starts at 2**16 and is halved by every step that overflows."""
 
+SILENT_SECONDS = 10.0
+"""After so long a step is reported whatever its number: ten steps of a large batch can take minutes on a processor."""
+
 
 def fit(
     method: Method,
@@ -173,7 +176,7 @@ class _Run:
         self.place.step += 1
         self.place.batch += len(group)
         self._note(noted)
-        if self.place.step % self.config.log_every == 0:
+        if self.place.step % self.config.log_every == 0 or self.meter.silent() >= SILENT_SECONDS:
             self._report(rate)
 
     def _backward(self, batch: Batch, group: list[Batch]) -> StepOutput:

@@ -112,6 +112,10 @@ class Meter:
         }
         return {name: float(v) if math.isfinite(float(v)) else None for name, v in values.items()}
 
+    def silent(self) -> float:
+        """Seconds since ``pace`` was last asked."""
+        return time.monotonic() - self.reported
+
     def pace(self) -> float:
         """Examples a second since the last call, in this process."""
         now = time.monotonic()

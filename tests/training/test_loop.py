@@ -13,7 +13,7 @@ from torch import nn
 
 from retrieval.core.errors import BadValue, ModelDamaged, TrainingFailed
 from retrieval.methods.method import Method
-from retrieval.training import checkpoint, devices
+from retrieval.training import checkpoint, devices, loop
 from retrieval.training.hooks import Progress, TrainHooks, Validated
 from retrieval.training.loop import fit
 from tests.training.tiny import (
@@ -325,6 +325,18 @@ def test_half_precision_is_near_full(tmp_path: Path) -> None:
     moves = [(model.encoder.head.weight - start).flatten() for model in (exact, rough)]
     assert torch.cosine_similarity(*moves, dim=0) > 0.98
     assert not torch.equal(*moves)
+
+
+def test_slow_steps_are_reported_before_their_number_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who started a run must not look at nothing for minutes."""
+    seen: list[Progress] = []
+    values = config(epochs=2, log_every=1000)
+    quick = fit(method(), TinySource(), values, folder=tmp_path / "quick", hooks=TrainHooks(progress=seen.append))
+    assert seen == []
+    monkeypatch.setattr(loop, "SILENT_SECONDS", 0.0)
+    slow = fit(method(), TinySource(), values, folder=tmp_path / "slow", hooks=TrainHooks(progress=seen.append))
+    assert [one.step for one in seen] == list(range(1, slow.steps + 1))
+    assert all(one.steps == slow.steps == quick.steps for one in seen)
 
 
 def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
