@@ -9,6 +9,7 @@ import typer
 
 from retrieval.cli.app import app
 from retrieval.core import settings
+from retrieval.workflows.recipes import PRETRAIN_RECIPES
 from retrieval.workflows.views import FULL_SIDE
 from tests.conftest import REPOSITORY
 
@@ -145,3 +146,11 @@ def test_the_screenshot_of_the_search_names_its_encoder() -> None:
         caption = text.split("(.github/search.png)")[1].strip().splitlines()[0]
         assert "MobileNetV2" in caption
         assert "starter" in caption
+
+
+def test_recipes_without_labels_promise_what_the_table_says() -> None:
+    for name, recipe in PRETRAIN_RECIPES.items():
+        row = re.search(rf"^\| {name} \| (0\.\d+) \[", ENGLISH, flags=re.MULTILINE)
+        assert (row is None) == recipe.expected.startswith("not measured")
+        if row is not None:
+            assert recipe.expected.startswith(f"{100 * float(row[1]):.0f} % ")
