@@ -4,7 +4,9 @@ The sets and their parts are those of ``tests.benchmarks.tasks``, given to the p
 recipes are taken as they come. The test part is opened once, at the end of a run. Runs are kept in the cache under the
 recipe's own values, so that an interrupted benchmark goes on where it stopped, in the middle of a run too.
 
-``python -m tests.benchmarks.fine_tuning SET RECIPE [KEY=VALUE ...]`` makes one run, and prints what validation said.
+``python -m tests.benchmarks.fine_tuning SET RECIPE [KEY=VALUE ...]`` makes one run, and prints what validation said;
+``python -m tests.benchmarks.fine_tuning --rows SET RECIPE ...`` prints the rows of some recipes on one set (``naive``
+is one of them), and makes the runs that are not there.
 """
 
 import csv
@@ -13,7 +15,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -46,18 +48,25 @@ NAIVE: Mapping[str, Any] = {
 """`triplet-center` as one would do it at first, on flowers90: a projection that learns ten times faster than ours, and
 is not trained before the encoder, one rate for all layers, the last weights as they are. What it loses is what our
 recipe was made to keep."""
+NAIVELY = "naive"
 
 
 def run(quick: bool = False) -> None:
     """Print the table: every recipe on every set."""
+    if quick:
+        table({"flowers90": COMPARED[:2]}, {"epochs": 2})
+    else:
+        table({name: COMPARED + ((NAIVELY,) if name == "flowers90" else ()) for name in SETS})
+
+
+def table(asked: Mapping[str, Sequence[str]], changes: Mapping[str, Any] = {}) -> None:
+    """Print the rows of some recipes on some sets; ``changes`` are made to all of them."""
     rows = []
-    for name in ("flowers90",) if quick else SETS:
-        for recipe in COMPARED[:2] if quick else COMPARED:
-            found = trained(name, recipe, {"epochs": 2} if quick else {})
+    for name, recipes in asked.items():
+        for recipe in recipes:
+            taken = ("triplet-center", NAIVE) if recipe == NAIVELY else (recipe, changes)
+            found = trained(name, *taken)
             rows += [_row(proof, recipe, values, found["seconds"]) for proof, values in found["proofs"].items()]
-    if not quick:
-        found = trained("flowers90", "triplet-center", NAIVE)
-        rows.append(_row("flowers90", "triplet-center, naively", found["proofs"]["flowers90"], found["seconds"]))
     show(
         "Training with the shared MobileNetV2, the test part opened once",
         ["set", "recipe", "recall@1", "difference", "MAP@R", "difference", "time"],
@@ -153,5 +162,8 @@ def _row(proof: str, recipe: str, comparison: Mapping[str, Any], seconds: float)
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--rows":
+        table({sys.argv[2]: sys.argv[3:]})
+        sys.exit()
     pairs = dict(text.split("=", 1) for text in sys.argv[3:])
     print(json.dumps(trained(sys.argv[1], sys.argv[2], pairs)["training"], indent=1))
