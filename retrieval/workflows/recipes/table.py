@@ -83,7 +83,7 @@ _ALL = (
         "batch-hard",
         "Every image against the least alike of its class and the most alike of another in the batch.",
         Term("triplet", 1.0, "batch_hard", {"margin": 0.2}),
-        expected=_as_head(0.44, 0.28),
+        expected="recall@1 from 0.83 to 0.87 on flowers of kinds never seen; other pictures are not measured",
     ),
     _full(
         "multi-similarity",
