@@ -237,9 +237,12 @@ def test_old_jobs_are_deleted_and_numbers_only_rise(jobs: Jobs, monkeypatch: pyt
 
 
 SERVER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from retrieval.workflows.jobs import Jobs, process
+# As in a terminal: what runs the tests in the background may have both ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from retrieval.workflows.jobs.requests import IndexJob
 process._MODULE = "tests.workflows.jobs.stub"
 jobs = Jobs(Path(sys.argv[1]))
