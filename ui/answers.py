@@ -299,6 +299,7 @@ def _as_json(neighbour: Neighbour) -> dict[str, Any]:
         "rank": neighbour.rank,
         "id": neighbour.id,
         "score": neighbour.score,
+        "probability": neighbour.probability,
         "labels": [shown(label) for label in neighbour.labels],
         "paths": [shown(path) for path in neighbour.paths],
         "width": neighbour.width,

@@ -1,7 +1,7 @@
 """File records: what is known of a path, what is missing, what failed, and forgetting."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, text, update
@@ -179,13 +179,19 @@ class Files:
         with self._session.write() as connection:
             return forget(connection, ids)
 
-    def states(self) -> dict[str, int]:
-        """Files by state; those in offline roots count as ``"offline"``."""
-        query = select(files.c.state, roots.c.online, func.count()).join(roots).group_by(files.c.state, roots.c.online)
+    def states(self, offline: Collection[int] | None = None) -> dict[str, int]:
+        """Files by state; those thought to lie in offline roots count as ``"offline"``.
+
+        Args:
+            offline: ids of the roots that are offline; those that the last index run found so where not given.
+        """
+        columns = (files.c.root_id, roots.c.online, files.c.state)
+        query = select(*columns, func.count()).join(roots).group_by(*columns)
         found = {"present": 0, "missing": 0, "failed": 0, "offline": 0}
         with self._session.read() as connection:
-            for state, online, count in connection.execute(query):
-                found[state if online else "offline"] += count
+            for root_id, online, state, count in connection.execute(query):
+                away = not online if offline is None else root_id in offline
+                found["offline" if away and state != "missing" else state] += count
         return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 
-from retrieval.cli.say import duration, messages, note, warn
+from retrieval.cli.say import duration, messages, note, on_a_terminal, warn
 from retrieval.workflows.words import count
 
 if TYPE_CHECKING:
@@ -81,5 +81,5 @@ class TrainingDisplay:
     @contextmanager
     def shown(self) -> Iterator["TrainingDisplay"]:
         """Show it while the block runs."""
-        with self._progress:
+        with on_a_terminal(self._progress):
             yield self

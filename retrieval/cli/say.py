@@ -15,6 +15,8 @@ from retrieval.core.errors import BadValue, RetrievalError
 from retrieval.core.text import shown
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
     from retrieval.workflows.index_report import Progress
 
 messages = Console(stderr=True, highlight=False)
@@ -37,9 +39,14 @@ def error_line(error: RetrievalError) -> None:
     messages.print(f"[bold red]Error:[/] {escape(shown(error.message))} {escape(shown(error.hint))}", soft_wrap=True)
 
 
-def print_json(value: Any) -> None:
+def json_text(value: Any) -> str:
     """A result for programs. ASCII only: names that are not valid text survive as escapes."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    return json.dumps(value, indent=2, default=str)
+
+
+def print_json(value: Any) -> None:
+    """A result for programs on stdout, see ``json_text``."""
+    sys.stdout.write(json_text(value) + "\n")
     sys.stdout.flush()
 
 
@@ -67,6 +74,16 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def on_a_terminal(bar: "RichProgress") -> Iterator[None]:
+    """Show rich's bar while the block runs; elsewhere than on a terminal it would leave nothing but an empty line."""
+    if not messages.is_interactive:
+        yield
+        return
+    with bar:
+        yield
 
 
 class Bar:
@@ -104,7 +121,7 @@ class Bar:
     @contextmanager
     def shown(self) -> Iterator["Bar"]:
         """Show the bar while the block runs."""
-        with self._progress:
+        with on_a_terminal(self._progress):
             yield self
 
 

@@ -6,13 +6,14 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from retrieval.cli.options import GalleryOption, JsonOption, ModelOption, gallery_folder
-from retrieval.cli.say import print_json, results, table, warn
+from retrieval.cli.say import json_text, results, table, warn
 from retrieval.core.errors import BadValue, ImageError, Reason, RetrievalError
 from retrieval.core.text import shown
 from retrieval.workflows.words import chance_in_words, count
@@ -128,20 +129,33 @@ def _say_what_is_unknown(searcher: "Searcher", filters: "Filters") -> None:
 
 
 class _Json:
+    """One list, written answer by answer: a folder of queries may be longer than memory."""
+
     def __init__(self) -> None:
-        self._rows: list[dict[str, Any]] = []
+        self._waiting: list[dict[str, Any]] = []
+        self._begun = False
 
     def add(self, answer: "Answer") -> None:
         row: dict[str, Any] = {"query": answer.path, "neighbours": [], "nothing_like_this": None, "error": None}
+        self._waiting.append(row)
         if isinstance(answer.found, RetrievalError):
+            # Not before there is an answer: where there is none, stdout stays empty.
             row["error"] = str(answer.found)
-        else:
-            row["neighbours"] = [_fields(n) for n in answer.found.neighbours]
-            row["nothing_like_this"] = answer.found.nothing_like_this
-        self._rows.append(row)
+            return
+        row["neighbours"] = [_fields(n) for n in answer.found.neighbours]
+        row["nothing_like_this"] = answer.found.nothing_like_this
+        self._write()
+
+    def _write(self) -> None:
+        for row in self._waiting:
+            sys.stdout.write((",\n" if self._begun else "[\n") + indent(json_text(row), "  "))
+            self._begun = True
+        self._waiting.clear()
 
     def finish(self) -> None:
-        print_json(self._rows)
+        self._write()
+        sys.stdout.write("\n]\n")
+        sys.stdout.flush()
 
 
 class _Csv:

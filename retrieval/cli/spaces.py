@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from retrieval.cli.index import stopping
 from retrieval.cli.options import GalleryOption, JsonOption, WorkersOption, YesOption, gallery_folder
-from retrieval.cli.say import ask, duration, messages, note, print_json, results, size, table, warn
+from retrieval.cli.say import ask, duration, messages, note, on_a_terminal, print_json, results, size, table, warn
 from retrieval.core.errors import BadValue, Interrupted
 from retrieval.core.text import shown
 from retrieval.workflows.words import count
@@ -209,5 +209,5 @@ def _bar() -> Iterator[Any]:
         said = f"{progress.images_per_second:.1f}/s  {left}  {failed}"
         bar.update(task, visible=True, completed=progress.done, total=progress.total, said=said)
 
-    with bar:
+    with on_a_terminal(bar):
         yield report

@@ -102,6 +102,14 @@ class GalleryEncoder:
         """The encoder with all its parts by name; the runtime's copy is folded and may be in half precision."""
         return self._load()[0]
 
+    def open(self) -> None:
+        """Load it now, which takes seconds, and not with the first picture.
+
+        Raises:
+            ModelDamaged: the gallery's copy of the encoder is damaged.
+        """
+        self._open()
+
     def _open(self) -> "EncoderRuntime":
         # cached_property alone would let two first searches load the encoder twice.
         with self._opening:

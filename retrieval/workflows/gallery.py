@@ -93,7 +93,7 @@ def refuse_strangers(folder: Path) -> None:
     """A gallery is a folder of its own: a folder of photos given by mistake must not be filled with our files.
 
     Raises:
-        GalleryDamaged: the folder has other files in it, or is a file.
+        BadValue: the folder has other files in it, or is a file.
     """
     if folder.is_dir():
         strangers = [p.name for p in folder.iterdir() if p.name not in ("writing.lock",) and not p.name.startswith(".")]

@@ -7,6 +7,10 @@ from typing import Any
 from retrieval.workflows.live_index import Say
 from retrieval.workflows.planning import Plan
 
+LEAST_FOR_A_RATE = 100
+"""Images from which on a run's rate is kept for the next estimate: the first and the last batch of a small run, in
+which one half of the pipeline waits for the other, make it look slow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

@@ -11,7 +11,7 @@ from retrieval.images.jobs import ReadFile
 from retrieval.images.pool import DecodePool
 from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.index_report import Estimate, Hooks, IndexReport, Progress
+from retrieval.workflows.index_report import LEAST_FOR_A_RATE, Estimate, Hooks, IndexReport, Progress
 from retrieval.workflows.last_run import remember_run
 from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.planning import Plan, Planner, Todo
@@ -72,13 +72,18 @@ class Run:
         return f"rate:{self._space.fingerprint[:16]}"
 
     def _measure(self, sample: Sequence[Todo]) -> float:
+        self._warm_up()
         list(self._embed(sample[:1]))
         start = monotonic()
         list(self._embed(sample))
         return len(sample) / max(1e-3, monotonic() - start)
 
-    def _embed(self, todos: Iterable[Todo]) -> Iterator[Embedded[Todo]]:
+    def _warm_up(self) -> None:
+        """What takes seconds once, however many files there are: no rate may count it."""
         self._pool.warm()  # the processes start while the encoder is opened
+        self._encoder.open()
+
+    def _embed(self, todos: Iterable[Todo]) -> Iterator[Embedded[Todo]]:
         spec = self._encoder.spec
         with self._catalog.images.known_contents(self._space.id) as known:
             yield from embed_files(
@@ -90,6 +95,7 @@ class Run:
         if not total:
             return
         self._operation = self._catalog.ingest.start()
+        self._warm_up()
         start = monotonic()
         until_stopped = (todo for todo in todos if not self._hooks.stop())
         batch: list[Indexed] = []
@@ -103,7 +109,7 @@ class Run:
         self._commit(batch)
         self._busy_seconds = monotonic() - start
         self._report(self._done, total, start)
-        if self._counts.embedded >= 16:
+        if self._counts.embedded >= LEAST_FOR_A_RATE:
             self._catalog.put(self._rate_key, self._counts.embedded / self._busy_seconds)
 
     @property

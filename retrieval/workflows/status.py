@@ -139,8 +139,8 @@ def _damage_is_said(gallery: Gallery) -> Iterator[None]:
 
 def _status(gallery: Gallery, problems: list[str], checked: bool, repaired: list[str]) -> Status:
     catalog = gallery.catalog
-    states = catalog.files.states()
     roots = look_at_roots(catalog, remember=False)
+    states = catalog.files.states([root.id for root in roots if not root.online])
     live = catalog.spaces.live()
     return Status(
         gallery=str(gallery.folder),

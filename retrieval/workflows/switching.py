@@ -37,14 +37,13 @@ from retrieval.workflows.gate import (
     holes,
     refused,
 )
-from retrieval.workflows.index_report import Progress
+from retrieval.workflows.index_report import LEAST_FOR_A_RATE, Progress
 from retrieval.workflows.live_index import LiveIndex, Say
 from retrieval.workflows.patience import alone, patiently_writing
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.switch_estimate import SwitchEstimate, estimate, refuse_full_disk
 from retrieval.workflows.switch_target import SwitchTarget, find_target
 
-_LEAST_FOR_A_RATE = 16
 _NO_SPACE = 0
 """The number of no space: it lacks every image."""
 
@@ -339,7 +338,7 @@ class Switching:
             self._holes = holes(*self._catalog.coverage.count(space.id), list(skipped.values()))
             self._refuse()
             index.publish()
-            if self._filler.embedded >= _LEAST_FOR_A_RATE:
+            if self._filler.embedded >= LEAST_FOR_A_RATE:
                 self._catalog.put(self._rate_key, self._filler.embedded / self._filler.busy_seconds)
             # A rollback may have led to it meanwhile.
             if self._gallery.live_space().id != space.id:

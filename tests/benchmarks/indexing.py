@@ -38,6 +38,8 @@ from tests.benchmarks.support import (
 )
 
 OTHERS_ROUNDS = 2
+COSTED = 150
+"""Photos from which the bound is measured, spread evenly over those that the others get."""
 PEER = "DeepImageSearch==3.0.3"
 NAMES = {
     "bound": f"bound: {available_cores()} cores / (decode + encode)",
@@ -151,7 +153,7 @@ def costs(folder: Path, start_at: float = 0.0) -> dict[str, float]:
     from retrieval.models.runtime import EncoderRuntime
 
     encoder, card = load_encoder(mobilenet())
-    files = sorted(folder.iterdir())[:100]
+    files = spread(folder, COSTED)
     decode(files[0].read_bytes(), card.preprocessing, Limits())
     runtime = EncoderRuntime(encoder, card.preprocessing, threads=1)
     time.sleep(max(0.0, start_at - time.time()))

@@ -21,6 +21,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from retrieval.cli import main
+from retrieval.cli.search import _Json
+from retrieval.workflows.results import SearchResult, Timings
+from retrieval.workflows.searching import Answer
 from tests.conftest import draw
 
 REPORT = (
@@ -88,6 +91,7 @@ def test_index_then_search_as_json(run: Run, photos: Path, tiny_model: Path, tmp
     assert list(report) == REPORT.split()
     assert report["found"] == report["new"] == report["embedded"] == 12
     assert "12 image files" in ran.err
+    assert "" not in ran.err.splitlines()
     ran = run("search", photos / "pear" / "1.jpg", "-k", 3, "--gallery", gallery, "--json")
     (answer,) = ran.json
     assert answer["query"] == str(photos / "pear" / "1.jpg")
@@ -144,10 +148,21 @@ def test_a_folder_of_queries_as_csv(run: Run, indexed: tuple[Path, Path]) -> Non
 def test_one_unusable_query_does_not_stop_the_others(run: Run, indexed: tuple[Path, Path], tmp_path: Path) -> None:
     queries = tmp_path / "queries"
     draw(queries / "good.png", 1)
-    (queries / "bad.png").write_bytes(b"nothing")
+    for name in ("bad.png", "worse.png"):
+        (queries / name).write_bytes(b"nothing")
     ran = run("search", queries, "--gallery", indexed[0], "--json")
     assert ran.code == 0
-    assert [(Path(a["query"]).name, bool(a["error"])) for a in ran.json] == [("bad.png", True), ("good.png", False)]
+    answers = [(Path(a["query"]).name, bool(a["error"])) for a in ran.json]
+    assert answers == [("bad.png", True), ("good.png", False), ("worse.png", True)]
+    assert ran.out == json.dumps(ran.json, indent=2) + "\n", "written piece by piece, it looks like every other"
+
+
+def test_answers_are_printed_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of queries may be longer than memory, and whoever reads it need not wait for the last."""
+    printer, found = _Json(), SearchResult((), Timings(), searched=0)
+    for number in range(3):
+        printer.add(Answer(f"{number}.jpg", found))
+        assert f"{number}.jpg" in capsys.readouterr().out
 
 
 def test_dry_run_only_tells(run: Run, photos: Path, tiny_model: Path, tmp_path: Path) -> None:

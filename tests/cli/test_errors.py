@@ -72,7 +72,7 @@ def test_a_folder_of_nothing_that_can_be_used_is_4_and_names_each(
         (queries / name).write_bytes(b"no picture")
     for form in ("--json", "--csv"):
         done = retrieval("search", queries, *at(six[0]), form)
-        assert done.code == 4
+        assert (done.code, done.out) == (4, "")
         assert "None of the 2 files" in done.error
         notes = [line for line in done.err.splitlines() if line.startswith("Note: ")]
         assert [name for line in notes for name in ("a.jpg", "b.jpg") if name in line] == ["a.jpg", "b.jpg"]

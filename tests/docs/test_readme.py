@@ -111,9 +111,12 @@ def test_the_environment_variables_are_those_that_the_settings_name() -> None:
     told = dict(re.findall(r"^``(RETRIEVAL_[A-Z_]+)`` +(\S+)", str(settings.__doc__), flags=re.MULTILINE))
     source = Path(str(settings.__file__)).read_text("utf-8")
     assert set(told) == set(re.findall(r'"(RETRIEVAL_[A-Z_]+)"', source)) | {"RETRIEVAL_PLUGINS"}
+    commands = "".join(path.read_text("utf-8") for path in (REPOSITORY / "retrieval" / "cli").glob("*.py"))
+    asked = set(re.findall(r'"(RETRIEVAL_[A-Z_]+)"', commands))
+    assert "RETRIEVAL_AUTH" in asked
     for text in (ENGLISH, CHINESE):
         listed = variables(text)
-        assert set(listed) == set(told)
+        assert set(listed) == set(told) | asked
         assert {name: value for name, value in listed.items() if value.isdigit()} == {
             name: value for name, value in told.items() if value.isdigit()
         }

@@ -7,7 +7,7 @@ from retrieval.core.protocols import VectorIndex
 from retrieval.core.types import NO_ID
 from retrieval.index import ExactIndex, FaissIndex
 
-from .support import APPROXIMATE_KINDS, EXACT_KINDS, KINDS, check, clustered, empty_index
+from .support import APPROXIMATE_KINDS, KINDS, check, clustered, empty_index
 
 D = 18  # Not a multiple of the product quantiser's groups.
 
@@ -193,17 +193,10 @@ def test_ties_across_the_boundary_that_are_not_duplicates(engine):
     ids = random.permutation(np.arange(1, 201))
     index.add(ids, source.put(ids, vectors))
     for k in (1, 3, 7):
-        matches = index.search(query, k)
-        for row in range(6):
-            truth = ranking_of(query[row], source, index.ids())
-            if index.kind in EXACT_KINDS:
-                assert matches.row(row) == truth[:k]
-
-
-def ranking_of(query, source, ids):
-    from .support import ranking
-
-    return ranking(query, ids, source.read(ids))
+        # Unlike photos these are noise in all dimensions: the hardest that an approximate one can get.
+        check(index, source, query, k, recall=0.5)
+    # As many as there are: whatever the engine, nothing is left to be approximate about but the order.
+    assert check(index, source, query, 200) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -193,5 +193,4 @@ def test_a_job_is_shown_stopped_and_gone_on_with(
         shown.get_by_role("button", name="Close").click()
         expect(shown).to_have_count(0)
         expect(page).to_have_url(re.compile("/library$"))
-        here.page.close()
-        here.assert_calm()
+        here.leave()

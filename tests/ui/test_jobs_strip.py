@@ -240,8 +240,7 @@ def test_work_that_a_page_shows_is_in_the_strip_at_once(
         here.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p data-work=\"1\"></p>')")
         expect(region).to_contain_text("Adding pictures", timeout=15_000)
         jobs.cancel(1, at_once=True)
-        here.page.close()
-        here.assert_calm()
+        here.leave()
 
 
 @pytest.mark.slow
@@ -282,5 +281,4 @@ def test_a_job_is_followed_stopped_and_closed(
         page.reload()
         expect(page.locator(".state")).to_be_visible()
         expect(region).to_have_count(0)
-        here.page.close()
-        here.assert_calm()
+        here.leave()

@@ -66,8 +66,7 @@ def arrive(contexts: Callable[..., Any], opened: Callable[..., Any], gallery: Pa
                 Jobs(gallery).cancel(job.id, at_once=True)
         for one in visits:
             assert one.overflow() == 0
-            one.page.close()
-            one.assert_calm()
+            one.leave()
 
 
 def tiles(here: Visit) -> Any:

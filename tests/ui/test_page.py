@@ -17,6 +17,13 @@ from ui.words import ENGLISH
 
 expect = playwright.expect
 
+IN_SIGHT = """control => {
+    const part = control.getBoundingClientRect();
+    const pane = document.querySelector("#query-pane").getBoundingClientRect();
+    return part.left >= pane.left && part.right <= pane.right && part.bottom > pane.top
+        && part.top < Math.min(pane.bottom, innerHeight);
+}"""
+
 FACTS = ("Score", "Rank", "Labels", "Size", "File", "Taken", "Place", "Image id")
 
 
@@ -33,6 +40,26 @@ def test_the_question_stands_beside_the_answer_and_stays_in_sight(visit: Callabl
     here.page.evaluate("scrollTo(0, 300)")
     assert here.page.evaluate("scrollY") > 200
     assert 0 < here.page.evaluate(top, "#query-pane") <= 20
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (1440, 780), (1440, 900)])
+def test_every_control_of_the_question_is_in_reach_on_a_low_screen(
+    visit: Callable[..., Visit], apple: Path, width: int, height: int
+) -> None:
+    here = visit(viewport={"width": width, "height": height})
+    here.search(apple)
+    _choose(here, "Only with one of these labels", "grass")
+    here.page.keyboard.press("Escape")
+    for opened in (False, True):
+        if opened:
+            here.page.locator("#bounds button").first.click()
+            here.page.get_by_label("Taken on or after").wait_for()
+        controls = here.page.locator("#query-pane :is(button, input, textarea):visible").all()
+        assert len(controls) > 5
+        for control in [*controls, here.page.locator("#again")]:
+            control.scroll_into_view_if_needed()
+            assert here.page.evaluate(IN_SIGHT, control.element_handle()), control.evaluate("c => c.outerHTML")
+        assert here.page.locator("#query-pane").evaluate("pane => pane.scrollWidth - pane.clientWidth") <= 0
 
 
 def test_an_upload_is_searched_at_once(visit: Callable[..., Visit], apple: Path) -> None:
@@ -292,8 +319,7 @@ def test_an_empty_gallery_comes_to_life(
         expect(here.page.locator("button.sample")).to_have_count(5)
         here.page.reload()
         expect(here.page.locator(".state")).to_contain_text("5 images")
-        here.page.close()
-        here.assert_calm()
+        here.leave()
 
 
 @pytest.mark.slow
@@ -358,6 +384,7 @@ def test_programs_search_with_gradio_client(site: str, apple: Path, tmp_path: Pa
     found = client.predict(image=handle_file(apple), k=3, labels=["apple"], api_name="/search")
     assert [one["rank"] for one in found["neighbours"]] == [1, 2, 3]
     assert found["neighbours"][0]["score"] == pytest.approx(1, abs=1e-3)
+    assert found["neighbours"][0]["probability"] is None, "nothing has calibrated this gallery"
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture")
     with pytest.raises(AppError, match="not an image"):

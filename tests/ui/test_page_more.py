@@ -58,8 +58,7 @@ def enter(
 
         yield open_page
         for one in visits:
-            one.page.close()
-            one.assert_calm()
+            one.leave()
 
 
 def test_results_are_saved_as_copies_of_the_pictures(enter: Callable[..., Visit], dated: tuple[Path, Path]) -> None:

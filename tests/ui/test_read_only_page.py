@@ -73,8 +73,7 @@ def enter(contexts: Callable[..., Any], addresses: dict[bool, str]) -> Iterator[
     yield open_page
     for one in visits:
         assert one.overflow() == 0
-        one.page.close()
-        one.assert_calm()
+        one.leave()
 
 
 THERE = {

@@ -37,8 +37,7 @@ def taught(
 
         yield open_page
         for one in visits:
-            one.page.close()
-            one.assert_calm()
+            one.leave()
 
 
 @pytest.mark.parametrize("width", [1440, pytest.param(390, marks=pytest.mark.slow)])

@@ -63,9 +63,8 @@ def arrive(browser: Any, address: str) -> Iterator[Callable[..., Visit]]:
 
     yield open_page
     for one in visits:
-        one.page.close()
+        one.leave()
         one.context.close()
-        one.assert_calm()
 
 
 def background(here: Visit) -> str:

@@ -67,8 +67,7 @@ def arrive(
             if not job.state.is_over:
                 Jobs(gallery).cancel(job.id, at_once=True)
         for one in visits:
-            one.page.close()
-            one.assert_calm()
+            one.leave()
 
 
 def press(here: Visit, do: str) -> None:

@@ -99,8 +99,7 @@ def arrive(contexts: Callable[..., Any], address: str, gallery: Path) -> Iterato
 
     yield open_page
     for one in visits:
-        one.page.close()
-        one.assert_calm()
+        one.leave()
 
 
 def on_screen(here: Visit, x: float, y: float) -> tuple[float, float]:
@@ -285,8 +284,7 @@ def enter(contexts: Callable[..., Any], opened: Callable[..., Any], own: Path) -
         yield open_page
         for one in visits:
             assert one.overflow() == 0
-            one.page.close()
-            one.assert_calm()
+            one.leave()
 
 
 def said_in(how: Any) -> Any:

@@ -59,8 +59,7 @@ def enter(contexts: Callable[..., Any], address: str) -> Iterator[Callable[..., 
     yield open_page
     for one in visits:
         assert one.overflow() == 0
-        one.page.close()
-        one.assert_calm()
+        one.leave()
 
 
 def sent(here: Visit) -> list[str]:

@@ -3,10 +3,13 @@
 import os
 import shutil
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from retrieval.core.errors import BadValue, EmptyGallery, ModelMismatch, NoSuchPath
+from retrieval.workflows import index_run
+from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.index_report import Estimate, Hooks, Progress
 
@@ -276,6 +279,49 @@ def test_the_costs_are_said_before_anything_is_read_and_progress_reaches_the_end
     last = told[-1]
     assert isinstance(last, Progress)
     assert (last.done, last.total, last.failed) == (6, 6, 0)
+
+
+@pytest.mark.parametrize("begins_with", ["an estimate", "a known rate"])
+def test_loading_the_encoder_makes_no_run_look_slow(
+    gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins_with: str
+) -> None:
+    """The rate of a run is the next one's estimate: an hour's photos must not be foretold by the seconds of loading."""
+    loading, opened = [0.0], GalleryEncoder._open
+    monkeypatch.setattr(index_run, "monotonic", lambda: monotonic() + loading[0])
+
+    def open_slowly(encoder: GalleryEncoder) -> object:
+        if "_runtime" not in vars(encoder):
+            loading[0] += 10_000
+        return opened(encoder)
+
+    monkeypatch.setattr(GalleryEncoder, "_open", open_slowly)
+    photos = fill(tmp_path / "photos", range(120))
+    if begins_with == "a known rate":
+        index(gallery, fill(tmp_path / "before", range(200, 201)))
+        with Gallery(gallery) as opened_gallery:
+            opened_gallery.catalog.put(_rate_key(opened_gallery), 50.0)
+            opened_gallery.catalog.seal()
+        loading[0] = 0
+    told: list[Estimate | Progress] = []
+    report = index(gallery, photos, hooks=Hooks(estimated=told.append, progress=told.append))
+    assert loading[0] == 10_000
+    assert report.embedded == 120
+    assert report.images_per_second > 120 / 10_000
+    assert all(one.seconds_left is None or one.seconds_left < 10_000 for one in told if isinstance(one, Progress))
+    with Gallery(gallery) as opened_gallery:
+        assert opened_gallery.catalog.get(_rate_key(opened_gallery)) == pytest.approx(
+            report.images_per_second, abs=0.01
+        )
+
+
+def test_a_small_run_foretells_nothing(gallery: Path, folder: Path) -> None:
+    index(gallery, folder)
+    with Gallery(gallery) as opened:
+        assert opened.catalog.get(_rate_key(opened)) is None
+
+
+def _rate_key(gallery: Gallery) -> str:
+    return f"rate:{gallery.live_space().fingerprint[:16]}"
 
 
 def test_a_run_that_is_stopped_before_it_began_changes_nothing_and_says_so(six: tuple[Path, Path]) -> None:

@@ -26,6 +26,8 @@ def two_roots(gallery: Path, folder: Path, tmp_path: Path) -> tuple[Path, Path, 
 def test_an_offline_folder_stays_searchable_and_says_that_it_is_offline(two_roots: tuple[Path, Path, Path]) -> None:
     gallery, drive, local = two_roots
     drive.rename(drive.with_name("unplugged"))
+    before = status(gallery)
+    assert (before.images, before.offline_files, before.missing) == (8, 6, 0), "before any run has noticed"
     assert counts(index(gallery, local)) == {"found": 2, "unchanged": 2, "offline": 6}
     assert len(searchable(gallery)) == 8
     found = status(gallery)
@@ -37,6 +39,15 @@ def test_an_offline_folder_stays_searchable_and_says_that_it_is_offline(two_root
             (True, False),
             (False, True),
         }
+
+
+def test_status_counts_as_offline_what_an_index_run_counts(two_roots: tuple[Path, Path, Path]) -> None:
+    gallery, drive, local = two_roots
+    next(drive.rglob("*.png")).unlink()
+    assert index(gallery, drive).missing == 1
+    drive.rename(drive.with_name("unplugged"))
+    report, found = index(gallery, local), status(gallery)
+    assert (found.offline_files, found.missing) == (report.offline, 1) == (5, 1)
 
 
 def test_indexing_everything_leaves_an_offline_folder_out(two_roots: tuple[Path, Path, Path]) -> None:
