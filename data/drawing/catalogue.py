@@ -44,6 +44,9 @@ THINGS: dict[str, Callable[[Kit], Subject]] = {
     "umbrella": things_home.umbrella,
 }
 
+USUAL, CALM, GREY = 2, 0.75, 0.65
+"""Of the samples: the colours that a class keeps to, and how quiet the patterns behind it are, as in most photos."""
+
 GOLDEN = 0.6180339887498949
 """Multiples of it, less their whole part, fall evenly into 0..1: poses of successive pictures never bunch."""
 
@@ -64,8 +67,14 @@ def warmth(rng: np.random.Generator) -> Floats:
     return array([1.0, 1.0, 1.0])
 
 
-def look(subject: Subject, name: str, number: int, rng: np.random.Generator) -> Look:
-    """Pose, camera, light and backdrop of one picture."""
+def look(
+    subject: Subject, name: str, number: int, rng: np.random.Generator, calm: float = 0.0, grey: float = 0.0
+) -> Look:
+    """Pose, camera, light and backdrop of one picture.
+
+    calm, grey: how far the patterns behind the thing are faded at least, and how much of their colour is taken away,
+    0..1.
+    """
     shift = zlib.crc32(name.encode("ascii"))
     start = (shift % 1000) / 1000
     low, high = subject.turn[(number + shift) % len(subject.turn)]
@@ -86,8 +95,8 @@ def look(subject: Subject, name: str, number: int, rng: np.random.Generator) -> 
         distance=rng.uniform(3.2, 6.5),
         fill=evenly(number * 3, start * 7, 0.6, 0.86),
         place=(rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9)),
-        ground=faded(surface(rng, number * 5 + shift), subject.calm),
-        wall=faded(upright(rng, number * 7 + shift // 3 + 1), subject.calm),
+        ground=faded(surface(rng, number * 5 + shift, grey), max(calm, subject.calm)),
+        wall=faded(upright(rng, number * 7 + shift // 3 + 1, grey), max(calm, subject.calm)),
         backdrop=backdrop,
         wall_distance=rng.uniform(1.0, 2.6),
         light=light,
@@ -149,8 +158,8 @@ def small_thing(size: float, place: Floats, rng: np.random.Generator) -> tuple[M
 
 def light_of(name: str, number: int, rng: np.random.Generator) -> Floats:
     """The light (SIZE, SIZE, 3) that reaches the camera in picture `number` of a class."""
-    subject = THINGS[name](Kit(rng, number, zlib.crc32(name.encode("ascii")) % 997))
-    view = look(subject, name, number, rng)
+    subject = THINGS[name](Kit(rng, number, zlib.crc32(name.encode("ascii")) % 997, USUAL))
+    view = look(subject, name, number, rng, CALM, GREY)
     around = clutter(subject, view, rng) if number % 5 in (1, 3) else None
     picture, _ = draw(subject.parts, view, around)
     return picture

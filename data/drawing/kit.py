@@ -26,11 +26,14 @@ class Kit:
     """The random numbers of one picture, and its number within its class (from 1).
 
     What is chosen by number goes round its list, so that a class's pictures differ even where chance would repeat.
+
+    usual: how many of the colours that a thing could have its class keeps to, as most things do; None: all of them.
     """
 
     rng: np.random.Generator
     number: int
     start: int
+    usual: int | None = None
 
     def choose(self, options: Sequence[T], slot: int = 0) -> T:
         """One of the options; slots go round at different paces."""
@@ -38,7 +41,13 @@ class Kit:
 
     def paint(self, slot: int = 0) -> Floats:
         """A paint's colour, linear RGB (3,)."""
+        if self.usual is not None:
+            return self.varied(colour(PAINTS[(self.start + self.number % self.usual * 4 + slot * 5) % len(PAINTS)]))
         return colour(PAINTS[(self.start + self.number * 5 + slot * (3 + self.number % 3)) % len(PAINTS)])
+
+    def tint(self, options: Sequence[str], slot: int = 0) -> Floats:
+        """One of the colours "rrggbb" that a thing has by nature, the most usual first; linear RGB (3,)."""
+        return colour(self.choose(options[: self.usual], slot))
 
     def between(self, low: float, high: float) -> float:
         """A random number."""

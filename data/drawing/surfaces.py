@@ -257,14 +257,18 @@ PATTERNS = (
 )  # fmt: skip
 
 
-def tones(rng: np.random.Generator) -> Floats:
-    """Three colours (3, 3) that a designer could have put together: one hue, a neighbour or opposite, a neutral."""
+def tones(rng: np.random.Generator, grey: float = 0.0) -> Floats:
+    """Three colours (3, 3) that a designer could have put together: one hue, a neighbour or opposite, a neutral.
+
+    grey: how much of their colour is taken away, 0..1.
+    """
     h, dull = rng.random(), rng.random() < 0.4
     s = rng.uniform(0.0, 0.25) if dull else rng.uniform(0.2, 0.6)
     v = rng.uniform(0.25, 0.95)
     other = h + rng.choice([0.0, 0.06, -0.06, 0.5, 0.33])
     v2 = float(np.clip(v + rng.choice([-0.3, 0.3]) + rng.uniform(-0.1, 0.1), 0.12, 0.97))
-    return np.stack([hue(h, s, v), hue(other, s * rng.uniform(0.3, 1.0), v2), hue(h, 0.08, rng.uniform(0.3, 0.95))])
+    three = np.stack([hue(h, s, v), hue(other, s * rng.uniform(0.3, 1.0), v2), hue(h, 0.08, rng.uniform(0.3, 0.95))])
+    return three if grey == 0.0 else array(three * (1 - grey) + three.mean(axis=1, keepdims=True) * grey)
 
 
 def faded(pattern: Pattern, by: float) -> Pattern:
@@ -277,19 +281,19 @@ def faded(pattern: Pattern, by: float) -> Pattern:
     return lambda u, v: pattern(u, v) * (1 - by) + mean * by
 
 
-def surface(rng: np.random.Generator, number: int) -> Pattern:
-    """A painted surface turned by a random angle; consecutive numbers give different patterns."""
+def surface(rng: np.random.Generator, number: int, grey: float = 0.0) -> Pattern:
+    """A painted surface turned by a random angle; consecutive numbers give different patterns; grey: see `tones`."""
     make = PATTERNS[number % len(PATTERNS)]
-    pattern = make(rng, tones(rng))
+    pattern = make(rng, tones(rng, grey))
     angle, shift = rng.uniform(0, 2 * np.pi), rng.uniform(0, 20, 2)
     c, s = float(np.cos(angle)), float(np.sin(angle))
     return lambda u, v: pattern(c * u - s * v + shift[0], s * u + c * v + shift[1])
 
 
-def upright(rng: np.random.Generator, number: int) -> Pattern:
-    """A painted wall: its courses and boards run level or plumb, as walls' do."""
+def upright(rng: np.random.Generator, number: int, grey: float = 0.0) -> Pattern:
+    """A painted wall: its courses and boards run level or plumb, as walls' do; grey: see `tones`."""
     make = PATTERNS[number % len(PATTERNS)]
-    pattern = make(rng, tones(rng))
+    pattern = make(rng, tones(rng, grey))
     shift = rng.uniform(0, 20, 2)
     if rng.random() < 0.3:
         return lambda u, v: pattern(v + shift[0], u + shift[1])

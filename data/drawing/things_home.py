@@ -69,7 +69,7 @@ def mug(kit: Kit) -> Subject:
     )  # fmt: skip
     out.add(tube(ear, 0.058, 14, flatten=(1.25, 0.85)), lacquer(second if kind == "dip" else base, 0.7))
     if kit.number % 3 != 0:
-        drink = colour(kit.choose(("2e1a10", "8d5a2b", "5a7a2c", "b98a63"), 1))
+        drink = kit.tint(("2e1a10", "8d5a2b", "5a7a2c", "b98a63"), 1)
         out.add(move(lathe([(0, 0), (w + flare * 0.7 - 0.04, 0)]), (0, 0, h * 0.84)), lacquer(drink, 0.8))
     return out
 
@@ -267,7 +267,7 @@ def hat(kit: Kit) -> Subject:
     out = Subject(elevation=(10, 40), tilt=12)
     tall, brim = kit.between(0.5, 0.62), kit.between(0.82, 0.98)
     straw = kit.number % 3 == 0
-    base = colour(kit.choose(("e0c48b", "d2ab6b", "efe1bd"))) if straw else kit.paint()
+    base = kit.tint(("e0c48b", "d2ab6b", "efe1bd")) if straw else kit.paint()
     profile = smooth(
         [(brim, 0.0), (brim - 0.02, 0.022), (0.66, 0.0), (0.53, 0.02), (0.49, 0.09), (0.47, 0.3), (0.43, tall - 0.06),
          (0.34, tall), (0.2, tall - 0.01), (0.0, tall - 0.03)], 80,
@@ -314,7 +314,7 @@ def spectacles(kit: Kit) -> Subject:
     x = np.sign(np.cos(t)) * np.abs(np.cos(t)) ** (2 / power) * half_w
     z = np.sign(np.sin(t)) * np.abs(np.sin(t)) ** (2 / power) * half_h
     x = x * (1 + 0.12 * z / half_h)
-    tint = colour(kit.choose(("9fb7c9", "1d2024", "5a3a22", "c8d8dc", "24463c")))
+    tint = kit.tint(("9fb7c9", "1d2024", "5a3a22", "c8d8dc", "24463c"))
     alpha = 0.3 if kit.choose((0, 1, 1, 0, 1)) == 0 else 0.82
     for side in (-1, 1):
         rim = np.stack([side * x + side * 0.5, 0.06 * (np.abs(x + 0.5) ** 2) - 0.02, z], -1)

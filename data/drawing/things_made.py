@@ -158,7 +158,7 @@ def guitar(kit: Kit) -> Subject:
                    (0.44, 0.36), (0.38, 0.54), (0.2, 0.63), (0.0, 0.64)], 44)  # fmt: skip
     outline = np.concatenate([half, np.stack([-half[-2:0:-1, 0], half[-2:0:-1, 1]], -1)])
     painted = kit.number % 2 == 0
-    base = kit.paint() if painted else colour(kit.choose(WOODS))
+    base = kit.paint() if painted else kit.tint(WOODS)
     rim = colour("f3ead2") if float(base.mean()) < 0.4 else colour("3a2417")
     burst = kit.number % 3 == 0
     grain = wood(kit, 1, 1).paint
@@ -178,7 +178,7 @@ def guitar(kit: Kit) -> Subject:
     out.add(plate(outline, 0.2, 0.02), Material(base, 0.55, paint=top))
     edge = np.column_stack([outline, np.full(len(outline), 0.088)])
     out.add(tube(edge, 0.016, 8, closed=True), lacquer(rim, 0.4))
-    dark = lacquer(colour(kit.choose(("2b1a12", "3d2618", "1d1d1f"))), 0.35)
+    dark = lacquer(kit.tint(("2b1a12", "3d2618", "1d1d1f")), 0.35)
     out.add(move(box((0.15, 1.42, 0.09), 0.03), (0, 1.0, 0.09)), wood(kit, 2, 1))
     out.add(move(box((0.14, 1.42, 0.03), 0.008), (0, 0.98, 0.145)), dark)
     place = 1.66

@@ -30,7 +30,7 @@ from drawing.surfaces import Noise, colour, mix, step
 def banana(kit: Kit) -> Subject:
     """One banana, or two or three joined at the stalk."""
     out = Subject(elevation=(36, 80), tilt=8, roll=0)
-    skin = colour(kit.choose(("f4cf3a", "9cb63a", "e8b92c", "b5502f", "f0dc6a", "5f9a3c", "d99a2b")))
+    skin = kit.tint(("f4cf3a", "9cb63a", "e8b92c", "b5502f", "f0dc6a", "5f9a3c", "d99a2b"))
     spots = Noise(kit.rng)
     freckled = kit.between(0.0, 0.8)
     count = kit.choose((1, 2, 1, 3))
@@ -75,8 +75,8 @@ def leaf(kit: Kit) -> Subject:
              ((0, -0.16), (-0.68, 0.0)), ((0, 0.3), (0.18, 0.78)), ((0, 0.3), (-0.18, 0.78)), ((0.34, 0.17),
              (0.42, 0.56)),
              ((-0.34, 0.17), (-0.42, 0.56)), ((0.34, 0.17), (0.74, 0.38)), ((-0.34, 0.17), (-0.74, 0.38))]  # fmt: skip
-    base = colour(kit.choose(("c8331f", "4f8f34", "e08a1e", "e8c231", "8b5a2b", "7a1f2b", "9ab53a", "2f6a3a")))
-    second = colour(kit.choose(("e8c231", "7fb04a", "b3371f", "e08a1e", "5a3b1e"), 1))
+    base = kit.tint(("c8331f", "4f8f34", "e08a1e", "e8c231", "8b5a2b", "7a1f2b", "9ab53a", "2f6a3a"))
+    second = kit.tint(("e8c231", "7fb04a", "b3371f", "e08a1e", "5a3b1e"), 1)
     noise = Noise(kit.rng)
     curl, cup = kit.between(-0.22, 0.28), kit.between(0.08, 0.3)
 
@@ -112,8 +112,8 @@ def leaf(kit: Kit) -> Subject:
 def tree(kit: Kit) -> Subject:
     """A broad-leaved tree: a forking trunk under a crown of leaves."""
     out = Subject(elevation=(0, 18), roll=4)
-    tint = colour(kit.choose(("3f7d33", "d9792b", "e8b92c", "7fae45", "b3301f", "eda3b8", "24563a", "c9cf8a")))
-    bark = mottled(kit, colour(kit.choose(("5b4030", "7d6a58", "3e3029", "b8ada0"))), 9, 0.5, 0.05)
+    tint = kit.tint(("3f7d33", "d9792b", "e8b92c", "7fae45", "b3301f", "eda3b8", "24563a", "c9cf8a"))
+    bark = mottled(kit, kit.tint(("5b4030", "7d6a58", "3e3029", "b8ada0")), 9, 0.5, 0.05)
     high = kit.between(0.75, 1.05)
     trunk = smooth([(0, 0, 0), (0.03, 0, high * 0.5), (-0.02, 0.02, high + 0.3)], 20)
     out.add(tube(trunk, np.interp(np.linspace(0, 1, 20), [0, 0.12, 1], [0.21, 0.13, 0.07]), 16), bark)
@@ -152,7 +152,7 @@ def tree(kit: Kit) -> Subject:
 def cactus(kit: Kit) -> Subject:
     """A ribbed cactus with two arms, in a flower pot."""
     out = Subject(turn=((-50, 50), (130, 230)), elevation=(4, 28), tilt=2)
-    green = colour(kit.choose(("3f8a4a", "6fa35a", "2f6a55", "8fae6a", "4a9a8a", "b5b56a", "7a8f4a")))
+    green = kit.tint(("3f8a4a", "6fa35a", "2f6a55", "8fae6a", "4a9a8a", "b5b56a", "7a8f4a"))
     ribs = kit.choose((10, 12, 8))
 
     def spiny(p: Floats, c: Floats) -> Floats:
@@ -195,7 +195,7 @@ def cactus(kit: Kit) -> Subject:
     out.add(lathe(profile, 64), pot)
     out.add(lathe([(0, 0.49), (0.2, 0.485), (0.4, 0.47)], 48), mottled(kit, colour("4a3526"), 14, 0.7))
     if kit.number % 3 != 1:
-        petal = colour(kit.choose(("e8527a", "f2c12e", "f4f0e4", "d8352b"), 1))
+        petal = kit.tint(("e8527a", "f2c12e", "f4f0e4", "d8352b"), 1)
         for k in range(9):
             blade = scale(sphere(1.0, 16), (0.035, 0.02, 0.1))
             out.add(move(turn(turn(move(blade, (0, 0, 0.08)), "y", 48), "z", k * 40), (0, 0, high - 0.02)), matt(petal))
@@ -206,7 +206,7 @@ def cactus(kit: Kit) -> Subject:
 def mushroom(kit: Kit) -> Subject:
     """A toadstool with a spotted cap."""
     out = Subject(elevation=(-4, 26), tilt=10)
-    cap_colour = colour(kit.choose(("cc2a22", "8a5a33", "7b4fa3", "e6a32a", "e8dcc4", "3f6f9a", "c9663a", "5f7f3f")))
+    cap_colour = kit.tint(("cc2a22", "8a5a33", "7b4fa3", "e6a32a", "e8dcc4", "3f6f9a", "c9663a", "5f7f3f"))
     pale = colour("f4ead6") if float(cap_colour.mean()) < 0.5 else colour("8a5a33")
     wide, tall, high = kit.between(0.62, 0.85), kit.between(0.42, 0.62), kit.between(0.6, 0.8)
     stem = smooth([(0.0, 0.0), (0.2, 0.0), (0.25, 0.1), (0.18, 0.32), (0.15, high * 0.8), (0.16, high + 0.12)], 36)
@@ -254,9 +254,9 @@ def mushroom(kit: Kit) -> Subject:
 def sunflower(kit: Kit) -> Subject:
     """A sunflower on its stalk, its face turned to the viewer."""
     out = Subject(turn=((-46, 46),), elevation=(0, 24), tilt=4)
-    petal = colour(kit.choose(("f5b81e", "e8772a", "f0d96a", "a8321f", "f4ead0", "e88aa0", "c9702f")))
-    heart = colour(kit.choose(("3a2415", "5a3d1a", "26221f", "7a5a1f"), 1))
-    green = colour(kit.choose(("4f8a3a", "6a9a4a", "3a6f45"), 2))
+    petal = kit.tint(("f5b81e", "e8772a", "f0d96a", "a8321f", "f4ead0", "e88aa0", "c9702f"))
+    heart = kit.tint(("3a2415", "5a3d1a", "26221f", "7a5a1f"), 1)
+    green = kit.tint(("4f8a3a", "6a9a4a", "3a6f45"), 2)
     head: list[tuple[Mesh, Material]] = []
     lean, up = kit.between(62, 84), 1.5
 
@@ -400,7 +400,7 @@ def butterfly(kit: Kit) -> Subject:
     """A butterfly with its wings spread, edged, veined and eyed."""
     out = Subject(elevation=(46, 86), tilt=14, roll=0)
     base, second = kit.paint(), kit.paint(1)
-    dark = colour(kit.choose(("1c1a1e", "2c1d14", "20283a")))
+    dark = kit.tint(("1c1a1e", "2c1d14", "20283a"))
     fore = smooth(
         [
             (0.03, 0.22),
@@ -481,7 +481,7 @@ def butterfly(kit: Kit) -> Subject:
 def starfish(kit: Kit) -> Subject:
     """A starfish: five arms, knobbly, a little bent."""
     out = Subject(elevation=(40, 84), tilt=10, roll=0)
-    base = colour(kit.choose(("e0702f", "7b4fa3", "cf3a3a", "3f6fae", "d9b98a", "e88aa0", "8a5a33", "4a9a8a")))
+    base = kit.tint(("e0702f", "7b4fa3", "cf3a3a", "3f6fae", "d9b98a", "e88aa0", "8a5a33", "4a9a8a"))
     pale = array(np.clip(base * 1.2 + 0.28, 0, 1))
     across = kit.between(0.15, 0.2)
     angle = np.linspace(0, 2 * np.pi, 160, endpoint=False)

@@ -273,12 +273,12 @@ def house(kit: Kit) -> Subject:
         out.add(
             move(slab, array([0, 0, high + peak + 0.04]) + direction * length / 2), Material(tile, 0.1, paint=tiles)
         )
-    chimney = matt(colour(kit.choose(("9c4a38", "b9b2a6", "6b5d55", "d8cfc0"))))
+    chimney = matt(kit.tint(("9c4a38", "b9b2a6", "6b5d55", "d8cfc0")))
     at = (wide * 0.45 * (-1) ** kit.number, deep * 0.35)
     out.add(move(box((0.24, 0.24, 0.62), 0.015), (at[0], at[1], high + peak * 0.75 + 0.1)), chimney)
     out.add(move(box((0.3, 0.3, 0.07), 0.015), (at[0], at[1], high + peak * 0.75 + 0.42)), chimney)
     trim = lacquer(colour("f5f2ea"), 0.3) if float(kit.paint().mean()) < 0.6 else lacquer(colour("4a3a30"), 0.3)
-    pane = Material(colour(kit.choose(("2b3a4a", "ffdf8a"))), 0.9, glow=0.7 * (kit.start + kit.number) % 2)
+    pane = Material(kit.tint(("2b3a4a", "ffdf8a")), 0.9, glow=0.7 * (kit.start + kit.number) % 2)
     door_x = kit.choose((-0.38, 0.38, 0.0)) * wide
     out.add(move(box((0.4, 0.06, 0.66), 0.015), (door_x, -deep, 0.33)), trim)
     out.add(move(box((0.31, 0.08, 0.6), 0.015), (door_x, -deep - 0.005, 0.3)), lacquer(kit.paint(2), 0.5))

@@ -96,7 +96,7 @@ def test_a_class_comes_in_several_colours_and_backgrounds(made: ModuleType) -> N
         for number in range(1, made.PER_CLASS + 1):
             values = made.pixels(made.path_of(SAMPLES, name, number))
             corners.append(np.concatenate([values[:40, :40], values[-40:, -40:]]).mean(axis=(0, 1)))
-        assert np.stack(corners).std(axis=0).max() > 20.0, name
+        assert np.stack(corners).std(axis=0).max() > 12.0, name
 
 
 def test_colour_alone_does_not_find_the_class(made: ModuleType) -> None:
