@@ -5,7 +5,8 @@ which it never sees, measure start and result beside each other, at the same siz
 training photos and is measured on its test photos, searched among the training photos; flowers learns on half of its
 classes and is measured on the other half, leave one out.
 
-Runs are kept in the cache and go on where they stopped: run it again after an interruption.
+Runs are kept in the cache and go on where they stopped: run it again after an interruption. One set alone:
+``python -m tests.benchmarks.adaptation grocery``.
 """
 
 import os
@@ -55,9 +56,9 @@ WAYS = (
 )
 
 
-def run(quick: bool = False) -> None:
-    """Print the table."""
-    rows = [_row(name, way, quick) for name in _TASKS for way in (WAYS[:1] if quick else WAYS)]
+def run(quick: bool = False, names: Sequence[str] = ()) -> None:
+    """Print the table of the named sets, or of all."""
+    rows = [_row(name, way, quick) for name in names or _TASKS for way in (WAYS[:1] if quick else WAYS)]
     show(
         f"Learning without labels from the shared MobileNetV2 on, {SIDE} pixels",
         ["images", "way", "recall@1", "difference", "MAP@R", "difference", "alarms"],
@@ -123,3 +124,7 @@ def _linked(name: str, classes: Sequence[Path]) -> Path:
 
 
 _TASKS = {"grocery": _grocery, "flowers90": _flowers}
+
+
+if __name__ == "__main__":
+    run("--quick" in sys.argv, [name for name in sys.argv[1:] if name in _TASKS])
