@@ -48,13 +48,13 @@ WIDTHS: dict[str, dict[str, Any]] = {
     "vicreg": {"hidden": 512, "dimension": 512},
     "barlow_twins": {"hidden": 512, "dimension": 512},
     "w_mse": {"hidden": 512, "dimension": 32, "slice_size": 64},
-    "moco": {"hidden": 512, "queue": 1024, "momentum": 0.95, "splits": 2},
+    "moco": {"hidden": 512, "queue": 1024, "momentum": 0.99, "splits": 2, "symmetric": True},
     "simsiam": {"hidden": 512, "dimension": 512, "bottleneck": 128},
     "swav": {"hidden": 512, "prototypes": 64},
     "deepcluster": {"hidden": 512, "clusters": 100},
     "dino": {
-        "hidden": 512, "bottleneck": 128, "prototypes": 512, "layers": 2, "warmup_epochs": 0, "momentum": 0.95,
-        "teacher_temperature": 0.04,
+        "hidden": 512, "bottleneck": 128, "prototypes": 128, "layers": 2, "warmup_epochs": 0, "momentum": 0.99,
+        "teacher_temperature": 0.04, "freeze_epochs": 0,
     },
 }  # fmt: skip
 """On cores: layers beside the encoder that do not cost more than it, and queues, twins and clusters for a thousand
