@@ -20,19 +20,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from retrieval.core.labelled import LabelledImage
 from retrieval.core.settings import Settings, load_settings
 from retrieval.workflows.evaluating import EvaluateRequest, evaluate
 from retrieval.workflows.recipes import Recipe, load_recipe
 from retrieval.workflows.training import Request, TrainingHooks, train
 from tests.benchmarks.support import CACHE, mobilenet, show, unpacked
-from tests.benchmarks.tasks import Part, Task, flowers, grocery, omniglot
+from tests.benchmarks.tasks import Task, flowers, grocery, omniglot, thinned
 
 SETS = {"flowers90": flowers, "omniglot": omniglot, "grocery": grocery}
-EVERY = {"omniglot": 4}
-"""Of omniglot every fourth background character trains or chooses: an epoch of all takes two cores six minutes. The
-proof is whole."""
-
 LATER = ("normalise", "centre_rate", "mine_positives")
 """Fields that recipes were given after runs had been kept."""
 
@@ -126,9 +121,8 @@ def _iconic(run: Path, settings: Settings) -> dict[str, Any]:
 
 def _table(task: Task) -> Path:
     """The task as a CSV with a split: its own parts for training, choosing and proving."""
-    every = EVERY.get(task.name, 1)
-    parts = {"train": _thinned(task.train, every), "val": _thinned(task.val, every)}
-    parts["test"] = task.proofs[task.name][0].images
+    some = thinned(task)
+    parts = {"train": some.train.images, "val": some.val.images, "test": task.proofs[task.name][0].images}
     path = CACHE / "quality" / f"{task.name}.csv"
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -136,11 +130,6 @@ def _table(task: Task) -> Path:
         for part, images in parts.items():
             writer.writerows([os.fsdecode(image.path), image.label, part] for image in images)
     return path
-
-
-def _thinned(part: Part, every: int) -> list[LabelledImage]:
-    """The images of every ``every``-th class."""
-    return [image for image, number in zip(part.images, part.numbers.tolist(), strict=True) if number % every == 0]
 
 
 def _hooks() -> TrainingHooks:
