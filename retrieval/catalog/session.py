@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from retrieval.catalog import database
 from retrieval.catalog.tables import meta
 from retrieval.core.errors import DiskFull, GalleryBusy, GalleryDamaged, RetrievalError, is_disk_full
+from retrieval.core.held import hold, release
 
 T = TypeVar("T")
 _CHUNK = 900
@@ -35,12 +36,14 @@ class Session:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._closed = False
+        hold(path)
         self._engine: Engine = database.connect(path)
         try:
             with said(path):
                 database.migrate(self._engine, path)
         except BaseException:
-            self._engine.dispose()
+            self.close()
             raise
         self._opening = threading.Lock()
         self._file = _identity(path)
@@ -124,6 +127,9 @@ class Session:
     def close(self) -> None:
         """Give back all connections; the last one folds the journal into the file."""
         self._engine.dispose()
+        if not self._closed:
+            self._closed = True
+            release(self.path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ import os
 import stat
 
 from retrieval.core.errors import ImageError, Reason
+from retrieval.core.held import is_held
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -12,8 +13,11 @@ def open_regular(path: bytes) -> tuple[int, os.stat_result]:
     """A descriptor open for reading, which the caller closes, and what the system says about the file.
 
     Raises:
-        OSError: the file is missing, may not be read, or is no regular file.
+        OSError: the file is missing, may not be read, is no regular file, or a database that this process has open
+            (see ``core.held``).
     """
+    if is_held(path):
+        raise OSError("it is a database in use")
     try:
         handle = os.open(path, _FLAGS)
     except ValueError as error:  # a zero byte in the name

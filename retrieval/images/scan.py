@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ _CLUTTER = frozenset(
         b"lost+found",
     )
 )
+
+# What Linux shows of itself as files: no pictures, no end, and by way of /proc the very files that programs have open.
+_SYSTEM = frozenset((b"/proc", b"/sys", b"/dev"))
 
 # A link that leads nowhere, or in a circle, is no file; a file that has just gone neither.
 _NOT_THERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
@@ -53,8 +57,8 @@ def scan(path: bytes, *, on_error: OnError | None = None, skips: Skips | None = 
     The order is the same each time: a folder's files by name, then its folders by name. Links to folders are
     followed after everything else, and a folder that was seen already is not entered again: each real folder is
     visited once, under its own name where it has one below ``path``. Hidden files and folders and the clutter of
-    operating systems are skipped, unless ``path`` itself is such a one. Holds one folder's names and the folders still
-    to visit in memory. Opens no file.
+    operating systems are skipped, unless ``path`` itself is such a one, and so are ``/proc``, ``/sys`` and ``/dev``.
+    Holds one folder's names and the folders still to visit in memory. Opens no file.
 
     Args:
         path: absolute or relative, as bytes.
@@ -114,7 +118,7 @@ def _walk(root: bytes, report: OnError, skips: Skips) -> Iterator[ScannedFile]:
     while folders or links:
         path, relpath = folders.pop() if folders else links.pop(0)
         try:
-            if not _is_new(path, seen) or skips(path):
+            if not _is_new(path, seen) or _is_system(path) or skips(path):
                 continue
             with os.scandir(path) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
@@ -156,6 +160,10 @@ def _is_new(folder: bytes, seen: set[tuple[int, int]]) -> bool:
         return False
     seen.add(key)
     return True
+
+
+def _is_system(folder: bytes) -> bool:
+    return sys.platform == "linux" and os.path.realpath(folder) in _SYSTEM
 
 
 def _scanned(relpath: bytes, status: os.stat_result) -> ScannedFile:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 
 from retrieval.core.errors import NoSuchPath
+from retrieval.core.held import is_held
 from retrieval.core.text import shown
 from retrieval.workflows.results import Neighbour
 
@@ -108,7 +109,7 @@ def _readable(paths: Sequence[str], room: int) -> str | None:
             found = os.stat(path)
         except (OSError, ValueError):
             continue
-        if stat.S_ISREG(found.st_mode) and found.st_size <= room:
+        if stat.S_ISREG(found.st_mode) and found.st_size <= room and not is_held(path):
             return path
     return None
 

@@ -130,6 +130,8 @@ def typed_folder(typed: str) -> Path:
     path = os.path.expanduser(typed.strip())
     if not path or not os.path.isabs(path):
         raise BadValue("This is not a full path.", "Write it from the root of the drive, e.g. /home/anna/Photos.")
+    if "\0" not in path and os.path.isfile(path):
+        raise BadValue("This is a file, not a folder.", "Choose the folder that it lies in.")
     if "\0" in path or not os.path.isdir(path):
         raise BadValue("There is no such folder, or it may not be read.", "Check the spelling, or connect the drive.")
     return Path(os.path.normpath(path))

@@ -166,6 +166,9 @@ class Planner:
         return _lies_in(path, self.plan.galleries) or not os.path.lexists(path)
 
     def _leaves_out(self, folder: bytes) -> bool:
+        # Also where there are folders without end and no file in any of them.
+        if self._stop():
+            return True
         if not is_gallery(folder):
             return False
         self._leave_out(folder)
@@ -181,6 +184,8 @@ class Planner:
         known = self._known(scope, relpaths)
         back = []
         for entry, relpath in zip(chunk, relpaths, strict=True):
+            if self._stop():
+                break
             before = known.get(relpath)
             if before is not None:
                 self.seen.add(before.id)

@@ -275,3 +275,18 @@ def test_classify_what_cannot_be_opened(root):
     assert classify(os.path.join(root, b"gone.jpg"), b"gone.jpg") == "image"
     assert classify(os.path.join(root, b"gone"), b"gone") == "other"
     assert classify(root, b"folder") == "other"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux shows itself as files")
+def test_what_the_system_shows_of_itself_is_no_folder_of_pictures(tmp_path):
+    asked = []
+
+    def skips(folder):
+        asked.append(folder)
+        return folder != b"/"
+
+    list(scan(b"/", skips=skips))
+    assert b"/usr" in asked
+    assert not {b"/proc", b"/sys", b"/dev"} & set(asked)
+    (tmp_path / "link").symlink_to("/proc")
+    assert not list(scan(os.fsencode(tmp_path)))

@@ -335,8 +335,10 @@ def test_a_run_that_is_stopped_before_it_began_changes_nothing_and_says_so(six: 
 def test_a_run_that_is_stopped_in_the_middle_is_finished_by_the_next(gallery: Path, tmp_path: Path) -> None:
     photos = fill(tmp_path / "many", range(100, 160))
     asked = iter(range(10_000))
-    # A scan asks once, the estimate not at all: the stop comes after some files have been handed out.
-    first = index(gallery, photos, hooks=Hooks(stop=lambda: next(asked) > 10))
+    # The scan asks for every file; after the estimate, the stop comes when some files have been handed out.
+    reading: list[Estimate] = []
+    hooks = Hooks(estimated=reading.append, stop=lambda: bool(reading) and next(asked) > 10)
+    first = index(gallery, photos, hooks=hooks)
     assert first.interrupted
     assert 0 < first.embedded < 60
     second = index(gallery, photos)
