@@ -104,9 +104,9 @@ class Answers:
         try:
             filters, start = self._filters(options), asked.page * options.count
             result = self._searcher.find(self._query(asked), options.count, filters, start=start)
-            if not result.neighbours:
-                return cards.render_no_match(result, filters.restricts, filters.min_score, self._words)
             link = link_of(asked, options) if self._gallery is not None or not _is_uploaded(asked) else ""
+            if not result.neighbours:
+                return cards.render_no_match(result, filters.restricts, filters.min_score, self._words, link)
             shown_with = Shown(asked, start + 1, self._gallery is not None, refused, link)
             return cards.render_results(result, self._addresses, self._words, shown_with)
         except Exception as error:

@@ -236,8 +236,10 @@ def _paths(paths: Iterable[str], words: Words) -> str:
     return listed or escape(words.search.none)
 
 
-def render_no_match(result: SearchResult, restricts: bool, min_score: float | None, words: Words) -> str:
-    """The filters are too narrow: what to widen."""
+def render_no_match(
+    result: SearchResult, restricts: bool, min_score: float | None, words: Words, link: str = ""
+) -> str:
+    """The filters are too narrow: what to widen. ``link`` is the search's, which the page's address then names."""
     said = words.search
     if not result.searched and restricts:
         text, hint = said.no_match_filters, said.no_match_filters_hint
@@ -246,4 +248,5 @@ def render_no_match(result: SearchResult, restricts: bool, min_score: float | No
         hint = said.no_match_score_or_filters_hint if restricts else said.no_match_score_hint
     else:
         text, hint = said.no_match_alone, said.no_match_alone_hint
-    return render_notice("info", said.no_match, text, hint)
+    named = f'<a hidden data-link href="./{escape(link, 8192)}"></a>' if link else ""
+    return render_notice("info", said.no_match, text, hint) + named

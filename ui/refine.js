@@ -201,12 +201,38 @@
 
   // -- where the keyboard is while the order changes ----------------------------------------------------------------
 
-  // The address names the search that is shown: reloading it, or passing it on, gives the same one.
+  // The address names the search that is shown: reloading it, or passing it on, gives the same one, and Back leads to
+  // the one before. The first answer to an address that names a search is no step: it is where the visit began.
+  const search = () => location.pathname + location.search;
+  let named = search();
+  let arriving = location.search.includes("like=");
   document.addEventListener("retrieval:results", () => {
     const link = document.querySelector("#results a[data-link]");
-    const address = link ? link.getAttribute("href") : location.pathname;
-    if (link || location.search.includes("like=")) history.replaceState(history.state, "", address);
+    if (!link && !location.search.includes("like=")) return;
+    const before = location.href;
+    const address = new URL(link ? link.getAttribute("href") : location.pathname, document.baseURI);
+    if (address.href !== before) history[arriving || !link ? "replaceState" : "pushState"](null, "", address);
+    arriving = false;
+    named = search();
   });
+  // Also asked where only what follows a # has changed.
+  addEventListener("popstate", () => {
+    if (search() !== named) location.reload();
+  });
+
+  // Where a page may write to the clipboard, the link is copied; elsewhere it leads to the same search, to be copied.
+  async function copyLink(event, link) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || !navigator.clipboard) return;
+    event.preventDefault();
+    const text = link.textContent;
+    try {
+      await navigator.clipboard.writeText(link.href);
+      link.textContent = link.dataset.copied;
+    } catch {
+      location.href = link.href;
+    }
+    setTimeout(() => (link.textContent = text), 2000);
+  }
 
   let lastThumb = null;
   document.addEventListener("retrieval:results", () => {
@@ -220,6 +246,8 @@
   function start() {
     const cropper = new Cropper();
     document.addEventListener("click", (event) => {
+      const link = event.target.closest?.("#results a[data-link]");
+      if (link) copyLink(event, link);
       const button = event.target.closest?.("[data-crop], [data-copies], [data-do]");
       if (!button) return;
       if (button.dataset.crop) cropper.open(button.dataset.crop);

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from retrieval.workflows.exporting import MOST_PICTURES, MOST_ROWS
 from retrieval.workflows.results import Browsed, Neighbour, SearchResult
 from ui.addresses import Addresses
 from ui.asking import NO, YES, Asked, Picture
@@ -88,10 +89,15 @@ def render_tools(shown: Shown, addresses: Addresses, words: Words) -> str:
         parts.append(f'<button type="button" class="tool" data-do="forget">{escape(said.forget)}</button>')
     if shown.link:
         link = escape(shown.link, 8192)
-        parts.append(f'<a class="tool" href="./{link}" data-link>{escape(said.link)}</a>')
-        parts.append(f'<a class="tool" href="export.csv{link}" download>{escape(said.as_table)}</a>')
-        parts.append(f'<a class="tool" href="export.zip{link}" download>{escape(said.as_copies)}</a>')
+        copied = escape(said.link_copied)
+        parts.append(f'<a class="tool" href="./{link}" data-link data-copied="{copied}">{escape(said.link)}</a>')
+        parts.append(_download("export.csv", link, said.as_table, said.at_most.format(count=f"{MOST_ROWS:,}")))
+        parts.append(_download("export.zip", link, said.as_copies, said.at_most.format(count=f"{MOST_PICTURES:,}")))
     return f'<div class="tools">{"".join(parts)}</div>' if parts else ""
+
+
+def _download(name: str, link: str, text: str, reach: str) -> str:
+    return f'<a class="tool" href="{name}{link}" title="{escape(reach)}" download>{escape(text)}</a>'
 
 
 def render_history(keys: Sequence[str], words: Words) -> str:

@@ -15,6 +15,9 @@ from tests.ui.twins import SearcherTwin, neighbours, result
 
 expect = playwright.expect
 
+SHOWN = """before => location.search.includes("like=")
+    && ![before, undefined].includes(document.querySelector("#results [data-search]")?.dataset.search)"""
+
 
 @pytest.fixture
 def apple(pictures: Path) -> Path:
@@ -208,3 +211,43 @@ def test_a_photo_is_remembered_its_link_gives_the_search_again_and_the_history_i
     expect(here.page.locator("#history section")).to_have_count(0)
     here.page.get_by_role("button", name="Search again", exact=True).click()
     expect(here.page.locator("#results .notice")).to_contain_text("not kept any more")
+
+
+def test_the_address_names_every_search_and_back_leads_to_the_one_before(
+    visit: Callable[..., Visit], pictures: Path
+) -> None:
+    here = visit()
+    seen = []
+    for place in range(2):
+        here.page.locator("button.sample").nth(place).click()
+        here.page.wait_for_function(SHOWN, arg=seen[-1][1] if seen else None)
+        seen.append((here.page.url, here.page.locator("#results [data-search]").get_attribute("data-search")))
+    assert seen[0][0] != seen[1][0]
+    folder = here.page.get_by_label("In this folder")
+    folder.fill("/nowhere")
+    folder.press("Enter")
+    expect(here.page.locator("#results .notice")).to_contain_text("No match")
+    here.page.wait_for_url("**nowhere**")
+    assert "like=" in here.page.url, "a search that finds nothing is a search"
+    here.page.reload()
+    expect(here.page.locator("#results .notice")).to_contain_text("No match")
+    for url, _ in reversed(seen):
+        here.page.go_back()
+        here.page.wait_for_url(url)
+        here.cards.first.wait_for()
+    here.page.go_back()
+    here.page.locator("button.sample").first.wait_for()
+    assert "like=" not in here.page.url
+    expect(here.cards).to_have_count(0)
+
+
+def test_the_link_to_a_search_is_copied(visit: Callable[..., Visit], contexts: Callable[..., Any]) -> None:
+    here = visit()
+    here.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    here.page.locator("button.sample").first.click()
+    link = here.page.locator("#results a[data-link]")
+    link.click()
+    expect(link).to_have_text("Copied")
+    assert here.page.evaluate("navigator.clipboard.readText()") == here.page.url
+    expect(link).to_have_text("Link to this search")
+    here.context.clear_permissions()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.jobs import Failure, Job, JobProgress, State
 from retrieval.workflows.lesson_cost import LessonCost
 from retrieval.workflows.lessons import ClassGain, Gain, Lesson, QueryRow, Range, Shown
@@ -281,6 +282,20 @@ def test_a_lesson_is_asked_for_as_it_was_chosen(teaching: tuple[Teaching, JobsTw
     assert [(one.recipe, one.settings) for one in jobs.asked] == [
         ("quick-head", {}), ("circle", {"epochs": 3}), ("triplet-center", {}),
     ]  # fmt: skip
+
+
+def test_a_double_click_switches_once(teaching: tuple[Teaching, JobsTwin], indexed: Path) -> None:
+    answers, jobs = teaching
+    with Gallery(indexed) as gallery:
+        live = gallery.live_space().fingerprint
+    answers.act(Visit(), "switch-now", live)
+    assert [one.model for one in jobs.asked] == [live]
+    jobs.jobs.append(replace(JOB, id=8, kind="switch", state=State.QUEUED, request={"model": live}))
+    answers.act(Visit(), "force-now", live)
+    assert len(jobs.asked) == 1
+    jobs.jobs[-1] = replace(jobs.jobs[-1], state=State.DONE)
+    answers.act(Visit(), "force-now", live)
+    assert len(jobs.asked) == 2
 
 
 def test_pieces_of_a_real_gallery(teaching: tuple[Teaching, JobsTwin]) -> None:

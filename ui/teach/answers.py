@@ -292,7 +292,11 @@ class Teaching:
         return of
 
     def _switch_to(self, visit: Visit, of: str, *, force: bool) -> None:
-        self._submit("switch", {"model": self._target(of), "force": force})
+        model = self._target(of)
+        # A double click, or another visitor: what is on its way already needs no second one, which could only fail.
+        on_the_way = [job for job in self._jobs.list() if job.kind == "switch" and not job.state.is_over]
+        if not any(job.request.get("model") == model for job in on_the_way):
+            self._submit("switch", {"model": model, "force": force})
         visit.ask_for()
 
     def _go_back(self, visit: Visit) -> None:

@@ -62,8 +62,10 @@ class RefineWords:
     upload_gone: str
     upload_gone_hint: str
     link: str
+    link_copied: str
     as_table: str
     as_copies: str
+    at_most: str
     history: str
     history_pick: str
     history_clear: str
@@ -126,8 +128,10 @@ ENGLISH = RefineWords(
     upload_gone="The photo of this search is not on the server any more.",
     upload_gone_hint="Choose it again.",
     link="Link to this search",
+    link_copied="Copied",
     as_table="Save as a table",
     as_copies="Save copies",
+    at_most="Of all pages, up to {count} pictures",
     history="Searched with before",
     history_pick="Search again with photo {n}",
     history_clear="Forget these",
@@ -187,8 +191,10 @@ CHINESE = RefineWords(
     upload_gone="这次搜索的照片已不在服务器上。",
     upload_gone_hint="请重新选择。",
     link="此次搜索的链接",
+    link_copied="已复制",
     as_table="保存为表格",
     as_copies="保存副本",
+    at_most="所有页，最多 {count} 张图片",
     history="以前搜索过的照片",
     history_pick="再用照片 {n} 搜索",
     history_clear="清除这些",
