@@ -2,8 +2,9 @@
 
 A thing is a list of pieces. A piece is a shape (a turned solid, a bent tube, a plate, a truss ...) and sits on a side
 of an earlier piece: once, twice as in a mirror, around it or in a row. It has a finish, and perhaps a pattern. None is
-made after a class of the samples. As with those, what comes again from picture to picture is the thing's form:
-proportions, colours, pose, light, background and camera are drawn anew, by the same rules.
+made after a class of the samples. What comes again from picture to picture is the thing's form: proportions, colours,
+pose, light, background and camera are drawn anew, in all colours and on loud backgrounds, where a class of the samples
+keeps to two colours and quiet ones.
 """
 
 from __future__ import annotations

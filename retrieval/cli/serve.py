@@ -126,7 +126,14 @@ def demo(
 
 
 def _demo(folder: Path, named: bool, place: "Place | None") -> None:
-    from retrieval.workflows.demo import demo_model, refuse_other_pictures, sample_query, samples_folder
+    from retrieval.models.starter import starter_card
+    from retrieval.workflows.demo import (
+        DEMO_MODEL,
+        demo_model,
+        refuse_other_pictures,
+        sample_query,
+        samples_folder,
+    )
     from retrieval.workflows.gallery import Gallery
     from retrieval.workflows.index_report import Hooks
     from retrieval.workflows.indexing import index_paths
@@ -149,8 +156,11 @@ def _demo(folder: Path, named: bool, place: "Place | None") -> None:
             print_neighbours(f"Neighbours of {shown(query)}", found)
             trained = searcher.summary().trained
             fingerprint = searcher.space.fingerprint
+            earlier = searcher.space.model == DEMO_MODEL and fingerprint != starter_card().fingerprint
         if not trained:
             note(f"This demo began with an untrained encoder; without {shown(str(folder))} it begins better.")
+        if earlier:
+            note(f"This demo has an earlier version's starter; without {shown(str(folder))} it begins with the new.")
         _lesson(folder, fingerprint)
         if place is not None:
             _serve(opened, place, _Offer())

@@ -7,7 +7,7 @@ model card. ``auto`` takes ``RECOMMENDED`` where the model hub gives it, else th
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrieval.core.errors import ModelUnavailable
+from retrieval.core.errors import RetrievalError
 from retrieval.models.card import ModelCard
 from retrieval.models.folder import load_encoder, read_card
 from retrieval.models.hub import Announce
@@ -48,7 +48,8 @@ def stronger() -> str:
     """One line for who begins with the starter."""
     return (
         f"The encoder is the starter, which comes with the program. A stronger and slower one, {RECOMMENDED} "
-        f"({RECOMMENDED_MEGABYTES} MB from the model hub), is taken with --model auto."
+        f"({RECOMMENDED_MEGABYTES} MB from the model hub), is what a new gallery takes with --model auto, and this one "
+        "with `retrieval switch auto`."
     )
 
 
@@ -62,7 +63,8 @@ def load_best(announce: Announce) -> "tuple[Encoder, ModelCard]":
 
     try:
         found = create_encoder(backbone=RECOMMENDED, pretrained=True, input_size=RECOMMENDED_SIZE, announce=announce)
-    except ModelUnavailable as error:
+    # Also one that came damaged, or that this timm does not know.
+    except RetrievalError as error:
         announce(f"--model auto takes the starter encoder: {error.message}")
         return load_starter()
     announce(f"--model auto takes {RECOMMENDED}: the model hub gives it, and it is stronger than the starter.")

@@ -9,7 +9,7 @@ from retrieval.core.errors import BadValue, EmptyGallery, Interrupted, Retrieval
 from retrieval.core.text import shown
 from retrieval.core.types import EmbeddingSpace
 from retrieval.datasets.samples import samples_folder
-from retrieval.models.starter import STARTER
+from retrieval.models.starter import STARTER, starter_card
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.results import SearchResult
 from retrieval.workflows.run_folder import RunFolder
@@ -38,8 +38,9 @@ def demo_model(folder: Path) -> str | None:
             live = gallery.catalog.spaces.live()
     except EmptyGallery:
         return DEMO_MODEL
-    # Where it is the demo's own it is named all the same: so a damaged copy of it is made anew.
-    return DEMO_MODEL if live is None or live.model == DEMO_MODEL else None
+    # Where it is the demo's own it is named all the same: so a damaged copy of it is made anew. The one that an earlier
+    # version of the program brought is another encoder.
+    return DEMO_MODEL if live is None or live.fingerprint == starter_card().fingerprint else None
 
 
 def refuse_other_pictures(folder: Path) -> None:
@@ -74,6 +75,14 @@ def _holds_samples(gallery: Gallery, live: EmbeddingSpace) -> bool:
         return any(hashlib.sha256(path.read_bytes()).digest() in known for path in samples.glob("*/*.jpg"))
 
 
+def _drawing() -> str:
+    """Eight hexadecimal digits that tell one drawing of the samples from another."""
+    drawn = hashlib.sha256()
+    for path in sorted(samples_folder().glob("*/*.jpg")):
+        drawn.update(hashlib.sha256(path.read_bytes()).digest())
+    return drawn.hexdigest()[:8]
+
+
 def sample_query(searcher: Searcher, k: int = 5) -> tuple[str, SearchResult]:
     """The path of one sample image and its neighbours, itself left out."""
     image_id = searcher.samples(3)[1]
@@ -85,7 +94,7 @@ def lesson(gallery: Path, fingerprint: str, hooks: "TrainingHooks") -> tuple[Pat
 
     Args:
         gallery: the demo's gallery, indexed.
-        fingerprint: of its live space; after a change of the encoder the lesson is held again.
+        fingerprint: of its live space; after a change of the encoder, or of the samples, the lesson is held again.
         hooks: who to talk to.
 
     Returns:
@@ -95,7 +104,7 @@ def lesson(gallery: Path, fingerprint: str, hooks: "TrainingHooks") -> tuple[Pat
         Interrupted, DiskFull: what was done is kept, and the same call goes on from there.
         BadValue: see ``training.train``.
     """
-    run = RunFolder(gallery.with_name(f"{gallery.name}-{DEMO_RECIPE}-{fingerprint[:8]}"))
+    run = RunFolder(gallery.with_name(f"{gallery.name}-{DEMO_RECIPE}-{fingerprint[:8]}-{_drawing()}"))
     try:
         return run.folder, dict(run.read("metrics.json"))
     except RetrievalError:

@@ -137,7 +137,7 @@ class _Distilling:
             run,
             self.request.features,
             self.request.dataset,
-            f"distilled from {teacher_card.name} {teacher_card.fingerprint[:12]} without labels",
+            f"distilled from {teacher_card.name} {teacher_card.fingerprint[:12]} {_labels(self.request.features)}",
             self.settings,
             self.hooks,
             time,
@@ -288,6 +288,10 @@ def student_like(name: str, spec: Preprocessing, say: Say, *, own_way: bool = Fa
             "teacher's answers with --set views_kept=8, then it may differ.",
         )
     return student, card
+
+
+def _labels(recipe: ViewRecipe) -> str:
+    return "with labels" if recipe.learns_labels else "without labels"
 
 
 def _encoder_of(teacher: str) -> str:

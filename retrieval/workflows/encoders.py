@@ -194,9 +194,13 @@ def ensure_space(gallery: Gallery, model: str | None, say: "Say") -> EmbeddingSp
     from retrieval.models.resolve import resolve_model
 
     space = gallery.catalog.spaces.live()
-    if space is not None and (
-        model in (None, AUTO) or (_is_name_of(gallery, model, space) and _copy_is_whole(gallery, space))
-    ):
+    if space is not None and model == AUTO:
+        say(
+            f"--model auto chooses for a new gallery; this one has {space.model}, and goes on with it. "
+            "`retrieval switch auto` changes over."
+        )
+        return space
+    if space is not None and (model is None or (_is_name_of(gallery, model, space) and _copy_is_whole(gallery, space))):
         return space
     if space is None and model is None:
         say(stronger())

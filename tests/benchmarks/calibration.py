@@ -12,7 +12,7 @@ without a label are in the gallery, or many have come since. A run's own always 
   many of those whose label is there, at the threshold that was fitted for at most 5 % of the latter.
 - AUROC: how well what the threshold is about separates the two, whatever the threshold.
 
-``python -m tests.benchmarks.calibration SET ...`` measures some of the sets.
+``python -m tests.benchmarks.calibration [starter] SET ...`` measures some of the sets; with the starter encoder.
 """
 
 import sys
@@ -25,6 +25,7 @@ from retrieval.evaluation.calibration import Calibration
 from retrieval.evaluation.retrieval import RetrievalResult, retrieve
 from retrieval.evaluation.vectors import LabelledVectors
 from retrieval.functional.metrics import Interval
+from retrieval.models.starter import STARTER_FOLDER
 from retrieval.workflows.calibrating import LabelledSpace, calibrate_among
 from tests.benchmarks.fine_tuning import SETS
 from tests.benchmarks.support import mobilenet, show
@@ -36,11 +37,12 @@ def run(quick: bool = False) -> None:
     measure(["flowers90"] if quick else list(SETS))
 
 
-def measure(names: list[str]) -> None:
-    """Print the table of some sets."""
-    rows = [row for name in names for row in _rows(SETS[name](mobilenet()))]
+def measure(names: list[str], *, starter: bool = False) -> None:
+    """Print the table of some sets, with the shared MobileNetV2 or with the starter."""
+    model = STARTER_FOLDER if starter else mobilenet()
+    rows = [row for name in names for row in _rows(SETS[name](model))]
     show(
-        "Calibrations on test images that search the whole gallery",
+        f"Calibrations on test images that search the whole gallery, {'starter' if starter else 'MobileNetV2'}",
         ["set", "images", "test", "calibration", "ECE", "told, no match", "told, match", "AUROC"],
         rows,
     )
@@ -108,4 +110,4 @@ def _percent(rate: Interval) -> str:
 
 
 if __name__ == "__main__":
-    measure(sys.argv[1:] or list(SETS))
+    measure([name for name in sys.argv[1:] if name in SETS] or list(SETS), starter="starter" in sys.argv[1:])

@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.core.labelled import Labelled, LabelledImage
 from retrieval.core.preprocessing import Preprocessing
-from retrieval.core.settings import load_settings
+from retrieval.core.settings import available_cores, load_settings
 from retrieval.core.types import Pixels, Vectors
 from retrieval.datasets.samples import samples_folder
 from retrieval.evaluation.retrieval import MAP_AT_R, RECALL_AT_1, RetrievalResult, retrieve
@@ -121,7 +122,8 @@ def _share(one: RetrievalResult, other: RetrievalResult) -> float:
 
 
 def _untrained() -> Path:
-    """The starter's architecture and pictures with the weights that its training began with."""
+    """The starter's architecture and pictures with the weights that its training began with; not standardised and not
+    whitened, since both are made of what was learned."""
     card = starter_card()
     spec = card.preprocessing
     encoder, own = create_encoder(
@@ -161,7 +163,7 @@ def _embedding_with(folder: Path) -> Embed:
 class _Colours:
     """8 x 8 x 8 bins of red, green and blue, square roots of their shares: dot products are Bhattacharyya's."""
 
-    batch, parallel_calls = 64, 1
+    batch, parallel_calls = 64, available_cores()
 
     def embed(self, pixels: Pixels) -> Vectors:
         """[n, 512] of unit norm."""
@@ -177,13 +179,15 @@ def _histograms(name: str, images: Images) -> Vectors:
 
 
 def _images_per_second(folders: dict[str, Path]) -> dict[str, float]:
-    """Median over rounds that take all encoders in turn, each on all cores as indexing runs it."""
-    runs = {}
+    """Median over rounds that take all in turn, each on all cores as indexing runs it."""
+    runs: dict[str, tuple[Any, Pixels]] = {}
     for name, folder in folders.items():
         encoder, card = load_encoder(folder)
         runtime = EncoderRuntime(encoder, card.preprocessing, threads=load_settings().threads)
         side = card.preprocessing.input_size
         runs[name] = (runtime, np.random.default_rng(0).integers(0, 256, (runtime.batch, side, side, 3), np.uint8))
+    colours = _Colours()
+    runs["colour histogram"] = (colours, np.random.default_rng(0).integers(0, 256, (64, 128, 128, 3), np.uint8))
     rates: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(ROUNDS + 1):
         for name, (runtime, pixels) in runs.items():

@@ -177,6 +177,17 @@ def test_auto_takes_the_starter_where_the_hub_refuses(online: type[FakeHub]) -> 
     assert resolve_model("auto")[1].fingerprint == starter_card().fingerprint
 
 
+def test_auto_takes_the_starter_where_what_the_hub_gives_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(**_: Any) -> Any:
+        raise ModelUnsafe("The weights are cut off.", "Delete them.")
+
+    monkeypatch.setattr("retrieval.models.create.create_encoder", damaged)
+    said: list[str] = []
+    _, card = resolve_model("auto", announce=said.append)
+    assert card.fingerprint == starter_card().fingerprint
+    assert said == ["--model auto takes the starter encoder: The weights are cut off."]
+
+
 def test_the_recommended_encoder_is_one_that_the_hub_has_as_safetensors() -> None:
     from retrieval.models.backbones import check_backbone_name
 

@@ -1,13 +1,16 @@
 """The demonstration: which encoder it indexes with, and what it says when its lesson is stopped."""
 
 import itertools
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from retrieval.core.errors import BadValue, DiskFull, Interrupted, RetrievalError
+from retrieval.models.folder import read_card
 from retrieval.workflows.demo import DEMO_MODEL, demo_model, lesson, refuse_other_pictures
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.recipes import load_recipe
@@ -32,6 +35,19 @@ def test_the_demo_s_own_encoder_is_named_again_so_that_a_damaged_copy_is_replace
     weights.unlink()
     index(gallery, folder, model=demo_model(gallery))
     assert weights.is_file()
+
+
+def test_a_demo_with_the_starter_of_an_earlier_version_goes_on_with_it(
+    folder: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    gallery, earlier = tmp_path / "demo", tmp_path / "earlier"
+    shutil.copytree(tiny_model, earlier)
+    (earlier / "card.json").write_bytes(replace(read_card(earlier), name=DEMO_MODEL).to_bytes())
+    index(gallery, folder / "red", model=str(earlier))
+    with Gallery(gallery) as opened:
+        assert opened.live_space().model == DEMO_MODEL
+    assert demo_model(gallery) is None
+    assert index(gallery, folder, model=demo_model(gallery)).new > 0
 
 
 @pytest.fixture
@@ -81,7 +97,7 @@ def taught(gallery: Path, tmp_path: Path) -> tuple[Path, str]:
 
 
 def test_a_lesson_that_is_stopped_says_how_the_demo_goes_on_and_it_does(
-    taught: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+    taught: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery, fingerprint = taught
     short = load_recipe("quick-head", {"epochs": "6", "dimension": "8", "trials": "[1.0]"})
@@ -95,6 +111,10 @@ def test_a_lesson_that_is_stopped_says_how_the_demo_goes_on_and_it_does(
     assert metrics["comparison"]
     # Another time it is only looked up.
     assert lesson(gallery, fingerprint, TrainingHooks(stop=_fails)) == (run, metrics)
+    # With samples that were drawn anew the former lesson is not theirs.
+    monkeypatch.setattr("retrieval.workflows.demo.samples_folder", lambda: tmp_path / "photos")
+    with pytest.raises(AssertionError, match="trained again"):
+        lesson(gallery, fingerprint, TrainingHooks(stop=_fails))
     with Gallery(gallery) as opened:
         assert opened.live_space().fingerprint == fingerprint
 
