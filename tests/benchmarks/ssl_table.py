@@ -1,12 +1,13 @@
 """Every method without labels on CIFAR-10: one protocol, one budget, selection on validation only (see ``ssl_lab``).
 
-On cores each method has one setting, fixed beforehand, and validation chooses the epoch. On a GPU each gets the same
-number of trials, two rates and two values of one knob of its own; the trial whose best epoch validation likes most is
-run with more seeds. Figures are means over seeds and test images; intervals resample classes, then images, paired where
-two are compared. Gains have a second interval, of images alone: it holds for these ten classes, which are all that
-CIFAR-10 has; the first asks how it would be with ten others. Beside: an untrained encoder and the kNN of the pixels
-themselves, both of which every method has to beat, and the same of pixels less the mean picture; time and peak memory
-of one run; and what picking the best epoch on the test images would have added.
+On cores each method has one setting, and validation chooses the epoch: fixed beforehand, but for MoCo and DINO, which
+learned nothing with a first one, and of whose two others validation chose one. On a GPU each gets the same number of
+trials, two rates and two values of one knob of its own; the trial whose best epoch validation likes most is run with
+more seeds. Figures are means over seeds and test images; intervals resample classes, then images, paired where two are
+compared. Gains have a second interval, of images alone: it holds for these ten classes, which are all that CIFAR-10
+has; the first asks how it would be with ten others. Beside: an untrained encoder and the kNN of the pixels themselves,
+both of which every method has to beat, and the same of pixels less the mean picture; time and peak memory of one run;
+and what picking the best epoch on the test images would have added.
 
 ``python -m tests.benchmarks.ssl_table [--gpu | --quick] [--seeds N] [--minutes N] [METHOD ...]`` makes the runs of some
 methods with the first N seeds, and stops after N minutes of each run at the latest, to be gone on with by the same

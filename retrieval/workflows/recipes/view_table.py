@@ -40,13 +40,22 @@ _ADAM = replace(_LOOP, weight_decay=1e-6)
 
 
 _KNN = {
-    "simclr": 0.414, "autoencoder": 0.380, "vicreg": 0.377, "byol": 0.373, "w_mse": 0.368, "swav": 0.354,
-    "barlow_twins": 0.354, "simsiam": 0.354, "deepcluster": 0.344, "moco": 0.305, "dino": 0.281,
+    "simclr": 0.414, "autoencoder": 0.380, "moco": 0.380, "vicreg": 0.377, "byol": 0.373, "w_mse": 0.368,
+    "swav": 0.354, "barlow_twins": 0.354, "simsiam": 0.354, "deepcluster": 0.344, "dino": 0.341,
 }  # fmt: skip
 """kNN accuracy that ``tests.benchmarks.ssl_table`` measured; the README has the whole table."""
 
 
+_ADAPTED = (
+    "a little: MobileNetV2 at 96 pixels on photos of groceries went from 0.131 to 0.143 in MAP@R, in recall@1 not for "
+    "certain; your photos differ: measure with `retrieval evaluate`"
+)
+"""``tests.benchmarks.adaptation`` measured it."""
+
+
 def _expected(method: str, name: str) -> str:
+    if name == "adapt":
+        return _ADAPTED
     if name or method not in _KNN:
         return "not measured; look at the report's diagnostics, and measure with `retrieval evaluate`"
     return (
