@@ -1,5 +1,6 @@
 """Embeddings of a labelled dataset: read from a gallery where it holds them, otherwise made by the same pipeline."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -159,13 +160,15 @@ def save_vectors(path: Path, embedded: EmbeddedSet, fingerprint: str) -> None:
         "names": np.frombuffer(b"\0".join(image.path for image in images), np.uint8),
         "digests": np.frombuffer(b"".join(image.digest or bytes(32) for image in images), np.uint8),
         "groups": np.array([-1 if image.group is None else image.group for image in images], np.int64),
+        "files": _files(images),
         "model": np.array(fingerprint),
     }
     write_atomically(path, saved_arrays(arrays))
 
 
 def load_vectors(path: Path, labelled: Labelled, fingerprint: str) -> EmbeddedSet | None:
-    """What ``save_vectors`` kept; None where it is not there, damaged, or of another encoder or dataset."""
+    """What ``save_vectors`` kept; None where it is not there, damaged, or of another encoder or dataset, and where a
+    file has another size or time than then."""
     kept = load_arrays(path)
     if kept is None or not {"vectors", "names", "digests", "groups", "model"} <= kept.keys():
         return None
@@ -178,4 +181,20 @@ def load_vectors(path: Path, labelled: Labelled, fingerprint: str) -> EmbeddedSe
         replace(by_path[name], digest=digests[32 * n : 32 * n + 32], group=None if group < 0 else group)
         for n, (name, group) in enumerate(zip(names, groups, strict=True))
     ]
+    # Those that an earlier version kept do not say.
+    if "files" in kept and not np.array_equal(kept["files"], _files(images)):
+        return None
     return EmbeddedSet(Labelled(images, labelled.source), np.asarray(vectors, np.float32), [])
+
+
+def _files(images: Sequence[LabelledImage]) -> NDArray[np.int64]:
+    """[N, 2] size in bytes and time of the last change in nanoseconds; -1 where a file cannot be reached."""
+    return np.array([_file(image.path) for image in images], np.int64).reshape(-1, 2)
+
+
+def _file(path: bytes) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return -1, -1
+    return found.st_size, found.st_mtime_ns

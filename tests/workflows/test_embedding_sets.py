@@ -1,5 +1,6 @@
 """Embeddings of a dataset: made by the ordinary pipeline, kept for resuming, near-duplicates found on the way."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,13 @@ def test_kept_embeddings_come_back_for_the_same_encoder_and_dataset_only(tmp_pat
     assert load_vectors(path, labelled, "e" * 64) is None
     assert load_vectors(path, Labelled(labelled.images[:3], "less"), "f" * 64) is None
     assert load_vectors(tmp_path / "none.npz", labelled, "f" * 64) is None
+    picture = Path(os.fsdecode(labelled.images[0].path))
+    before = picture.read_bytes(), picture.stat()
+    picture.write_bytes(before[0] + b"more")
+    assert load_vectors(path, labelled, "f" * 64) is None, "one of the pictures has changed"
+    picture.write_bytes(before[0])
+    os.utime(picture, ns=(before[1].st_atime_ns, before[1].st_mtime_ns))
+    assert load_vectors(path, labelled, "f" * 64) is not None
     content = path.read_bytes()
     for damaged in (content[:-100], content[:50], b"", content[:300] + b"\xff" + content[301:]):
         path.write_bytes(damaged)
