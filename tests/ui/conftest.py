@@ -165,7 +165,7 @@ class Visit:
         self.page.on("console", lambda said: self._complain(said.text) if said.type == "error" else None)
 
     def _complain(self, said: str) -> None:
-        # Gradio's client holds a connection open, and says so when a page that is closed cuts it.
+        # Gradio's client holds a connection open, and says so when a page that is left cuts it.
         if not (self.leaving and said.startswith(_CUT)):
             self.complaints.append(said)
 
