@@ -160,9 +160,15 @@ class Visit:
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.leaving = False
+        self.page.on("request", self._turn)
         self.page.on("pageerror", lambda error: self._complain(str(error)))
         self.page.on("response", lambda got: self._complain(f"{got.status} {got.url}") if got.status > 399 else None)
         self.page.on("console", lambda said: self._complain(said.text) if said.type == "error" else None)
+
+    def _turn(self, request: Any) -> None:
+        # Another page, or the same anew: the one that is shown is left.
+        if request.is_navigation_request() and self.page.url != "about:blank":
+            self.leaving = True
 
     def _complain(self, said: str) -> None:
         # Gradio's client holds a connection open, and says so when a page that is left cuts it.
