@@ -13,11 +13,13 @@
   // -- asking -------------------------------------------------------------------------------------------------------
 
   let count = 0;
+  let wanted = null;
   const waiting = new Map();
 
   function send(kind, detail, after) {
     const stamp = `${Date.now().toString(36)}-${(count += 1)}`;
     if (after) waiting.set(stamp, after);
+    if (kind === "look") wanted = detail;
     view()?.setAttribute("aria-busy", "true");
     document.dispatchEvent(new CustomEvent(`retrieval:${kind}`, { detail: { ...detail, stamp } }));
   }
@@ -430,6 +432,8 @@
     named = names;
     if (what === shown) return;
     shown = what;
+    // The first answer of all, which came after a person had asked for something else already.
+    if (now.dataset.stamp === "opening" && wanted) return send("look", wanted);
     now.removeAttribute("aria-busy");
     anchor = 0;
     group = null;

@@ -78,10 +78,10 @@ def serve(
     with Place(host, port) as place:
         from retrieval.workflows.gallery import Gallery
 
-        # The user's own gallery may be empty: the page says how to fill it, and notices when that is done. Under any
-        # other name a gallery that is not there is more often a slip of the fingers.
+        # The user's own gallery may be empty, and so may a folder that was made for one: the page says how to fill it,
+        # and notices when that is done. A folder that is not there is more often a slip of the fingers.
         try:
-            opened = Gallery(folder, create=folder == _own_gallery())
+            opened = Gallery(folder, create=folder == _own_gallery() or _is_empty(folder))
         except EmptyGallery as error:
             raise EmptyGallery(
                 f"There is no gallery in {folder}.",
@@ -93,6 +93,10 @@ def serve(
 
                 set_watch(folder, replace(watch_of(folder), on=watch))
             _serve(opened, place, offer)
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def _own_gallery() -> Path:

@@ -112,6 +112,20 @@ def test_serving_a_gallery_that_is_not_there_is_5_and_makes_none(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_was_made_for_a_gallery_is_served(
+    retrieval: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.cli.serve._serve", lambda *_: None)
+    made, other = tmp_path / "made", tmp_path / "other"
+    made.mkdir()
+    other.mkdir()
+    (other / "letter.txt").write_text("Dear Anna")
+    assert retrieval("serve", "--port", "0", *at(made)).code == 0
+    assert (made / "catalog.sqlite3").is_file()
+    assert retrieval("serve", "--port", "0", *at(other)).code != 0
+    assert [path.name for path in other.iterdir()] == ["letter.txt"]
+
+
 def test_the_user_s_own_gallery_is_served_while_it_is_empty(
     retrieval: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

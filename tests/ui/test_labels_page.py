@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from retrieval.workflows.jobs import Jobs, State
 from retrieval.workflows.labelling import Shelf, answer, progress, tile_page
 from tests.ui.conftest import Visit, running
 from tests.ui.drawing import COLOURS, picture
+from ui.labels.answers import LabelAnswers
 from ui.words import CHINESE, ENGLISH, Words
 
 expect = playwright.expect
@@ -290,3 +292,31 @@ def test_what_cannot_be_done_is_said_and_the_selection_stays(
     here.page.keyboard.press("Enter")
     expect(here.page.locator("#labels-head .notice")).to_contain_text("Another process is writing.")
     expect(chosen(here)).to_have_count(1)
+
+
+def test_a_tab_that_is_chosen_before_the_page_is_there_stays_chosen(
+    contexts: Callable[..., Any], opened: Callable[..., Any], gallery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, opening = Event(), LabelAnswers.opening
+
+    def late(answers: LabelAnswers) -> str:
+        assert go_on.wait(30)
+        return opening(answers)
+
+    monkeypatch.setattr(LabelAnswers, "opening", late)
+    with running(opened(gallery, gallery=gallery)) as address:
+        here = Visit(contexts(), address)
+        here.page.goto(f"{address}/labels")
+        shown = here.page.locator("#labels-view .labels-page")
+        here.page.locator(".labels-tabs [data-tab=groups]").click()
+        here.page.locator(".group").first.wait_for()
+        before = shown.get_attribute("data-stamp")
+        go_on.set()
+        here.page.wait_for_function(
+            "before => ![before, 'opening', ''].includes("
+            "document.querySelector('#labels-view .labels-page').dataset.stamp)",
+            arg=before,
+        )
+        assert shown.get_attribute("data-tab") == "groups"
+        expect(here.page.locator(".group").first).to_be_visible()
+        here.leave()

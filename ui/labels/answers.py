@@ -116,15 +116,18 @@ class LabelAnswers:
             return f"{open_view(look, stamp)}{tabs}{said}</section>"
 
     def opening(self) -> str:
-        """What a visitor sees first: what has no label, or everything where nothing is without or none may be given."""
+        """What a visitor sees first: what has no label, or everything where nothing is without or none may be given.
+
+        Its stamp is ``opening``: where the visitor has asked for something else meanwhile, the script asks again.
+        """
         if not self._site.may_write:
-            return self.view(Look(show="all"))
+            return self.view(Look(show="all"), "opening")
         try:
             left = labelling.tile_page(self._folder, Shelf("unlabelled", "", ""), 1).total
         except RetrievalError:
             # The view itself says what is wrong.
             left = 1
-        return self.view(Look(show="unlabelled" if left else "all"))
+        return self.view(Look(show="unlabelled" if left else "all"), "opening")
 
     def work(self, visit: Visit) -> str:
         """HTML of the automatic labelling that runs now, or that this visit has seen run; empty for none."""

@@ -2,6 +2,7 @@
 
 from retrieval.workflows.lesson_cost import LessonCost
 from retrieval.workflows.readiness import Readiness
+from ui.icons import STACK
 from ui.markup import escape, file_size
 from ui.notices import render_notice
 from ui.teach.parts import duration, lines, panel
@@ -79,5 +80,8 @@ def render_nothing(words: Words, *, may_add: bool = True) -> str:
     """What stands there before anything is indexed, and the way to the first folder for those who may add one."""
     if not may_add:
         return render_notice("info", words.search.empty_title, words.search.empty_how)
-    link = f'<p><a class="teach-button primary" href="./library">{escape(words.library.empty_action)}</a></p>'
-    return render_notice("info", words.teach.nothing_indexed) + link
+    return (
+        f'<section class="panel" role="status">{STACK}<h2>{escape(words.search.empty_title)}</h2>'
+        f"<p>{escape(words.teach.nothing_indexed)}</p>"
+        f'<p><a class="lead" href="./library">{escape(words.library.empty_action)}</a></p></section>'
+    )
