@@ -74,8 +74,12 @@ class Collector:
                 done += step
 
     def _move(self, columns: Sequence[Tensor]) -> None:
-        for pieces, column in zip(self._pieces, columns, strict=True):
-            for start in range(0, self._count, self._size):
+        # All columns of a piece together, since the columns of pairs share their memory: column by column, the first
+        # would take all of the result while every piece still waits.
+        for number, start in enumerate(range(0, self._count, self._size)):
+            for pieces, column in zip(self._pieces, columns, strict=True):
                 part = column[start : start + self._size]
-                part.copy_(pieces[start // self._size][: len(part)])
+                part.copy_(pieces[number][: len(part)])
+                pieces[number] = pieces[number].new_empty(0)
+        for pieces in self._pieces:
             pieces.clear()

@@ -21,7 +21,8 @@ MATRIX_WORK = 4
 """Bytes for each entry of the label matrix: masks."""
 
 RESULT = {"triplets": 3 * (4 + 8), "pairs": 2 * (4 + 8)}
-"""Bytes of each result: int32 while it waits, int64 at the end."""
+"""Bytes of each result: int32 while it waits, int64 at the end. What waits is let go piece by piece, which leaves room
+for the holes of the heap: they differ by 90 MB from one process to the next."""
 
 LISTED = 128
 """Bytes a row for listing the (anchor, positive) pairs, of which no list is kept."""
