@@ -224,14 +224,14 @@
   async function copyLink(event, link) {
     if (event.ctrlKey || event.metaKey || event.shiftKey || !navigator.clipboard) return;
     event.preventDefault();
-    const text = link.textContent;
+    link.dataset.text ??= link.textContent;
     try {
       await navigator.clipboard.writeText(link.href);
       link.textContent = link.dataset.copied;
     } catch {
       location.href = link.href;
     }
-    setTimeout(() => (link.textContent = text), 2000);
+    setTimeout(() => (link.textContent = link.dataset.text), 2000);
   }
 
   let lastThumb = null;

@@ -179,19 +179,17 @@ class Files:
         with self._session.write() as connection:
             return forget(connection, ids)
 
-    def states(self, offline: Collection[int] | None = None) -> dict[str, int]:
+    def states(self, offline: Collection[int] = ()) -> dict[str, int]:
         """Files by state; those thought to lie in offline roots count as ``"offline"``.
 
         Args:
-            offline: ids of the roots that are offline; those that the last index run found so where not given.
+            offline: ids of the roots that are offline now.
         """
-        columns = (files.c.root_id, roots.c.online, files.c.state)
-        query = select(*columns, func.count()).join(roots).group_by(*columns)
+        query = select(files.c.root_id, files.c.state, func.count()).group_by(files.c.root_id, files.c.state)
         found = {"present": 0, "missing": 0, "failed": 0, "offline": 0}
         with self._session.read() as connection:
-            for root_id, online, state, count in connection.execute(query):
-                away = not online if offline is None else root_id in offline
-                found["offline" if away and state != "missing" else state] += count
+            for root_id, state, count in connection.execute(query):
+                found["offline" if root_id in offline and state != "missing" else state] += count
         return found
 
 

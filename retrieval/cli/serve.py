@@ -130,10 +130,9 @@ def demo(
 
 
 def _demo(folder: Path, named: bool, place: "Place | None") -> None:
-    from retrieval.models.starter import starter_card
     from retrieval.workflows.demo import (
-        DEMO_MODEL,
         demo_model,
+        has_earlier_starter,
         refuse_other_pictures,
         sample_query,
         samples_folder,
@@ -160,7 +159,7 @@ def _demo(folder: Path, named: bool, place: "Place | None") -> None:
             print_neighbours(f"Neighbours of {shown(query)}", found)
             trained = searcher.summary().trained
             fingerprint = searcher.space.fingerprint
-            earlier = searcher.space.model == DEMO_MODEL and fingerprint != starter_card().fingerprint
+            earlier = has_earlier_starter(searcher.space)
         if not trained:
             note(f"This demo began with an untrained encoder; without {shown(str(folder))} it begins better.")
         if earlier:

@@ -43,6 +43,11 @@ def demo_model(folder: Path) -> str | None:
     return DEMO_MODEL if live is None or live.fingerprint == starter_card().fingerprint else None
 
 
+def has_earlier_starter(space: EmbeddingSpace) -> bool:
+    """Whether a demo's space is of the starter that an earlier version of the program brought."""
+    return space.model == DEMO_MODEL and space.fingerprint != starter_card().fingerprint
+
+
 def refuse_other_pictures(folder: Path) -> None:
     """The sample images must not land among somebody's own.
 

@@ -15,7 +15,7 @@ from retrieval.core.types import EmbeddingSpace, Pixels, Vectors
 from retrieval.models.card import ModelCard
 from retrieval.models.folder import read_card, verify_folder
 from retrieval.models.resolve import UNTRAINED
-from retrieval.models.starter import AUTO, STARTER, starter_card, stronger
+from retrieval.models.starter import AUTO, RECOMMENDED, STARTER, starter_card, stronger
 from retrieval.workflows.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -195,10 +195,11 @@ def ensure_space(gallery: Gallery, model: str | None, say: "Say") -> EmbeddingSp
 
     space = gallery.catalog.spaces.live()
     if space is not None and model == AUTO:
-        say(
-            f"--model auto chooses for a new gallery; this one has {space.model}, and goes on with it. "
-            "`retrieval switch auto` changes over."
-        )
+        if space.model != RECOMMENDED:
+            say(
+                f"--model auto chooses for a new gallery; this one has {space.model}, and goes on with it. "
+                "`retrieval switch auto` changes over."
+            )
         return space
     if space is not None and (model is None or (_is_name_of(gallery, model, space) and _copy_is_whole(gallery, space))):
         return space

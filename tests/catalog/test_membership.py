@@ -25,7 +25,7 @@ def test_below_another_root_the_same_path_is_a_remount_and_another_is_a_copy(
     write(tmp_path / "mnt" / os.fsdecode(relpath), b"1")
     assert counted(world.index(new)[0]) == {became: 1}
     assert len(world.embedded) == 1
-    assert world.catalog.files.states()["offline"] == (0 if became == "moved" else 1)
+    assert world.catalog.files.states([old.id])["offline"] == (0 if became == "moved" else 1)
     assert len(world.findable()) == 1
 
 

@@ -192,7 +192,7 @@ def test_a_root_can_be_set_offline_and_forgotten(world: World) -> None:
     assert world.catalog.roots.counts() == {root.id: {"present": 2, "failed": 1}, other.id: {"present": 1}}
     world.catalog.roots.set_online(root.id, False)
     assert [r.online for r in world.catalog.roots.all()] == [False, True]
-    assert world.catalog.files.states() == {"present": 1, "missing": 0, "failed": 0, "offline": 3}
+    assert world.catalog.files.states([root.id]) == {"present": 1, "missing": 0, "failed": 0, "offline": 3}
     kept = world.image(b"x")
     assert world.catalog.roots.remove(root.id) == 3
     assert paths(world) == {b"/b": True}

@@ -1,6 +1,5 @@
 """Databases that this process has open are not opened a second time, under whatever name."""
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from retrieval.core.held import hold, holding, is_held, release
 from retrieval.images.reading import open_regular, read_head
 from retrieval.images.scan import classify
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+fcntl = pytest.importorskip("fcntl", reason="Windows has no such locks")
 
 _LOCKED = """
 import fcntl, sys

@@ -1,6 +1,8 @@
 """Choosing a folder: what is offered while somebody types, and what a folder would cost."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from retrieval.core.errors import BadValue
 from retrieval.workflows import folders
 from retrieval.workflows.folders import complete_folder, look_at_folder, typed_folder
+from retrieval.workflows.gallery import Gallery
 
 from .support import contents, fill, index
 
@@ -88,6 +91,19 @@ def test_a_look_ends_in_time_and_says_so(gallery: Path, tmp_path: Path) -> None:
     look = look_at_folder(gallery, str(tmp_path / "many"), workers=1, seconds=-1)
     assert not look.whole
     assert look.found < 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows open files as a folder")
+def test_a_look_at_its_own_open_files_costs_the_gallery_no_lock(six: tuple[Path, Path]) -> None:
+    """By this way a look at / did: the next process took itself for the last one, and removed the journal."""
+    with Gallery(six[0]) as gallery:
+        gallery.catalog.images.count()
+        (shared,) = six[0].glob("*-shm")
+        tried = f"import fcntl; fcntl.lockf(open({str(shared)!r}, 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        assert subprocess.run([sys.executable, "-c", tried], capture_output=True).returncode
+        look_at_folder(six[0], f"/proc/{os.getpid()}/fd", workers=1)
+        assert subprocess.run([sys.executable, "-c", tried], capture_output=True).returncode, "the lock is gone"
+    assert not list(six[0].glob("*-shm"))
 
 
 def test_the_gallery_itself_is_no_folder_of_pictures(gallery: Path) -> None:
