@@ -446,6 +446,19 @@
     wantsFocus = null;
   }
 
+  // Work that ended may have brought pictures. Whoever has begun to choose or to write is not disturbed.
+  function workEnded(event) {
+    if (event.detail !== "job" || isTyping(document.activeElement)) return;
+    // An empty gallery has no page yet, only the way to the first folder.
+    if (!view()) location.reload();
+    else if (look().tab === "pick" && !picked().length && !view().hasAttribute("aria-busy")) {
+      wantsFocus = document.activeElement?.closest?.(".tiles > .tile") ? tiles().indexOf(document.activeElement) : null;
+      goTo({});
+    }
+  }
+
+  document.addEventListener("retrieval:changed", workEnded);
+
   function answered() {
     const stamp = head()?.dataset.stamp;
     const after = waiting.get(stamp);

@@ -156,7 +156,7 @@
     const known = before?.dataset.said.split("|") ?? [];
     const news = now.dataset.said.split("|").filter((line) => line && !known.includes(line));
     if (news.length) document.getElementById("jobs-said").textContent = news.join(" ");
-    if (before?.dataset.busy) document.dispatchEvent(new CustomEvent("retrieval:changed"));
+    if (before?.dataset.busy) document.dispatchEvent(new CustomEvent("retrieval:changed", { detail: "job" }));
   }
 
   function showSlot(before, slot) {

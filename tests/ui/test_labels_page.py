@@ -13,7 +13,7 @@ from playwright import sync_api as playwright
 from retrieval.core.errors import GalleryBusy
 from retrieval.workflows import labelling
 from retrieval.workflows.indexing import index_paths
-from retrieval.workflows.jobs import Jobs, State
+from retrieval.workflows.jobs import Jobs, State, request_from
 from retrieval.workflows.labelling import Shelf, answer, progress, tile_page
 from tests.ui.conftest import Visit, running
 from tests.ui.drawing import COLOURS, picture
@@ -259,6 +259,33 @@ def test_what_is_sure_is_labelled_by_a_job_and_taken_back_at_once(
     expect(here.page.locator(".labels-count")).not_to_contain_text(said.automatic.of(number))
     assert progress(gallery).automatic == 0
     assert cards.count() == left
+
+
+@pytest.mark.slow
+def test_pictures_that_a_job_brings_appear_where_nobody_is_choosing(
+    arrive: Callable[..., Visit], gallery: Path, tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "60.png").write_bytes(picture(next(iter(COLOURS.values())), 60))
+    here, said = arrive(**BRIGHT), ENGLISH.labels
+    total = here.page.locator(".labels-total")
+    expect(total).to_have_text(said.pictures.of(60))
+    Jobs(gallery).submit(request_from("index", {"paths": [str(new)], "workers": 1}))
+    # The page's next look at the jobs comes after half a minute otherwise.
+    here.page.evaluate("document.dispatchEvent(new Event('retrieval:jobs'))")
+    expect(here.page.locator(".jobs-now[data-busy]")).to_have_count(1)
+    expect(total).to_have_text(said.pictures.of(61), timeout=90_000)
+
+
+def test_an_empty_label_is_not_given(arrive: Callable[..., Visit], gallery: Path) -> None:
+    here = arrive(**BRIGHT)
+    tiles(here).nth(0).click()
+    field = here.page.locator(".dock-form input")
+    field.press("Enter")
+    assert field.evaluate("field => field.matches(':invalid') && field.validationMessage !== ''")
+    expect(chosen(here)).to_have_count(1)
+    assert progress(gallery).labelled == 0
 
 
 @pytest.mark.slow

@@ -129,8 +129,12 @@ def test_what_the_frame_leans_on_is_there_in_gradio_s_document(client: TestClien
 @pytest.mark.parametrize("words", LANGUAGES.values(), ids=list(LANGUAGES))
 def test_the_line_about_the_gallery(words: Words) -> None:
     text = Tree(render_state(site(SearcherTwin()), words)).text
-    for part in (words.shell.images.of(1234), "mobilenetv2_100", "faiss-flat"):
+    for part in (words.shell.images.of(1234), "mobilenetv2_100", words.shell.exact):
         assert part in text
+    assert "faiss-flat" not in text
+    assert "faiss-flat" in render_state(site(SearcherTwin()), words)
+    large = render_state(site(SearcherTwin(state=replace(SUMMARY, index="faiss-ivf-sq8"))), words)
+    assert words.shell.approximate in Tree(large).text
     assert words.shell.untrained_title not in text
     untrained = render_state(site(SearcherTwin(state=replace(SUMMARY, trained=False))), words)
     assert words.shell.untrained_title in Tree(untrained).text

@@ -133,6 +133,21 @@ def test_every_state_offers_what_can_be_done_in_it() -> None:
     assert "killed" in watch.render_watch(replace(JOB, state=State.LOST), ENGLISH)
 
 
+def test_a_switch_that_ended_badly_is_not_told_as_a_lesson() -> None:
+    said = ENGLISH.teach
+    for state in (State.CANCELLED, State.LOST):
+        html = watch.render_watch(replace(JOB, kind="switch", state=state, goes_on=False), ENGLISH)
+        assert said.watch_title not in html
+        assert "was learned" not in html
+        assert said.switch_job in html
+        assert said.again in html
+        assert said.resume not in html
+    lesson = watch.render_watch(replace(JOB, state=State.CANCELLED, goes_on=True), ENGLISH)
+    assert said.watch_title in lesson
+    assert said.resume in lesson
+    assert said.again not in lesson
+
+
 def test_the_curves_are_those_of_the_newest_part_and_end_where_the_values_end() -> None:
     old = [{"event": "begin", "part": "x"}, *({"event": "validated", "epoch": n, "value": 9.0} for n in range(4))]
     html = watch.render_live(JOB, [*old, *EVENTS], ENGLISH)

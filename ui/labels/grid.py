@@ -194,7 +194,7 @@ def _dock(words: Words) -> str:
         f'<div class="dock-pick"><button type="button" class="quiet" data-do="all">{escape(said.select_page)}</button>'
         f'<button type="button" class="quiet" data-do="none">{escape(said.select_none)}</button>'
         f'<button type="button" class="quiet" data-do="take">{escape(said.take_away)}</button></div>'
-        f'<form class="dock-form" data-do="label"><input name="label" list="label-names" autocomplete="off"'
+        f'<form class="dock-form" data-do="label"><input name="label" list="label-names" autocomplete="off" required'
         f' maxlength="200" aria-label="{escape(said.label)}" placeholder="{escape(said.label_here)}">'
         f'<button type="submit" class="main">{escape(said.give)}</button></form>'
         f'<div class="dock-recent" aria-label="{escape(said.recent)}" role="group"></div>'

@@ -87,7 +87,7 @@ def _group(group: Sequence[Tile], place: int, addresses: Addresses, words: Words
         for n, tile in enumerate(group)
     )
     form = (
-        f'<form class="group-form" data-do="label"><input name="label" list="label-names" autocomplete="off"'
+        f'<form class="group-form" data-do="label"><input name="label" list="label-names" autocomplete="off" required'
         f' maxlength="200" aria-label="{escape(said.group_label.format(place=place))}"'
         f' placeholder="{escape(said.group_here)}">'
         f'<button type="submit" class="main">{escape(said.accept_group)}</button></form>'

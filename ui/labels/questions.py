@@ -89,7 +89,7 @@ def _card(question: Question, tile: Tile, first: bool, addresses: Addresses, wor
         f' aria-label="{escape(name, 200)}">'
         f'<span class="thumb{" is-missing" if tile.offline else ""}" title="{escape(tile.name, 200)}">{picture}</span>'
         f'<form data-do="answer"><p class="fine">{escape(said.sure.format(chance=chance))}</p>'
-        f'<input name="label" list="label-names" autocomplete="off" maxlength="200"'
+        f'<input name="label" list="label-names" autocomplete="off" maxlength="200" required'
         f' value="{escape(shown(question.label))}" aria-label="{escape(said.label)}">'
         f'<div class="question-others">{others}</div>'
         f'<div class="question-do"><button type="submit" class="main">{escape(said.accept)}</button>'

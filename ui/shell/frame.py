@@ -72,10 +72,11 @@ def render_state(site: Site, words: Words) -> str:
         return (
             f'<p class="state" role="status"><strong>{escape(said.empty)}</strong>{lead}{_read_only(site, words)}</p>'
         )
+    kind = said.exact if summary.index.endswith("flat") else said.approximate
     return (
         f'<p class="state" role="status"><strong>{escape(said.images.of(summary.images))}</strong>'
-        f'<span title="{escape(said.encoder)}">{escape(summary.model, 60)}</span>'
-        f'<span title="{escape(said.index)}">{escape(summary.index, 40)}</span>'
+        f"<span>{escape(said.model.format(name=summary.model), 80)}</span>"
+        f'<span title="{escape(said.index.format(kind=summary.index), 80)}">{escape(kind)}</span>'
         f"{_read_only(site, words)}</p>{_untrained(summary, words)}"
     )
 

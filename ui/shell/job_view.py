@@ -62,10 +62,11 @@ def _head(job: Job, name: str, site: Site, words: Words) -> str:
     dates += [said.ended.format(when=clock(job.ended, words))] if job.ended else []
     again = ""
     if site.may_write and job.state in (State.FAILED, State.CANCELLED, State.LOST):
-        label = f"{words.teach.resume}: {name}"
+        text = words.teach.resume if job.goes_on else words.teach.again
+        label = f"{text}: {name}"
         again = (
             f'<button type="button" class="job-button" data-job-resume="{job.id}" aria-label="{escape(label)}">'
-            f"{escape(words.teach.resume)}</button>"
+            f"{escape(text)}</button>"
         )
     stop = "" if job.state.is_over else stop_button(job, site, words)
     goes_on = f'<p class="job-more">{escape(words.teach.goes_on)}</p>' if again and job.goes_on else ""

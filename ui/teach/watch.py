@@ -23,21 +23,23 @@ def render_watch(job: Job | None, words: Words, *, may_write: bool = True) -> st
     said = words.teach
     if job is None:
         return panel(3, said.watch_title, lines(said.none_yet))
-    states = {
+    title = {"switch": said.switch_job, "calibrate": said.calibrate_job}.get(job.kind, said.watch_title)
+    work = "" if job.state.is_over else f' data-work="{job.id}"'
+    state = f'<p role="status" class="teach-state {job.state.value}"{work}>{escape(_state(job, words))}</p>'
+    return panel(3, title, state + _failure(job, words) + (_controls(job, words) if may_write else ""))
+
+
+def _state(job: Job, words: Words) -> str:
+    said, teaches = words.teach, job.kind == "train"
+    return {
         State.QUEUED: said.queued,
-        State.RUNNING: said.stopping if job.cancelling else said.running,
+        State.RUNNING: (said.stopping if teaches else said.ends) if job.cancelling else said.running,
         State.DONE: said.done,
         State.FAILED: said.failed,
-        State.CANCELLED: said.cancelled,
-        State.LOST: said.lost,
+        State.CANCELLED: said.cancelled if teaches else said.cancelled_other,
+        State.LOST: said.lost if teaches else said.lost_other,
         State.BROKEN: said.broken,
-    }
-    kinds = {"switch": said.switch_job, "calibrate": said.calibrate_job}
-    name = said.lesson_number.format(what=kinds.get(job.kind, said.lesson_job), n=job.id)
-    work = "" if job.state.is_over else f' data-work="{job.id}"'
-    state = f'<p role="status" class="teach-state {job.state.value}"{work}><strong>{escape(name)}</strong> '
-    state += f"{escape(states[job.state])}</p>"
-    return panel(3, said.watch_title, state + _failure(job, words) + (_controls(job, words) if may_write else ""))
+    }[job.state]
 
 
 def _failure(job: Job, words: Words) -> str:
@@ -53,8 +55,8 @@ def _controls(job: Job, words: Words) -> str:
         return "" if job.cancelling else buttons(button("stop", said.stop, of=number))
     if job.state not in (State.FAILED, State.CANCELLED, State.LOST):
         return ""
-    goes_on = lines(said.goes_on) if job.goes_on else ""
-    return goes_on + buttons(button("resume", said.resume, "primary", number, focus=True))
+    goes_on, text = (lines(said.goes_on), said.resume) if job.goes_on else ("", said.again)
+    return goes_on + buttons(button("resume", text, "primary", number, focus=True))
 
 
 def render_live(job: Job | None, events: Events, words: Words) -> str:

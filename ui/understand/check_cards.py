@@ -47,7 +47,7 @@ def render_check(
         start = lines(said.check_few)
     elif may_write:
         text = said.check_start if done is None else said.check_again
-        start = button("check", text, "main" if done is None else "quiet") + lines(said.check_cost, kind="fine")
+        start = button("check", text) + lines(said.check_cost, kind="fine")
     elif done is None:
         start = lines(said.ask_start, kind="fine")
     lead = f'{lines(said.check_lead)}{ended}<div class="und-start">{start}</div>'

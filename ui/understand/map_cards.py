@@ -138,7 +138,7 @@ def _selection(words: Words, may_write: bool) -> str:
     said = words.understand
     form = (
         f'<form class="und-form"><label class="und-field"><span>{escape(said.label)}</span>'
-        '<input type="text" name="label" list="und-labels" autocomplete="off" maxlength="200"></label>'
+        '<input type="text" name="label" list="und-labels" autocomplete="off" maxlength="200" required></label>'
         f'<button type="submit" class="und-button main">{escape(said.give)}</button></form>'
         '<datalist id="und-labels"></datalist>'
         if may_write

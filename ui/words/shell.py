@@ -11,6 +11,7 @@ class ShellWords:
     """Texts of the frame; the first five name the pages.
 
     Attributes:
+        exact, approximate: how pictures are compared; ``index`` names the engine.
         gradio: what Gradio says in English whatever the language, to what stands in its place. An entry that ends in
             ``"for "`` stands for every text that begins so.
     """
@@ -31,7 +32,9 @@ class ShellWords:
     unknown: str
     read_only: str
     read_only_why: str
-    encoder: str
+    model: str
+    exact: str
+    approximate: str
     index: str
     untrained_title: str
     untrained_text: str
@@ -57,8 +60,10 @@ ENGLISH = ShellWords(
     unknown="The gallery cannot be read",
     read_only="To look at only",
     read_only_why="Here nothing can be changed.",
-    encoder="Model (encoder)",
-    index="Kind of index",
+    model="Model: {name}",
+    exact="Exact search",
+    approximate="Fast search, nearly exact",
+    index="Kind of index: {kind}",
     untrained_title="This gallery uses an UNTRAINED encoder: neighbours mean little.",
     untrained_text=(
         "It serves to try the program out. Index with a pretrained model to get neighbours that look alike."
@@ -84,8 +89,10 @@ CHINESE = ShellWords(
     unknown="图库无法读取",
     read_only="只供查看",
     read_only_why="这里不能做任何更改。",
-    encoder="模型（编码器）",
-    index="索引类型",
+    model="模型：{name}",
+    exact="精确搜索",
+    approximate="快速搜索，近乎精确",
+    index="索引类型：{kind}",
     untrained_title="此图库使用未经训练的编码器：近邻没有多少意义。",
     untrained_text="它只用来试用本程序。请用预训练模型建立索引，才能找到相似的图片。",
     no_page_title="这个地址没有页面",

@@ -71,10 +71,12 @@ class TeachWords:
     goes_on: str
     stop: str
     resume: str
+    again: str
+    ends: str
+    cancelled_other: str
+    lost_other: str
     switch_job: str
     calibrate_job: str
-    lesson_job: str
-    lesson_number: str
     left: str
     of_total: str
     epoch: str
