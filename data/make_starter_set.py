@@ -55,8 +55,10 @@ STAGES = {
     "second": Mix(
         signs=1100, hands=4, cifar=100, collages=600, drawings=400, things=400, sights=6, goods=99, shelves=5
     ),
+    "pilot": Mix(signs=200, hands=6, cifar=40, collages=200, drawings=300),
 }
-"""What was learned in the first stage is only kept awake in the second, by fewer pictures of it."""
+"""What was learned in the first stage is only kept awake in the second, by fewer pictures of it; networks are
+compared on little of it (`tests/benchmarks/starter_candidates.py`)."""
 
 
 def photographs(unpacked: Path, *, validating: bool = False) -> list[Row]:

@@ -24,6 +24,7 @@ from tests.benchmarks import (
     ssl_peers,
     ssl_table,
     starter,
+    starter_candidates,
     throughput,
     views,
 )
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "known": memory.run_known,
     "precision": precision.run,
     "starter": starter.run,
+    "starter_candidates": starter_candidates.run,
     "throughput": throughput.run,
     "views": views.run,
     "losses_speed": losses_speed.run,
