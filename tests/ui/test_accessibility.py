@@ -92,6 +92,28 @@ def test_a_page_shuts_nobody_out_seen_otherwise(
     look_at(contexts, labelled, address, how)
 
 
+@pytest.fixture(scope="module")
+def unfilled(opened: Callable[..., FastAPI], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server for a gallery without a picture."""
+    folder = tmp_path_factory.mktemp("unfilled")
+    with running(opened(folder, gallery=folder)) as address:
+        yield address
+
+
+@pytest.mark.parametrize(
+    ("address", "how"),
+    [
+        *((address, BRIGHT) for address in ADDRESSES),
+        *(pytest.param(address, DARK, marks=pytest.mark.slow) for address in ADDRESSES),
+    ],
+    ids=named,
+)
+def test_a_page_without_pictures_shuts_nobody_out(
+    contexts: Callable[..., Any], unfilled: str, address: str, how: dict[str, Any]
+) -> None:
+    look_at(contexts, unfilled, address, how)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [BRIGHT, DARK], ids=named)
 def test_what_opens_on_the_search_page_shuts_nobody_out(staged: Callable[..., Visit], how: dict[str, Any]) -> None:
