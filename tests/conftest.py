@@ -80,7 +80,10 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An encoder folder: untrained ResNet-10t at 32 pixels, 512 dimensions. Loads and runs in milliseconds."""
+    """An encoder folder: untrained ResNet-10t at 32 pixels, 512 dimensions, for what trains or has two spaces.
+
+    Galleries that several tests share have the starter, like every new one.
+    """
     return make_model(tmp_path_factory.mktemp("models") / "tiny", seed=0)
 
 
@@ -128,14 +131,15 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _indexed_once(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[Path, Path]:
+def _indexed_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    # With the default encoder, as a user has it.
     from retrieval.workflows.indexing import index_paths
 
     base = tmp_path_factory.mktemp("indexed")
     for number, label in enumerate(("apple", "pear", "plum")):
         for n in range(4):
             draw(base / "photos" / label / f"{n}.jpg", 10 * number + n)
-    index_paths(base / "gallery", [base / "photos"], model=str(tiny_model))
+    index_paths(base / "gallery", [base / "photos"])
     return base / "gallery", base / "photos"
 
 

@@ -74,12 +74,12 @@ def opened() -> Iterator[Callable[[Path], Any]]:
 
 
 @pytest.fixture(scope="session")
-def indexed(tmp_path_factory: pytest.TempPathFactory, pictures: Path, tiny_model: Path) -> Path:
-    """A gallery of ``pictures``, made by the real workflow with an encoder without weights."""
+def indexed(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    """A gallery of ``pictures``, made by the real workflow with the default encoder."""
     from retrieval.workflows.indexing import index_paths
 
     folder = tmp_path_factory.mktemp("gallery") / "gallery"
-    report = index_paths(folder, [pictures], model=str(tiny_model), workers=1)
+    report = index_paths(folder, [pictures], workers=1)
     assert report.failed == 0
     return folder
 

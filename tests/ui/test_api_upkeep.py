@@ -154,7 +154,7 @@ def test_failures_are_listed_by_page_and_reason(tmp_path: Path, tiny_model: Path
 
 def test_spaces_are_listed_and_there_may_be_nothing_to_go_back_to(client: TestClient) -> None:
     [space] = client.get("/spaces").json()
-    assert (space["live"], space["trained"], space["covered"], space["total"]) == (True, False, 21, 21)
+    assert (space["live"], space["trained"], space["covered"], space["total"]) == (True, True, 21, 21)
     assert space["fingerprint"] == client.get("/status").json()["fingerprint"]
     problem(client.post("/spaces/rollback"), 422, "bad_value")
 

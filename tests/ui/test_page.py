@@ -65,7 +65,8 @@ def test_every_control_of_the_question_is_in_reach_on_a_low_screen(
 def test_an_upload_is_searched_at_once(visit: Callable[..., Visit], apple: Path) -> None:
     here = visit()
     expect(here.page.locator(".state")).to_contain_text("21 images")
-    expect(here.page.locator("#state")).to_contain_text("UNTRAINED")
+    expect(here.page.locator("#state")).to_contain_text("starter")
+    expect(here.page.locator("#state")).not_to_contain_text("UNTRAINED")
     expect(here.page.locator("button.sample")).to_have_count(8)
     here.search(apple)
     expect(here.cards).to_have_count(12)

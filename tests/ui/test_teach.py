@@ -317,7 +317,7 @@ def test_pieces_of_a_real_gallery(teaching: tuple[Teaching, JobsTwin]) -> None:
     answers, _ = teaching
     found = answers.pieces(Visit())
     assert ENGLISH.teach.held_out_why in Tree(found["ready"]).text
-    assert "tiny" in found["models"]
+    assert "starter" in found["models"]
     assert 'data-do="resume"' in found["watch"]
 
 
