@@ -9,13 +9,14 @@ untrained encoder on, scaled for two cores: a ResNet-10 and pictures of 64 pixel
 - stage 1 and 2: fine-tuning the encoder that learned without labels, from the projector's first layer;
 - stage 3: a student of the same size, distilled from stage 2's answers for all images.
 
-Runs are kept in the cache and go on where they stopped: run it again after an interruption.
+Runs are kept in the cache and go on where they stopped: run it again after an interruption. One share of the labels
+alone: ``python -m tests.benchmarks.simclr_v2 0.01``.
 """
 
 import csv
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,12 @@ PRETRAIN = {"simclr.temperature": 0.2, "simclr.hidden": 512, "optimiser": "adamw
 FINETUNE = {"learning_rate": 1e-3, "backbone_rate": 1.0}
 
 
-def run(quick: bool = False) -> None:
-    """Print the table."""
+def run(quick: bool = False, fractions: Sequence[float] = FRACTIONS) -> None:
+    """Print the table of some shares of the labels, or of all."""
     epochs = QUICK if quick else EPOCHS
     made = _Stages(CACHE / "simclr_v2" / ("quick" if quick else "whole"), epochs)
     rows = []
-    for fraction in FRACTIONS:
+    for fraction in fractions:
         stages = {
             "2 from scratch": made.finetuned(made.untrained_run(), fraction, "scratch"),
             "1 + 2": made.finetuned(made.pretrained(), fraction, "stage2"),
@@ -170,3 +171,7 @@ class _Stages:
                     chosen = "val" if name == "train" and place % 10 == 0 else name
                     writer.writerow([os.fspath(image), image.parent.name, chosen])
         return path
+
+
+if __name__ == "__main__":
+    run("--quick" in sys.argv, [float(share) for share in sys.argv[1:] if share != "--quick"] or FRACTIONS)
