@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from retrieval.core.errors import BadValue, RetrievalError
-from retrieval.core.labelled import Labelled, Split
+from retrieval.core.labelled import Labelled, LabelledImage, Split
 from retrieval.core.settings import Settings, load_settings
 from retrieval.core.text import path_text, shown
-from retrieval.core.types import Vectors
+from retrieval.core.types import Ids, Vectors
 from retrieval.datasets.splits import SplitStore
 from retrieval.evaluation.comparison import Comparison, compare
 from retrieval.evaluation.retrieval import RetrievalResult, retrieve
@@ -167,6 +168,9 @@ class _Evaluation:
                 self._warn_of_training(model, card, labelled)
 
         data = self._embedding().dataset(self.request.dataset, encoder, card, on_disk=both, opened=opened)
+        if self.request.part == "test":
+            # A split that was drawn later than the run's own, or of another store, holds out other images.
+            self._warn_of_training(model, card, data.labelled.subset(self._split(data.labelled).test))
         result, way = self._search(data.labelled, data.vectors)
         return _Measured(card.name, result, len(data.failures), way, [image.path for image in data.labelled.images])
 
@@ -179,7 +183,8 @@ class _Evaluation:
             return
         assert self.request.dataset is not None
         drawn = split_store(self.settings, self.request.dataset, self.request.gallery).exists
-        advice = "`--split test` measures on those held out." if drawn else "measure it on images that have not."
+        held_out = drawn and self.request.part == "all"
+        advice = "`--split test` measures on those held out." if held_out else "measure it on images that have not."
         have = verb(known, "has", "have")
         self.hooks.say(
             f"{known:,} of {count(len(labelled), 'image')} {have} trained {card.name}, in the run "
@@ -220,18 +225,36 @@ class _Evaluation:
         )
         both = Labelled([*queries.images, *database.images], f"{queries.source} and {database.source}")
         made = self._embedding().labelled(both, encoder, card)
-        asks = {image.path for image in queries.images}
-        rows = np.array([image.path in asks for image in made.labelled.images], np.bool_)
-        ids = np.arange(len(rows), dtype=np.int64)
+        # What cannot be read is left out wherever it stands, so that the queries are the first of those that are left.
+        read = {image.path for image in made.labelled.images}
+        asking = sum(image.path in read for image in queries.images)
+        rows = np.arange(len(made.labelled)) < asking
+        ids = _same_ids(made.labelled.images, asking)
         numbers = made.labelled.numbers
         searched = ~rows
+        same = int(np.isin(ids[rows], ids[searched]).sum())
+        if same:
+            stand = verb(same, "stands", "stand")
+            self.hooks.say(f"{count(same, 'query', 'queries')} {stand} in the database too: no match for itself.")
         asked = LabelledVectors(made.vectors[rows], numbers[rows], ids[rows])
         try:
             result = retrieve(made.vectors[searched], numbers[searched], ids[searched], asked, seed=self.request.seed)
         except RetrievalError as error:
             raise BadValue(error.message, error.hint) from error
-        way = f"{len(queries):,} queries among {len(database):,} images"
+        way = f"{asking:,} queries among {int(searched.sum()):,} images"
         return _Measured(card.name, result, len(made.failures), way, [image.path for image in made.labelled.images])
+
+
+def _same_ids(images: Sequence[LabelledImage], asking: int) -> Ids:
+    """Numbers of queries, the first ``asking`` of the images, and of a database: a query that stands in the database,
+    as the same file or as a copy of it, has the number of what it is there."""
+    ids = np.arange(len(images), dtype=np.int64)
+    database = list(enumerate(images))[asking:]
+    files = {image.path: number for number, image in database}
+    contents = {image.digest: number for number, image in reversed(database) if image.digest is not None}
+    for number, image in enumerate(images[:asking]):
+        ids[number] = files.get(image.path, contents.get(image.digest or b"", number))
+    return ids
 
 
 def _said(vectors: Vectors, labelled: Labelled, seed: int) -> RetrievalResult:

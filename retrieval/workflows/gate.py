@@ -57,8 +57,13 @@ class Skipped:
         return asdict(self)
 
 
-def evidence_against(run: RunFolder) -> list[Refusal]:
+def evidence_against(run: RunFolder, live: str | None = None) -> list[Refusal]:
     """What the measurements of a training run have to say against its encoder; nothing where it is proven better.
+
+    Args:
+        run: its folder.
+        live: fingerprint of the encoder in whose place it would come; a proof beside another one says nothing of it.
+            None: that is not asked.
 
     Proven is: recall@1 and MAP@R were measured on held-out labels before and after, the 95 % interval of the gain in
     MAP@R lies above zero, that of recall@1 does not reach below ``MARGIN``, and no image stands on two sides of the
@@ -80,7 +85,21 @@ def evidence_against(run: RunFolder) -> list[Refusal]:
         f"Measure on more or harder images; {_FORCE}",
     )
     against = [nothing] if perfect else _unproven(run, comparison)
-    return [*against, *_leaks(run, found.get("split"))]
+    return [*_beside_another(run, found.get("start"), live), *against, *_leaks(run, found.get("split"))]
+
+
+def _beside_another(run: RunFolder, start: object, live: str | None) -> list[Refusal]:
+    began = start.get("fingerprint") if isinstance(start, Mapping) else None
+    if live is None or not isinstance(began, str) or began == live:
+        return []
+    name = start.get("name") if isinstance(start, Mapping) else began
+    why = (
+        f"The run {run.folder} compares with {name} ({began[:16]}), which it began with; the gallery uses another one."
+    )
+    hint = (
+        f"Train again from the one in use, or compare the two with `retrieval evaluate DATASET --against M`; {_FORCE}"
+    )
+    return [Refusal(why, hint)]
 
 
 def _unproven(run: RunFolder, comparison: object) -> list[Refusal]:

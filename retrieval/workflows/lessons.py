@@ -181,7 +181,7 @@ def _lesson(
         verdict=judge(_ends(recall), _ends(map_at_r)),
         perfect=all(gain.before.mean == 1.0 == gain.after.mean for gain in (recall, map_at_r)),
         leaks=int(metrics["split"]["leaks"]),
-        refusals=tuple(refusal.why for refusal in evidence_against(run)),
+        refusals=tuple(refusal.why for refusal in evidence_against(run, None if live == result else live)),
         classes=tuple(sorted(classes, key=lambda one: -one.difference)),
         better=better,
         worse=worse,

@@ -11,7 +11,7 @@ from retrieval.models.resolve import resolve_model
 from retrieval.workflows.encoder_runs import recorded_run, run_around
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.live_index import Say
-from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.run_folder import AGAIN, RECIPE, RunFolder
 from retrieval.workflows.spaces import find_space
 
 if TYPE_CHECKING:
@@ -69,10 +69,11 @@ def find_target(gallery: Gallery, name: str, say: Say) -> SwitchTarget:
 def _run_at(path: Path) -> RunFolder | None:
     """The run folder at a path: it holds an encoder, and is none itself."""
     run = RunFolder(path)
-    if not path.is_dir() or is_encoder_folder(path) or not (run.encoder.exists() or run.metrics.exists()):
+    begun = any(place.exists() for place in (run.encoder, run.metrics, path / RECIPE))
+    if not path.is_dir() or is_encoder_folder(path) or not begun:
         return None
     if not run.encoder.is_dir():
-        raise BadValue(f"The run {path} has no encoder yet.", "Go on with `retrieval train ... --resume`.")
+        raise BadValue(f"The run {path} has no encoder yet: it has not ended.", f"To go on with it, {AGAIN}.")
     return RunFolder(path.absolute())
 
 

@@ -129,7 +129,8 @@ def switch(
 ) -> SwitchReport:
     """Make another encoder's space the live one, once it holds every image and nothing speaks against it.
 
-    The gate refuses where a run's gain is not proven or its split leaks (both before anything is embedded), and where
+    The gate refuses where a run's gain is not proven, or not beside the live encoder, or its split leaks (all of it
+    before anything is embedded), and where
     an image could not be embedded (before, if it can be known by then). A model that comes without a run has no proof
     to be looked at; that is said.
 
@@ -214,7 +215,7 @@ class Switching:
 
     def _look_at_evidence(self) -> None:
         if self._target.run is not None:
-            self._evidence = evidence_against(self._target.run)
+            self._evidence = evidence_against(self._target.run, self._live.fingerprint)
             return
         self._hooks.say(
             f"{self._card.name} comes without a training run, so nothing proves that it is better: "

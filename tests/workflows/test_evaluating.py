@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from retrieval.core.settings import load_settings
@@ -69,8 +70,18 @@ def test_an_encoder_that_learned_from_the_images_is_named_with_its_run(
     (line,) = said_of_training(dataset, tiny_model, against=str(run / "encoder"))
     assert "trained other" in line
     assert "--split test" in line
-    # Who asks for the images that are held out is not told that others are not.
+
+
+def test_who_asks_for_what_is_held_out_is_not_told_that_others_have_trained(
+    dataset: Path, run_on: Callable[..., Path]
+) -> None:
+    split = split_store(load_settings(), str(dataset), None).split(open_dataset(str(dataset)))
+    run = run_on()
+    images = open_dataset(str(dataset)).images
+    trained = [os.fsdecode(images[i].path) for i in split.train.tolist()]
+    (run / "split.json").write_text(json.dumps({"kind": "grouped", "train": trained, "val": [], "test": []}))
     assert said_of_training(dataset, run / "encoder", part="test") == []
+    assert len(said_of_training(dataset, run / "encoder")) == 1
 
 
 def test_images_that_the_run_has_not_seen_are_fair(dataset: Path, run_on: Callable[..., Path], tmp_path: Path) -> None:
@@ -93,3 +104,38 @@ def test_the_gallery_knows_the_run_of_an_encoder_that_lies_elsewhere(
     (line,) = said_of_training(dataset, other_model, gallery=gallery)
     assert line.startswith(f"3 of 18 images have trained other, in the run {run};")
     assert said_of_training(dataset, other_model, gallery=gallery.with_name("none")) == []
+
+
+def test_a_part_that_was_drawn_otherwise_is_not_taken_for_held_out(dataset: Path, run_on: Callable[..., Path]) -> None:
+    draw_split(dataset)
+    split = split_store(load_settings(), str(dataset), None).split(open_dataset(str(dataset)))
+    held = {os.fsdecode(open_dataset(str(dataset)).images[i].path) for i in split.test.tolist()}
+    run = run_on(*sorted(dataset.iterdir()))
+    (line,) = said_of_training(dataset, run / "encoder", part="test")
+    assert line.startswith(f"{len(held)} of {len(held)} images have trained other")
+    assert "--split test" not in line
+
+
+def test_queries_that_stand_in_the_database_are_no_match_for_themselves(
+    dataset: Path, other_model: Path, tmp_path: Path
+) -> None:
+    """The same folder twice, and copies of some of it: as many queries as there are, each without itself."""
+    whole = evaluate(EvaluateRequest(str(dataset), str(other_model), workers=1))
+    said: list[str] = []
+
+    def apart(queries: Path) -> object:
+        request = EvaluateRequest(None, str(other_model), queries=str(queries), database=str(dataset), workers=1)
+        return evaluate(request, hooks=Hooks(said.append))
+
+    twice = apart(dataset)
+    assert twice.way == "18 queries among 18 images"  # type: ignore[attr-defined]
+    assert twice.result.intervals == whole.result.intervals  # type: ignore[attr-defined]
+    copies = tmp_path / "copies"
+    shutil.copytree(dataset / "class0", copies / "class0")
+    shutil.copytree(dataset / "class1", copies / "class1")
+    some = apart(copies)
+    assert some.way == "6 queries among 18 images"  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(some.result.values["recall_at_1"], whole.result.values["recall_at_1"][:6])  # type: ignore[attr-defined]
+    assert [line for line in said if "no match for itself" in line] == [
+        f"{n} queries stand in the database too: no match for itself." for n in (18, 6)
+    ]

@@ -48,3 +48,12 @@ def test_what_speaks_against_a_run(
     for refusal, word in zip(against, words, strict=True):
         assert word in refusal.why
         assert "--force" in refusal.hint
+
+
+def test_a_proof_beside_another_encoder_than_the_live_one_is_none(tmp_path: Path) -> None:
+    proven = run(tmp_path, gain(0.01, 0.1), gain(0.02, 0.2))
+    proven.write("metrics.json", proven.read("metrics.json") | {"start": {"name": "begun", "fingerprint": "a" * 64}})
+    assert evidence_against(proven) == evidence_against(proven, "a" * 64) == []
+    (refusal,) = evidence_against(proven, "b" * 64)
+    assert "compares with begun" in refusal.why
+    assert "--force" in refusal.hint

@@ -1,5 +1,6 @@
 """The gate at a switch: what proves nothing is refused, by whatever name it comes."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -97,6 +98,26 @@ def test_the_gate_is_not_passed_by_another_name(
     for name in (fingerprint[:16], other_model):
         assert "touches zero" in refusal(gallery, name).message
     assert switch_to(gallery, fingerprint[:16], force=True).switched
+
+
+def test_a_run_that_began_with_another_encoder_than_the_live_one_proves_nothing_here(
+    six: tuple[Path, Path], run_folder: Callable[..., Path]
+) -> None:
+    gallery, _ = six
+    live = live_fingerprint(gallery)
+    run = run_folder(start={"name": "weak", "fingerprint": "0" * 64})
+    assert "compares with weak" in refusal(gallery, run).message
+    metrics = json.loads((run / "metrics.json").read_text())
+    (run / "metrics.json").write_text(json.dumps(metrics | {"start": {"name": "live", "fingerprint": live}}))
+    assert switch_to(gallery, run).switched
+
+
+def test_a_run_that_was_stopped_is_not_taken_for_a_damaged_model(six: tuple[Path, Path], tmp_path: Path) -> None:
+    for name in ("recipe.json", "last.ckpt"):
+        (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(BadValue, match="has not ended") as caught:
+        switch_to(six[0], tmp_path)
+    assert "--resume" in caught.value.hint
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "pickled", "no weights", "nothing"])

@@ -80,7 +80,8 @@ def _gate(lesson: Lesson, words: Words) -> str:
 
 def _reasons(lesson: Lesson, words: Words) -> list[str]:
     said = words.teach
-    found = [said.gate_perfect] if lesson.perfect else []
+    found = [said.outdated] if lesson.outdated else []
+    found += [said.gate_perfect] if lesson.perfect else []
     both = (("recall_at_1", lesson.recall, said.gate_first), ("map_at_r", lesson.map_at_r, said.gate_all))
     for name, gain, sentence in both:
         change = gain.difference
