@@ -321,8 +321,11 @@ def _show(task: Task, proof: str, found: dict[tuple[str, str], Any], seeds: tupl
             difference = bootstrap_difference(other, values["map_at_r"], queries.numbers, seed=0)
             gap = f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
         apart = " ".join(f"{float(np.nanmean(run[proof]['map_at_r'])):.3f}" for run in runs)
-        rows.append([*_row(loss, library, values, start.values, queries)[:-1], apart, f"{rate:g}", gap])
+        kept = " (the start was kept)" if all(run["epoch"] == 0 for run in runs) else ""
+        rows.append([*_row(loss, library, values, start.values, queries)[:-1], apart, f"{rate:g}{kept}", gap])
     rows[0] = [*rows[0][:-1], "", "", ""]
+    begun = _searched(queries, database, lambda vectors: projected(_started(task), vectors))
+    rows.insert(1, [*_row("where all begin: half whitened", "", begun.values, start.values, queries)[:-1], "", "", ""])
     show(
         f"{proof}: a projection on frozen features, {len(seeds)} seeds",
         ["loss", "by", "recall@1", "MAP@R", "MAP@R gained", "MAP@R by seed", "rate", "ours - pml, MAP@R"],

@@ -32,7 +32,8 @@ def _as_head(flowers: float, characters: float) -> str:
     """What the loss brings to a projection on MobileNetV2's frozen features (``losses_quality``; `quick-head`)."""
     return (
         f"as a projection alone: MAP@R from 0.36 to {flowers:.2f} on flowers and from 0.17 to {characters:.2f} on "
-        "characters never seen; the whole encoder is not measured; validation keeps the start where no epoch is better"
+        "characters never seen, of which the whitened start alone gives 0.43 and 0.21; the whole encoder is not "
+        "measured; validation keeps the start where no epoch is better"
     )
 
 
@@ -89,7 +90,7 @@ _ALL = (
         "multi-similarity",
         "Pairs weighted by how they compare with the other pairs of their image, the informative ones only.",
         Term("multi_similarity", 1.0, "multi_similarity", {}),
-        expected=_as_head(0.43, 0.28),
+        expected=_as_head(0.43, 0.25),
     ),
     # With one mean over all pairs the few positives of a batch drown among its negatives, and squares leave little
     # gradient where a pair is nearly right. A head on the frozen features of flowers90, three seeds: MAP@R 0.398 so,
@@ -98,31 +99,31 @@ _ALL = (
         "contrastive",
         "Pairs: the oldest and plainest.",
         Term("contrastive", 1.0, None, _CONTRASTIVE),
-        expected=_as_head(0.44, 0.28),
+        expected=_as_head(0.44, 0.24),
     ),
     _full(
         "infonce",
         "Every positive against all negatives of the batch.",
         Term("info_nce", 1.0, None, {}),
-        expected=_as_head(0.40, 0.27),
+        expected=_as_head(0.40, 0.24),
     ),
     _full(
         "circle",
         "Every similarity is pulled at its own pace.",
         Term("circle", 1.0, None, {}),
-        expected=_as_head(0.42, 0.28),
+        expected=_as_head(0.42, 0.25),
     ),
     _full(
         "proxy-anchor",
         "One learned proxy a class: strong with few images a class.",
         Term("proxy_anchor", 1.0, None, {}),
-        expected=_as_head(0.42, 0.25),
+        expected=_as_head(0.42, 0.23),
     ),
     _full(
         "arcface",
         "A classifier with an angular margin: for many classes.",
         Term("cosine_softmax", 1.0, None, {"kind": "arcface", "margin": 0.5, "scale": 32.0}),
-        expected=_as_head(0.40, 0.25),
+        expected=_as_head(0.40, 0.24),
     ),
 )
 
