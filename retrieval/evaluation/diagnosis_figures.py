@@ -210,7 +210,8 @@ FIGURES: tuple[Figure, ...] = (
     ),
     Figure(
         "order", "Order of the histograms",
-        "how often a pair that belongs together is more alike than one that does not, 50 % by chance", True,
+        "how often a pair that belongs together is more alike than a hard one that does not; by chance far below 50 %",
+        True,
         lambda found: None if found.similarities is None else found.similarities.order,
     ),
     Figure(

@@ -78,7 +78,7 @@ class Embedding:
             stop=self.hooks.stop,
         )
         if made.failures:
-            self.hooks.say(f"{len(made.failures)} of {len(labelled)} images cannot be read and are left out.")
+            self.hooks.say(made.left_out())
         return made
 
     def opened(self) -> Gallery:

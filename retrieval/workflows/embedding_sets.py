@@ -10,21 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from retrieval.core.errors import BadValue, ImageError, Interrupted
+from retrieval.core.errors import BadValue, ImageError, Interrupted, Reason
 from retrieval.core.files import write_atomically
 from retrieval.core.labelled import Labelled, LabelledImage
 from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.settings import Settings, available_cores
+from retrieval.core.text import shown
 from retrieval.core.types import Pixels, Vectors
 from retrieval.datasets.grouping import THUMBNAIL_SIDE, near_duplicate_groups
 from retrieval.embedding import embed_files
 from retrieval.images.jobs import ReadFile
 from retrieval.images.pool import DecodePool
 from retrieval.workflows.arrays import load_arrays, saved_arrays
+from retrieval.workflows.words import count, verb
 
 if TYPE_CHECKING:
     from retrieval.models.card import ModelCard
     from retrieval.models.encoder import Encoder
+
+_NAMED = 3
+"""So many unreadable files are named."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -58,6 +63,19 @@ class EmbeddedSet:
     labelled: Labelled
     vectors: Vectors
     failures: Sequence[tuple[bytes, ImageError]]
+
+    def left_out(self) -> str:
+        """One line that counts the failures and names the first ones; empty where there are none."""
+        if not self.failures:
+            return ""
+        total = len(self.failures) + len(self.labelled)
+        named = "; ".join(
+            f"{shown(os.fsdecode(path))} ({error.message.rstrip('.')})" for path, error in self.failures[:_NAMED]
+        )
+        more = len(self.failures) - _NAMED
+        others = f"; and {more:,} more" if more > 0 else ""
+        are = verb(len(self.failures))
+        return f"{len(self.failures):,} of {count(total, 'image')} cannot be read and {are} left out: {named}{others}."
 
 
 def embed_labelled(
@@ -184,7 +202,10 @@ def load_vectors(path: Path, labelled: Labelled, fingerprint: str) -> EmbeddedSe
     # Those that an earlier version kept do not say.
     if "files" in kept and not np.array_equal(kept["files"], _files(images)):
         return None
-    return EmbeddedSet(Labelled(images, labelled.source), np.asarray(vectors, np.float32), [])
+    kept_names = set(names)
+    missing = ImageError(Reason.UNREADABLE, "It could not be read when the run began.")
+    failures = [(image.path, missing) for image in labelled.images if image.path not in kept_names]
+    return EmbeddedSet(Labelled(images, labelled.source), np.asarray(vectors, np.float32), failures)
 
 
 def _files(images: Sequence[LabelledImage]) -> NDArray[np.int64]:

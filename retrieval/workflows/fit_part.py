@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from retrieval.core.errors import Interrupted
 from retrieval.core.settings import Settings
 from retrieval.methods.method import Method
@@ -51,8 +53,22 @@ def fit_part(
     return fitted
 
 
-def in_precision(loop: LoopConfig, settings: Settings) -> LoopConfig:
-    """``loop`` with the precision that the user's settings fix, where the recipe leaves it open."""
+LEAST_FOR_BF16 = 32
+"""Pixels a side. Of smaller pictures the last strided convolutions see a map of one pixel, and on processors torch 2.15
+then gives weight gradients in bf16 that are infinite or, worse, finite and wrong (3 x 3, stride 2, padding 1)."""
+
+
+def in_precision(loop: LoopConfig, settings: Settings, smallest: int = LEAST_FOR_BF16) -> LoopConfig:
+    """``loop`` with the precision that the user's settings fix, where the recipe leaves it open.
+
+    Args:
+        loop: of the recipe.
+        settings: the user's.
+        smallest: side of the smallest pictures that are learned from, in pixels; see ``LEAST_FOR_BF16``.
+    """
     fixed: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
     precision = fixed.get(settings.precision, "auto")
+    on_processor = loop.device == "cpu" or (loop.device == "auto" and not torch.cuda.is_available())
+    if precision == "auto" and smallest < LEAST_FOR_BF16 and on_processor:
+        precision = "32-true"
     return replace(loop, precision=precision) if loop.precision == "auto" else loop

@@ -71,7 +71,7 @@ class ProvenRun:
             return kept
         made = self.embed(runtime_of(encoder, card, self.settings), card, labelled, "Embedding with the start encoder")
         if made.failures:
-            self.hooks.say(f"{len(made.failures)} of {len(labelled)} images cannot be read and are left out.")
+            self.hooks.say(made.left_out())
         save_vectors(path, made, card.fingerprint)
         return made
 

@@ -183,7 +183,7 @@ class ViewRun:
             source, taught_by = taught_source(prepared, *self.teacher, augment, recipe, size, self.settings, self.hooks)
             handed = dict(self.handed) | {"teacher": taught_by}
         method = build_method(recipe, encoder, len(prepared), **handed)
-        loop = in_precision(recipe.loop, self.settings)
+        loop = in_precision(recipe.loop, self.settings, min(look.size for look in looks))
         try:
             fitted = fit_part(
                 f"Without labels ({recipe.name})",

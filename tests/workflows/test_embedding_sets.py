@@ -40,8 +40,17 @@ def embed(labelled: Labelled, model: Path, **options: object) -> EmbeddedSet:
 
 
 def test_what_cannot_be_read_is_left_out_and_a_saved_again_copy_is_grouped(tmp_path: Path, tiny_model: Path) -> None:
-    made = embed(dataset(tmp_path, broken=2), tiny_model)
+    labelled = dataset(tmp_path, broken=2)
+    made = embed(labelled, tiny_model)
     assert len(made.failures) == 2
+    for path, error in made.failures:
+        assert os.fsdecode(path) in made.left_out()
+        assert error.message.rstrip(".") in made.left_out()
+    path = tmp_path / "kept.npz"
+    save_vectors(path, made, "f" * 64)
+    again = load_vectors(path, labelled, "f" * 64)
+    assert again is not None
+    assert [path for path, _ in again.failures] == [path for path, _ in made.failures]
     assert [image.path for image in made.labelled.images] == [
         *(bytes(tmp_path / f"{n}.png") for n in range(6)),
         bytes(tmp_path / "copy.jpg"),

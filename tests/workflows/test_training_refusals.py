@@ -175,4 +175,5 @@ def test_unreadable_images_are_said_counted_and_left_out(dataset: Path, tiny_mod
     said: list[str] = []
     report = train(request(copy, tmp_path / "run", tiny_model, **ONE_RATE), hooks=TrainingHooks(say=said.append))
     assert (report.images, report.unreadable) == (71, 1)
-    assert any("1 of 72 images cannot be read" in line for line in said)
+    (line,) = [line for line in said if "1 of 72 images cannot be read and is left out" in line]
+    assert str(copy / "class00" / "0.png") in line

@@ -29,7 +29,9 @@ Why so. What could be spent was minutes of one processor core, so that what is l
 caltech101 / flowers90 / invented signs; ``--validating`` in ``data/make_starter_set.py`` leaves the same out):
 
 - architecture: a narrow ResNet-10-t of dense convolutions takes 5 ms an image of 80 pixels forward and backward on one
-  busy core, and a MobileNetV4-conv-small of 128 pixels 12 ms for as many weights; no other one was trained;
+  busy core, and a MobileNetV4-conv-small of 128 pixels 12 ms for as many weights. Beside MobileNetV4, MobileNetV3 and
+  EfficientViT it learns most in 150 seconds (mean recall@1 .57; the next, EfficientViT-B0, .33), and no more at 128
+  pixels (``python -m tests.benchmarks starter_candidates``);
 - size: views of 96 pixels in batches of 96 without labels reach .45 / .62 / .20 in 143 steps, views of 80 in batches of
   64 with some labels .51 / .67 / .37 in 398 steps, and views of 64 .52 / .69 / .52 in 418 steps and two thirds of that
   time. What was learned at 64 retrieves best at 96 (``view_size``);
