@@ -168,7 +168,8 @@ def test_a_second_ctrl_c_ends_at_once_and_nothing_is_lost(gallery: Path, tmp_pat
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    # Where the first one had ended it already, Python was on its way out, and the signal ends it: 130 to a shell, too.
+    assert process.returncode in (130, -signal.SIGINT), err
     assert b"Traceback" not in err
     # The sixty pictures take a minute; the batch under way would take several seconds more.
     assert time.monotonic() - began < 20
