@@ -325,7 +325,7 @@ def _show(task: Task, proof: str, found: dict[tuple[str, str], Any], seeds: tupl
         rows.append([*_row(loss, library, values, start.values, queries)[:-1], apart, f"{rate:g}{kept}", gap])
     rows[0] = [*rows[0][:-1], "", "", ""]
     begun = _searched(queries, database, lambda vectors: projected(_started(task), vectors))
-    rows.insert(1, [*_row("where all begin: half whitened", "", begun.values, start.values, queries)[:-1], "", "", ""])
+    rows.insert(1, [*_row("where all begin, untrained", "", begun.values, start.values, queries)[:-1], "", "", ""])
     show(
         f"{proof}: a projection on frozen features, {len(seeds)} seeds",
         ["loss", "by", "recall@1", "MAP@R", "MAP@R gained", "MAP@R by seed", "rate", "ours - pml, MAP@R"],

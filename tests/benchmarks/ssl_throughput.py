@@ -13,29 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
-import torch
-
 from retrieval.core.labelled import Labelled
-from retrieval.core.settings import available_cores, load_settings
-from retrieval.datasets.prepared import Prepared, prepare, side_for
+from retrieval.core.settings import available_cores
 from retrieval.datasets.view_sources import ViewSource
-from retrieval.images.pool import DecodePool
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.mining.shuffled import Shuffled
 from retrieval.models.batch_augment import BatchAugment
 from retrieval.models.folder import load_encoder
 from retrieval.training.config import LoopConfig
-from retrieval.training.devices import laid_out, start_fabric
 from retrieval.training.loop import fit
-from retrieval.training.optim import make_optimiser
-from retrieval.training.policies import apply_policies
 from retrieval.workflows.methods_at_work import build_method
 from retrieval.workflows.recipes import ViewRecipe, load_pretrain_recipe
-from tests.benchmarks.support import CACHE, mobilenet, show
+from tests.benchmarks.support import mobilenet, show
 from tests.benchmarks.tasks import flowers
+from tests.benchmarks.throughput import BATCH, prepared_from, seconds_a_look, seconds_a_step
 
-BATCH, SIDES = 64, (96, 224)
+SIDES = (96, 224)
 IMAGES = {96: 1024, 224: 512}
 
 
@@ -53,15 +46,15 @@ def run(quick: bool = False) -> None:
 
 def _measured(side: int, steps: int, count: int) -> list[list[str]]:
     images = list(flowers(mobilenet()).train.images)
-    prepared = _prepared(Labelled(images[:: max(1, len(images) // count)][:count], "flowers90"))
+    card = load_encoder(mobilenet())[1]
+    prepared = prepared_from(Labelled(images[:: max(1, len(images) // count)][:count], "flowers90"), card)
     recipe = load_pretrain_recipe("simclr", settings={"batch_size": BATCH, "epochs": 1})
-    spec = load_encoder(mobilenet())[1].preprocessing
-    augment = BatchAugment(recipe.views_at(side), spec.mean, spec.std)
+    augment = BatchAugment(recipe.views_at(side), card.preprocessing.mean, card.preprocessing.std)
 
     def source(workers: int) -> ViewSource:
         return ViewSource(prepared, Shuffled(len(prepared), BATCH, 0), augment, 0, workers)
 
-    looks = _seconds_a_look(source(0), 2)
+    looks = seconds_a_look(source(0), 2)
     bare = _seconds_a_step(source(0), recipe, len(prepared), steps)
     ours = _rate(source(available_cores()), recipe, len(prepared))
     bound = 1 / (looks / available_cores() + bare)
@@ -73,25 +66,6 @@ def _measured(side: int, steps: int, count: int) -> list[list[str]]:
     ]
 
 
-def _prepared(labelled: Labelled) -> Prepared:
-    spec = load_encoder(mobilenet())[1].preprocessing
-    with DecodePool(available_cores(), load_settings().limits) as pool:
-        return prepare(labelled, pool, CACHE / "prepared", side_for(spec), workers=available_cores())
-
-
-def _seconds_a_look(source: ViewSource, batches: int) -> float:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    given = source.batches(0)
-    next(given)
-    start = perf_counter()
-    for _ in range(batches):
-        next(given)
-    seconds = (perf_counter() - start) / (batches * BATCH)
-    torch.set_num_threads(threads)
-    return seconds
-
-
 def _method(recipe: ViewRecipe, examples: int) -> SelfSupervised:
     encoder = load_encoder(mobilenet())[0]
     encoder.requires_grad_(True)
@@ -99,25 +73,9 @@ def _method(recipe: ViewRecipe, examples: int) -> SelfSupervised:
 
 
 def _seconds_a_step(source: ViewSource, recipe: ViewRecipe, examples: int, steps: int) -> float:
-    """On one ready batch: the same policies, optimiser, precision and layout in memory as in the loop."""
-    method, loop = _method(recipe, examples), recipe.loop
-    fabric = start_fabric(loop)
-    laid_out(fabric, method.encoder)
-    apply_policies(method, loop, 0)
-    optimiser = make_optimiser(method, loop)
-    batch = next(iter(source.batches(0)))
-    views = [laid_out(fabric, view) for view in (batch.inputs, *batch.others)]
-    seconds = []
-    for _ in range(steps + 2):
-        start = perf_counter()
-        with fabric.autocast():
-            loss = method.loss_of_views(views, batch)[0]
-        loss.backward()
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        method.after_step()
-        seconds.append((perf_counter() - start) / BATCH)
-    return float(np.median(seconds[2:]))
+    method, batch = _method(recipe, examples), next(iter(source.batches(0)))
+    views = (batch.inputs, *batch.others)
+    return seconds_a_step(method, recipe.loop, lambda laid: method.loss_of_views(laid, batch)[0], views, steps)
 
 
 def _rate(source: ViewSource, recipe: ViewRecipe, examples: int) -> float:

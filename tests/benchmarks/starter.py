@@ -51,7 +51,7 @@ def run(quick: bool = False) -> None:
     for metric, words in ((RECALL_AT_1, "recall@1"), (MAP_AT_R, "MAP@R")):
         rows = [[way, *(_with_interval(one, metric) for one in results.values())] for way, results in found.items()]
         show(f"{words}, 95 % intervals", ["", *(_titled(name, parts) for name, parts in sets.items())], rows)
-    speeds = _images_per_second(folders)
+    speeds = images_per_second(folders)
     rows = [[name, f"{speed:,.0f}", f"{speed / speeds['teacher']:.2f}"] for name, speed in speeds.items()]
     show("images a second, forward in the runtime", ["", "images/s", "times the teacher"], rows)
     shares = {name: _share(found["starter"][name], found["teacher"][name]) for name in sets}
@@ -64,19 +64,20 @@ def _sets() -> dict[str, tuple[Images, Images | None]]:
     """Queries and database of each set; no database: leave one out."""
     grocery = unpacked("grocery")
     made: dict[str, tuple[Images, Images | None]] = {
-        "grocery": (_images(grocery / "test"), _images(grocery / "train")),
-        "omniglot": (_images(unpacked("omniglot") / "evaluation", each=OMNIGLOT_DRAWINGS), None),
+        "grocery": (images_of(grocery / "test"), images_of(grocery / "train")),
+        "omniglot": (images_of(unpacked("omniglot") / "evaluation", each=OMNIGLOT_DRAWINGS), None),
     }
     for name in ("flowers90", "caltech101"):
         folder = unpacked(name)
         classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
-        made[name] = (_images(folder, classes[len(classes) // 2 :]), None)
-    made["imagenette"] = (_images(unpacked("imagenette") / "val"), None)
-    made["samples"] = (_images(samples_folder()), None)
+        made[name] = (images_of(folder, classes[len(classes) // 2 :]), None)
+    made["imagenette"] = (images_of(unpacked("imagenette") / "val"), None)
+    made["samples"] = (images_of(samples_folder()), None)
     return made
 
 
-def _images(folder: Path, classes: Sequence[str] | None = None, each: int | None = None) -> Images:
+def images_of(folder: Path, classes: Sequence[str] | None = None, each: int | None = None) -> Images:
+    """The pictures of some class folders, or of all; of each class the first ``each``."""
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if classes is None else classes
     return [
         LabelledImage(bytes(file), name)
@@ -178,7 +179,7 @@ def _histograms(name: str, images: Images) -> Vectors:
     return made.vectors
 
 
-def _images_per_second(folders: dict[str, Path]) -> dict[str, float]:
+def images_per_second(folders: dict[str, Path]) -> dict[str, float]:
     """Median over rounds that take all in turn, each on all cores as indexing runs it."""
     runs: dict[str, tuple[Any, Pixels]] = {}
     for name, folder in folders.items():

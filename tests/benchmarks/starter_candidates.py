@@ -30,7 +30,7 @@ from retrieval.workflows.models import create_model
 from retrieval.workflows.recipes.starter import STARTER
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.train_request import TrainingHooks
-from tests.benchmarks.starter import _images_per_second
+from tests.benchmarks.starter import images_of, images_per_second
 from tests.benchmarks.support import CACHE, REPOSITORY, mobilenet, show, unpacked
 
 SECONDS = 150.0
@@ -75,7 +75,7 @@ def run(quick: bool = False) -> None:
             encoder = _learned(root, one, side, view, pictures, 5.0 if quick else SECONDS)
             folders[f"{one.name}, {side}"] = encoder
             found[f"{one.name}, {side}"] = (encoder, _recalls(encoder, root))
-    speeds = _images_per_second(folders)
+    speeds = images_per_second(folders)
     rows = []
     for name, (encoder, recalls) in found.items():
         weights = sum(p.numel() for p in load_encoder(encoder)[0].parameters())
@@ -159,15 +159,11 @@ def _proofs(root: Path) -> dict[str, list[LabelledImage]]:
     """The last fifth of the classes that are trained on in the end, and signs that no pilot learns."""
     proofs = {}
     for name in ("caltech101", "flowers90"):
-        classes = sorted(folder for folder in (CACHE / name).iterdir() if folder.is_dir())
+        classes = sorted(folder.name for folder in (CACHE / name).iterdir() if folder.is_dir())
         half = len(classes) // 2
-        proofs[name] = _images(classes[half - half // 5 : half])
-    proofs["signs"] = _images([root / "set" / "signs" / f"{n:04d}" for n in SIGNS_PROVING])
+        proofs[name] = images_of(CACHE / name, classes[half - half // 5 : half])
+    proofs["signs"] = images_of(root / "set" / "signs", [f"{n:04d}" for n in SIGNS_PROVING])
     return proofs
-
-
-def _images(folders: list[Path]) -> list[LabelledImage]:
-    return [LabelledImage(bytes(file), folder.name) for folder in folders for file in sorted(folder.iterdir())]
 
 
 if __name__ == "__main__":

@@ -8,26 +8,30 @@ MobileNetV2 at 224 pixels, batches of 64, the recipe ``triplet-center``, on flow
 """
 
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from retrieval.core.labelled import Labelled
 from retrieval.core.settings import available_cores, load_settings
 from retrieval.datasets.loader import ImageSource
 from retrieval.datasets.prepared import Prepared, prepare, side_for
 from retrieval.images.pool import DecodePool
+from retrieval.methods.method import Method
 from retrieval.methods.metric_learning import MetricLearning
 from retrieval.mining.samplers import MPerClass
 from retrieval.models.augment import Augmentation
 from retrieval.models.card import ModelCard
 from retrieval.models.encoder import Encoder
 from retrieval.models.folder import load_encoder
+from retrieval.training.config import LoopConfig
 from retrieval.training.devices import laid_out, start_fabric
-from retrieval.training.loop import fit
+from retrieval.training.loop import Source, fit
 from retrieval.training.optim import make_optimiser
 from retrieval.training.policies import apply_policies
 from retrieval.workflows.recipes import RECIPES
@@ -45,14 +49,14 @@ def run(quick: bool = False) -> None:
         keep = np.flatnonzero(numbers < BATCH // PER_CLASS + 4)
         images, numbers = [images[i] for i in keep], numbers[keep]
     _, card = load_encoder(mobilenet())
-    prepared = _prepared(Labelled(images, "flowers90"), card)
+    prepared = prepared_from(Labelled(images, "flowers90"), card)
     augment = Augmentation(card.preprocessing, RECIPES["triplet-center"].augment)
 
     def source(workers: int) -> ImageSource:
         sampler = MPerClass(numbers, BATCH, PER_CLASS, 0, singletons="drop")
         return ImageSource(prepared, numbers, sampler, augment, 0, workers)
 
-    looks = _seconds_a_look(source(0), 4)
+    looks = seconds_a_look(source(0), 4)
     steps = _seconds_a_step(source(0), numbers, 3 if quick else 10)
     ours = _rate(source(available_cores()), numbers, 1)
     bound = 1 / (looks / available_cores() + steps)
@@ -65,14 +69,16 @@ def run(quick: bool = False) -> None:
     show(f"Training MobileNetV2 at 224 pixels, batches of {BATCH}", ["", "measured", "of the bound"], rows)
 
 
-def _prepared(labelled: Labelled, card: ModelCard) -> Prepared:
+def prepared_from(labelled: Labelled, card: ModelCard) -> Prepared:
+    """The images as files that are quick to decode; kept in the cache."""
     settings = load_settings()
     with DecodePool(available_cores(), settings.limits) as pool:
         side = side_for(card.preprocessing)
         return prepare(labelled, pool, CACHE / "prepared", side, workers=available_cores())
 
 
-def _seconds_a_look(source: ImageSource, batches: int) -> float:
+def seconds_a_look(source: Source, batches: int) -> float:
+    """Seconds an image of decoding and augmentation on one thread; ``source`` has no workers."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     given = source.batches(0)
@@ -93,20 +99,29 @@ def _method(numbers: np.ndarray) -> MetricLearning:
 
 
 def _seconds_a_step(source: ImageSource, numbers: np.ndarray, steps: int) -> float:
-    """The bare step on one ready batch: the same policies, optimiser, precision and layout in memory."""
-    method, loop = _method(numbers), RECIPES["triplet-center"].loop
+    method, batch = _method(numbers), next(iter(source.batches(0)))
+
+    def loss_of(laid: list[Tensor]) -> Tensor:
+        return method.loss_of(method.embed(laid[0]), batch._replace(inputs=laid[0])).loss
+
+    return seconds_a_step(method, RECIPES["triplet-center"].loop, loss_of, [batch.inputs], steps)
+
+
+def seconds_a_step(
+    method: Method, loop: LoopConfig, loss_of: Callable[[list[Tensor]], Tensor], inputs: Sequence[Tensor], steps: int
+) -> float:
+    """Seconds an image of the bare step on one ready batch: policies, optimiser, precision and layout of the loop."""
     fabric = start_fabric(loop)
     laid_out(fabric, method.encoder)
     apply_policies(method, loop, 0)
     optimiser = make_optimiser(method, loop)
-    batch = next(iter(source.batches(0)))
-    batch = batch._replace(inputs=laid_out(fabric, batch.inputs))
+    laid = [laid_out(fabric, one) for one in inputs]
     seconds = []
     for _ in range(steps + 2):
         start = perf_counter()
         with fabric.autocast():
-            loss = method.loss_of(method.embed(batch.inputs), batch).loss
-        loss.backward()
+            loss = loss_of(laid)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         method.after_step()
