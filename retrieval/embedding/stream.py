@@ -19,6 +19,9 @@ from retrieval.images.pool import DecodePool
 
 Item = TypeVar("Item")
 
+SPARE = 4
+"""Batches that are ready beside those being encoded: the threads work through them while the caller writes to disk."""
+
 
 class Embedder(Protocol):
     """What the pipeline needs of an encoder."""
@@ -67,7 +70,7 @@ def embed_files(
         encoder: embeds.
         workers: how many processes the pool has.
 
-    At any moment no more than ``(parallel_calls + 2) * batch + 2 * workers`` items are under way.
+    At any moment no more than ``(parallel_calls + SPARE + 1) * batch + 2 * workers`` items are under way.
     """
     with ThreadPoolExecutor(encoder.parallel_calls, thread_name_prefix="encode") as threads:
         flow = _Flow(iter(items), job, pool, encoder, threads, workers)
@@ -92,7 +95,7 @@ class _Flow(Generic[Item]):
     ) -> None:
         self._items, self._job = items, job
         self._pool, self._encoder, self._threads = pool, encoder, threads
-        self._window = (encoder.parallel_calls + 2) * encoder.batch + 2 * workers
+        self._window = (encoder.parallel_calls + SPARE + 1) * encoder.batch + 2 * workers
         self._under_way = 0
         self._reading = 0
         self._encoding = 0
@@ -136,8 +139,7 @@ class _Flow(Generic[Item]):
 
     def _encode_what_is_ready(self) -> None:
         last = self._exhausted and not self._reading
-        # One batch more than there are threads: the next one is ready when a thread gets free.
-        while self._waiting and self._encoding <= self._encoder.parallel_calls:
+        while self._waiting and self._encoding < self._encoder.parallel_calls + SPARE:
             if len(self._waiting) < self._encoder.batch and not last:
                 return
             batch, self._waiting = self._waiting[: self._encoder.batch], self._waiting[self._encoder.batch :]

@@ -16,6 +16,7 @@ from retrieval.core.errors import ImageError, Reason
 from retrieval.core.preprocessing import Preprocessing
 from retrieval.core.types import Pixels, Vectors
 from retrieval.embedding import Embedded, embed_files
+from retrieval.embedding.stream import SPARE
 from retrieval.images.jobs import FileResult, ReadFile
 from retrieval.images.pool import DecodePool
 
@@ -159,7 +160,7 @@ def test_the_same_item_given_twice_comes_out_twice() -> None:
 @pytest.mark.parametrize(("batch", "parallel", "workers"), [(4, 1, 1), (4, 2, 3), (1, 1, 1), (9, 3, 4)])
 def test_no_more_is_under_way_than_is_said(batch: int, parallel: int, workers: int) -> None:
     """With the encoder at a standstill, items are taken up to the bound and not beyond."""
-    bound, taken = (parallel + 2) * batch + 2 * workers, 0
+    bound, taken = (parallel + SPARE + 1) * batch + 2 * workers, 0
 
     def items() -> Iterator[int]:
         nonlocal taken
@@ -205,7 +206,7 @@ def test_items_are_taken_only_as_results_are_asked_for() -> None:
         flow = run(endless(), pool, encoder)
         for _ in range(20):
             next(flow)
-        assert taken <= 20 + (1 + 2) * 4 + 2 + 4
+        assert taken <= 20 + (1 + SPARE + 1) * 4 + 2 + 4
         flow.close()  # type: ignore[attr-defined]
 
 
