@@ -35,6 +35,7 @@ class BarlowTwins(SelfSupervised):
     ) -> None:
         super().__init__(encoder, seed=seed)
         self.redundancy, self.dimension = redundancy, dimension
+        self._chance: Tensor | None = None
         self.projector = mlp([encoder.dimension, hidden, hidden, dimension], last_bias=False, seed=seed)
 
     def loss_of_views(
@@ -45,6 +46,7 @@ class BarlowTwins(SelfSupervised):
         first, second = (gather_with_gradient(self.projector(one.raw)) for one in seen)
         diagonal, beside = correlation_parts(first, second)
         loss = of_parts(diagonal, beside, self.redundancy)
+        self._chance = (loss + 2 * diagonal.sum()).detach()
         pairs = max(1, self.dimension * (self.dimension - 1))
         logs = {
             "barlow_twins": loss.detach(),
@@ -58,5 +60,7 @@ class BarlowTwins(SelfSupervised):
         yield self.projector, 1.0
 
     def chance_constants(self) -> dict[str, float]:
-        """D: no dimension of the one view is correlated with anything of the other."""
-        return {"barlow_twins": float(self.dimension)}
+        """The loss of the same correlations if those of the diagonal came to nothing in the sum: D where all rows are
+        alike, and more where the views have nothing in common, since N rows correlate by chance, with variance 1 / N.
+        """
+        return {} if self._chance is None else {"barlow_twins": float(self._chance)}

@@ -16,13 +16,19 @@ from typing import Any
 from retrieval.methods.method import QUEUE_SPREAD, RAW_NORM, TEACHER_UNCERTAINTY, TEACHER_VARIETY
 
 WINDOW = 20
-"""Steps in a row that a sign has to last."""
+"""Steps in a row that a sign has to last; those of an epoch where it has fewer, so that it rings within the first."""
+
+LEAST_WINDOW = 10
+"""Steps that a sign has to last however short the epochs are."""
 
 NEAR = 0.005
-"""A loss within this share of a constant stands at it."""
+"""A loss whose mean is within this share of a constant stands at it, in the first half of the window and in the second.
+Single steps may lie further off: of pairs that have nothing in common, few at a time, the loss is a constant with noise
+(a cosine of N pairs in d dimensions has a standard deviation of 1 / √(N d))."""
 
 APART = 0.1
-"""Share of a constant by which a term that began lower was clearly below it."""
+"""Share of a constant by which a term that began lower was clearly below it; no single step of a loss that stands at a
+constant is so far from it."""
 
 COLLAPSED = 0.01
 """Standard deviation of the dimensions, relative to 1 / √D, below which all embeddings are one point."""
@@ -117,7 +123,7 @@ def waits(value: float, wanted: float) -> bool:
 
 
 Rule = Callable[[Sequence[Reading], Start], bool]
-"""(the last ``WINDOW`` readings, oldest first; how the run began) to whether they show it."""
+"""(the readings of the window, oldest first; how the run began) to whether they show it."""
 
 KINDS = ("constants", "chance")
 """Fields of a reading that hold values at which terms stand still."""
@@ -143,19 +149,27 @@ def _near(value: float, wanted: float) -> bool:
 
 
 def _stands_at(kind: str) -> Rule:
-    """Whether one scalar stood at its value, one of a kind, in all readings. The value may change from step to step, as
+    """Whether one scalar stood at its value, one of a kind; see ``NEAR``. The value may change from step to step, as
     that of a loss over N pairs does with N."""
 
-    def near(reading: Reading, name: str) -> bool:
-        return _near(reading.logs.get(name, math.inf), getattr(reading, kind).get(name, 0.0))
+    def share(reading: Reading, name: str) -> float:
+        wanted = getattr(reading, kind).get(name, 0.0)
+        return reading.logs.get(name, math.inf) / wanted if wanted else math.inf
 
     def stands(recent: Sequence[Reading], start: Start) -> bool:
         return any(
-            _counts(recent, start, f"{kind}.{name}") and all(near(reading, name) for reading in recent)
+            _counts(recent, start, f"{kind}.{name}") and _stand_at_one([share(reading, name) for reading in recent])
             for name in getattr(recent[-1], kind)
         )
 
     return stands
+
+
+def _stand_at_one(shares: Sequence[float]) -> bool:
+    if any(not abs(share - 1) <= APART for share in shares):
+        return False
+    half = len(shares) // 2
+    return all(abs(math.fsum(part) / len(part) - 1) <= NEAR for part in (shares[:half], shares[half:]))
 
 
 def _counts(recent: Sequence[Reading], start: Start, sign: str) -> bool:
@@ -252,9 +266,17 @@ ALARMS: tuple[Alarm, ...] = (
 
 @dataclass
 class Watch:
-    """Reads every step and says when an alarm begins; each alarm is raised once until its sign has gone."""
+    """Reads every step and says when an alarm begins; each alarm is raised once until its sign has gone.
 
-    readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    Attributes:
+        window: steps that a sign has to last, ``WINDOW`` or fewer; see ``window_of``.
+        readings: the last of them, oldest first.
+        ringing: names of the alarms whose signs are there now.
+        start: how the run began.
+    """
+
+    window: int = WINDOW
+    readings: deque[Reading] = field(default_factory=deque)
     ringing: set[str] = field(default_factory=set)
     start: Start | None = None
 
@@ -263,7 +285,9 @@ class Watch:
         self.start = self.start or Start(reading)
         self.start.see(reading)
         self.readings.append(reading)
-        if len(self.readings) < WINDOW:
+        while len(self.readings) > self.window:
+            self.readings.popleft()
+        if len(self.readings) < self.window:
             return []
         now = {alarm.name: alarm for alarm in ALARMS if alarm.rings(self.readings, self.start)}
         new = [alarm for name, alarm in now.items() if name not in self.ringing]
@@ -280,13 +304,18 @@ class Watch:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of ``state_dict``."""
-        self.readings = deque((Reading(**values) for values in state["readings"]), maxlen=WINDOW)
+        self.readings = deque(Reading(**values) for values in state["readings"])
         self.ringing = set(state["ringing"])
         start = state["start"]
         if start is not None:
             # A checkpoint of an earlier version holds the reading alone.
             known, waiting = (set(start.get(name, ())) for name in ("known", "waiting"))
             self.start = Start(Reading(**start.get("reading", start)), known, waiting)
+
+
+def window_of(steps: int) -> int:
+    """Steps that a sign has to last in a run with ``steps`` an epoch."""
+    return max(LEAST_WINDOW, min(WINDOW, steps))
 
 
 def _plain(start: Start) -> dict[str, Any]:

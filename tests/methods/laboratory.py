@@ -15,7 +15,7 @@ from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.methods.table import METHODS
 from retrieval.models.encoder import Encoder
 from retrieval.training.loop import fit
-from tests.methods.views import EXAMPLES, FEATURES, SMALL, TinyConv, TinyViews, config, nearest
+from tests.methods.views import EXAMPLES, FEATURES, LABELS, SMALL, TinyConv, TinyViews, config, nearest
 
 
 class Ended(NamedTuple):
@@ -75,15 +75,29 @@ class _LongEpochs(TinyViews):
         yield from islice(batches, start, None)
 
 
+class Unrelated(_LongEpochs):
+    """Views that have nothing in common, of many images at once: what a loss is then is seen without much noise."""
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(epoch)
+        ids = torch.arange(2048) % EXAMPLES
+        for n in range(STEPS):
+            views = [torch.randn(len(ids), *self.pictures.shape[1:], generator=generator) for _ in range(2)]
+            if n >= start:
+                yield Batch(views[0], LABELS[ids], ids, (views[1],))
+
+
 def rung(name: str, folder: Path, *, rate: float, decay: float = 0.0, **options: Any) -> list[tuple[str, int]]:
     """The alarms, with their steps, of the first epoch of a run through the real loop."""
     return rings(made(name, **options), folder, rate=rate, decay=decay)
 
 
-def rings(method: SelfSupervised, folder: Path, *, rate: float, decay: float = 0.0) -> list[tuple[str, int]]:
-    """``rung`` for a method that is there already."""
+def rings(
+    method: SelfSupervised, folder: Path, *, rate: float, decay: float = 0.0, source: TinyViews | None = None
+) -> list[tuple[str, int]]:
+    """``rung`` for a method that is there already, and for other views."""
     values = config(epochs=1, learning_rate=rate, weight_decay=decay, log_every=STEPS)
-    history = fit(method, _LongEpochs(), values, folder=folder).history
+    history = fit(method, source or _LongEpochs(), values, folder=folder).history
     return [(line["name"], line["step"]) for line in history if line["kind"] == "alarm"]
 
 

@@ -19,7 +19,7 @@ from retrieval.methods.method import TEACHER_UNCERTAINTY, TEACHER_VARIETY
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.models.queue import spread_of
 from retrieval.training.alarms import WINDOW
-from tests.methods.laboratory import STEPS, made, rings, rung
+from tests.methods.laboratory import STEPS, Unrelated, made, rings, rung
 
 DINO: dict[str, Any] = {
     "bottleneck": 16, "prototypes": 16, "hidden": 32, "freeze_epochs": 0, "warmup_epochs": 0, "momentum": 0.9,
@@ -50,6 +50,10 @@ HEALTHY: dict[str, dict[str, Any]] = {
     "deepcluster": {"rate": 0.02},
     "byol": {"rate": 0.3},
     "vicreg": {"rate": 0.1},
+    "barlow_twins": {"rate": 0.01},
+    "w_mse": {"rate": 0.01},
+    "simclr": {"rate": 0.01},
+    "simsiam": {"rate": 0.01},
 }
 
 
@@ -62,6 +66,13 @@ def test_a_method_that_is_trained_into_it_rings(done: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("method", HEALTHY)
 def test_its_healthy_twin_rings_nothing(method: str, tmp_path: Path) -> None:
     assert rung(method, tmp_path, **HEALTHY[method]) == []
+
+
+@pytest.mark.parametrize("method", ["barlow_twins", "w_mse"])
+def test_views_that_have_nothing_in_common_ring(method: str, tmp_path: Path) -> None:
+    """Such as photos and masks that were paired wrongly: there is nothing to learn, which the loss says by standing."""
+    rung = rings(made(method, dimension=4), tmp_path, rate=0.01, source=Unrelated())
+    assert "loss = chance" in dict(rung)
 
 
 def test_swav_without_equal_use_gives_all_images_one_prototype(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from retrieval.core.errors import BadValue
 from retrieval.functional.diagnostics import effective_rank
 from retrieval.training import devices
-from retrieval.training.alarms import WINDOW, Reading, Watch
+from retrieval.training.alarms import WINDOW, Reading, Watch, window_of
 from retrieval.training.averaging import Average
 from retrieval.training.config import LoopConfig
 from retrieval.training.log import RunLog
@@ -70,6 +70,24 @@ def test_loss_at_its_margin_rings_once() -> None:
 def test_a_loss_that_passes_its_margin_does_not_ring() -> None:
     watch = Watch()
     assert all(not watch.read(reading(step, 0.25 - 0.001 * step)) for step in range(100))
+
+
+def test_a_loss_that_stands_in_the_mean_rings_and_one_that_falls_through_does_not() -> None:
+    """Noise of 3 % around the margin, the same above and below; and a straight line through it, as steep."""
+    noisy, falling = Watch(), Watch()
+    rung = [a.name for step in range(60) for a in noisy.read(reading(step, 0.2 * (1 + 0.03 * (-1) ** step)))]
+    assert rung == ["loss = margin"]
+    assert not any(falling.read(reading(step, 0.2 * (1.03 - 0.001 * step))) for step in range(60))
+    wild = Watch()
+    assert not any(wild.read(reading(step, 0.2 * (1 + 0.12 * (-1) ** step))) for step in range(60))
+
+
+@pytest.mark.parametrize(("steps", "window"), [(1, 10), (12, 12), (20, 20), (500, 20)])
+def test_short_epochs_have_a_shorter_window(steps: int, window: int) -> None:
+    assert window_of(steps) == window
+    watch = Watch(window)
+    rung = [bool(watch.read(reading(step, spread=0.001))) for step in range(40)]
+    assert rung.index(True) == window - 1
 
 
 def test_one_point_rings_and_survives_a_checkpoint() -> None:
