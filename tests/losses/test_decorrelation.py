@@ -123,3 +123,23 @@ def test_the_sum_beside_the_diagonal_is_the_same_by_rows_and_by_dimensions(count
             value = squared_off_diagonal(a, b)
         into += [value, *torch.autograd.grad(value, [a] if same else [a, b])]
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_one_dimension_that_outweighs_all_others_costs_no_digits(same):
+    """In float32, by few rows: the sum is a ten-millionth of the squares that it would be the difference of."""
+    generator = torch.Generator().manual_seed(0)
+    first, other = (torch.randn(4, 40, generator=generator, dtype=torch.float64) for _ in range(2))
+    for rows in (first, other):
+        rows[:, 0] *= 1e4
+        rows[:, 1:] *= 1e-4
+    second = first if same else other
+    product = first.T @ second
+    expected = (product * (1 - torch.eye(40, dtype=torch.float64))).square().sum()
+    small = first.float().requires_grad_()
+    found = squared_off_diagonal(small, small if same else other.float())
+    assert found.item() == pytest.approx(expected.item(), rel=1e-4)
+    (gradient,) = torch.autograd.grad(found, [small])
+    exact = first.clone().requires_grad_()
+    wanted = off_diagonal(exact.T @ (exact if same else other)).square().sum()
+    torch.testing.assert_close(gradient, torch.autograd.grad(wanted, [exact])[0].float(), rtol=1e-3, atol=1e-6)
