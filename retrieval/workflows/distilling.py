@@ -53,6 +53,7 @@ from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import METHOD, RunFolder
 from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.saving import save_result
+from retrieval.workflows.seen_contents import count_seen
 from retrieval.workflows.train_request import TrainingHooks, TrainReport
 from retrieval.workflows.view_run import ViewRun
 
@@ -211,7 +212,7 @@ class _Distilling:
                 "classification": own,
                 "teacher_classification": theirs,
                 "teacher": taught,
-                "seen_without_labels": _seen(labelled, test, prepared),
+                "seen_without_labels": count_seen(labelled, test, _contents(prepared)),
             },
             facts={"Classification": in_words(own), "The teacher's": in_words(theirs)},
         )
@@ -306,7 +307,5 @@ def _numbers(labelled: Labelled, classes: list[str]) -> Ids:
     return np.array([number.get(image.label, -1) for image in labelled.images], np.int64)
 
 
-def _seen(labelled: Labelled, test: Ids, prepared: Prepared) -> int:
-    """How many images that prove were trained on without their label, by content."""
-    contents = {image.digest for image in prepared.labelled.images}
-    return sum(labelled.images[i].digest in contents for i in test.tolist())
+def _contents(prepared: Prepared) -> frozenset[bytes]:
+    return frozenset(image.digest for image in prepared.labelled.images if image.digest)

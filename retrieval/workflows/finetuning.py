@@ -39,8 +39,11 @@ from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import METHOD, RECIPE, RunFolder
 from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.saving import save_result
+from retrieval.workflows.seen_contents import contents_of, count_seen
 from retrieval.workflows.train_request import TrainingHooks, TrainReport
 from retrieval.workflows.words import count
+
+_SEEN = "{} of the {:,} that prove had been learned from without labels: of photos never seen expect a little less"
 
 TITLE = "The whole encoder, with a classifier"
 
@@ -129,6 +132,10 @@ class _Finetuning:
         saved = save_result(self.run, longer, card, start_card, recipe.name, words, again=self.request.resume)
         after = self.around.after(longer, saved, labelled)
         numbers, test = labelled.numbers, split.test
+        contents = contents_of(RunFolder(request.run))
+        seen = None if contents is None else count_seen(labelled, test, contents)
+        if seen:
+            self.hooks.say(f"{_SEEN.format(count(seen, 'image'), len(test))}.")
         found = {"labels": len(chosen), "fraction": request.fraction} | accuracy_of(
             method.teacher(), saved, labelled.subset(test), numbers[test], numbers[chosen], self.around, seed=split.seed
         )
@@ -140,8 +147,8 @@ class _Finetuning:
             [(TITLE, fitted)],
             start_card,
             saved,
-            more={"classification": found},
-            facts={"Classification": f"{in_words(found)}, with {count(len(chosen), 'label')}"},
+            more={"classification": found} | ({} if seen is None else {"seen_without_labels": seen}),
+            facts={"Classification": f"{in_words(found)}, with {count(len(chosen), 'label')}"} | _told(seen, len(test)),
         )
 
     def _start(self) -> tuple[Encoder, ModelCard, Encoder, ModelCard]:
@@ -181,6 +188,11 @@ class _Finetuning:
         method.cpu().eval().requires_grad_(False)
         self.run.write_bytes(METHOD, learned_beside(method))
         return method, fitted
+
+
+def _told(seen: int | None, proving: int) -> dict[str, str]:
+    """A line for the report, where images that prove were seen."""
+    return {"Seen before": _SEEN.format(count(seen, "image"), proving)} if seen else {}
 
 
 def chosen_labels(labelled: Labelled, split: Split, fraction: float, seed: int) -> Ids:

@@ -18,6 +18,9 @@ RECIPE = "recipe.json"
 METHOD = "method.safetensors"
 """What a method has learned beside the encoder, in the folder of a run without labels."""
 
+CONTENTS = "contents.bin"
+"""Contents (SHA-256, 32 bytes each, ascending) of the images of such a run, in its folder."""
+
 WITHOUT_LABELS = "pretraining"
 """What ``metrics.json`` of such a run calls itself under ``kind``."""
 
@@ -42,6 +45,7 @@ class RunFolder:
     ``report.html``         the same for people
     ``queries.json``        what the queries that changed most found before and after
     ``method.safetensors``  without labels: what the method has learned beside the encoder
+    ``contents.bin``        without labels: which images it has learned from
     ``time.json``           how long it has taken so far
     ``log.jsonl``           a line every few steps
     ``last.ckpt``           to go on from

@@ -42,6 +42,7 @@ from retrieval.workflows.run_folder import METHOD, WITHOUT_LABELS, RunFolder
 from retrieval.workflows.run_report import small_pictures
 from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.saving import save_result
+from retrieval.workflows.seen_contents import keep_contents
 from retrieval.workflows.train_request import TrainingHooks
 from retrieval.workflows.words import count, verb
 
@@ -164,6 +165,7 @@ class ViewRun:
             "data": hashlib.sha256(digests).hexdigest(),
         }
         self.run.remember(said | dict(self.more), self.resume)
+        keep_contents(self.run, prepared.labelled)
 
     # -- training -------------------------------------------------------------------------------------------------
 

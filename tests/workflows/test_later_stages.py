@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from retrieval.workflows.pretrain_request import PretrainReport
 from retrieval.workflows.pretraining import PretrainRequest, TrainingHooks, pretrain
 from retrieval.workflows.recipes import ViewRecipe, load_distil_recipes, load_finetune_recipe
 from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.seen_contents import contents_of
 from retrieval.workflows.train_request import TrainReport
 
 from .support import fill
@@ -109,6 +111,18 @@ def test_accuracy_and_retrieval_are_measured_on_held_out_images(tuned: tuple[Pat
     assert "accuracy" in (out / "report.html").read_text(encoding="utf-8")
     # It is a proof like any other's.
     assert all("without labels" not in refusal.why for refusal in evidence_against(RunFolder(out)))
+
+
+def test_images_that_prove_and_were_seen_without_labels_are_counted(
+    tuned: tuple[Path, TrainReport], seen: Path, dataset: Path, tmp_path: Path
+) -> None:
+    """The run without labels saw the whole dataset; one that did not say which images it saw is not spoken of."""
+    report = tuned[1]
+    assert report.metrics["seen_without_labels"] == report.parts["test"] > 0
+    assert "learned from without labels" in (tuned[0] / "report.html").read_text()
+    contents = contents_of(RunFolder(seen))
+    assert contents == {sha256(path.read_bytes()).digest() for path in dataset.rglob("*") if path.is_file()}
+    assert contents_of(RunFolder(tmp_path)) is None
 
 
 def test_the_accuracy_is_that_of_the_kept_classifier(tuned: tuple[Path, TrainReport]) -> None:
