@@ -47,7 +47,7 @@ def in_splits(
     if len(images) < 2 * splits:
         raise BadValue(
             f"A batch of {len(images)} images cannot be split into {splits} parts of two and more for batch-norm.",
-            "Use a larger batch_size or fewer splits.",
+            "Use a larger batch_size, or a smaller moco.splits (1: the whole batch together).",
         )
     parts = []
     for number, part in enumerate(images.tensor_split(splits)):
