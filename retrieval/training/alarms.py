@@ -123,7 +123,7 @@ def waits(value: float, wanted: float) -> bool:
 
 
 Rule = Callable[[Sequence[Reading], Start], bool]
-"""(the readings of the window, oldest first; how the run began) to whether they show it."""
+"""(the last readings, oldest first, as many as it has to last; how the run began) to whether they show it."""
 
 KINDS = ("constants", "chance")
 """Fields of a reading that hold values at which terms stand still."""
@@ -137,11 +137,13 @@ class Alarm:
         name: as people know it.
         advice: what it means and what to try.
         rings: see ``Rule``.
+        lasting: it needs ``WINDOW`` readings also where epochs are shorter.
     """
 
     name: str
     advice: str
     rings: Rule
+    lasting: bool = False
 
 
 def _near(value: float, wanted: float) -> bool:
@@ -235,6 +237,8 @@ ALARMS: tuple[Alarm, ...] = (
         "The embeddings lie in a small part of their dimensions: much that could be told apart is not. Use a lower "
         "learning rate or less weight decay, larger batches, or a smaller dimension.",
         _few_dimensions,
+        # Two measurements a few steps apart do not tell whether the dimensions become more.
+        lasting=True,
     ),
     Alarm(
         "uniform teacher",
@@ -270,13 +274,13 @@ class Watch:
 
     Attributes:
         window: steps that a sign has to last, ``WINDOW`` or fewer; see ``window_of``.
-        readings: the last of them, oldest first.
+        readings: the last ``WINDOW``, oldest first.
         ringing: names of the alarms whose signs are there now.
         start: how the run began.
     """
 
     window: int = WINDOW
-    readings: deque[Reading] = field(default_factory=deque)
+    readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=WINDOW))
     ringing: set[str] = field(default_factory=set)
     start: Start | None = None
 
@@ -285,14 +289,15 @@ class Watch:
         self.start = self.start or Start(reading)
         self.start.see(reading)
         self.readings.append(reading)
-        while len(self.readings) > self.window:
-            self.readings.popleft()
-        if len(self.readings) < self.window:
-            return []
-        now = {alarm.name: alarm for alarm in ALARMS if alarm.rings(self.readings, self.start)}
+        now = {alarm.name: alarm for alarm in ALARMS if self._rings(alarm, self.start)}
         new = [alarm for name, alarm in now.items() if name not in self.ringing]
         self.ringing = set(now)
         return new
+
+    def _rings(self, alarm: Alarm, start: Start) -> bool:
+        needed = WINDOW if alarm.lasting else self.window
+        recent = list(self.readings)[-needed:]
+        return len(recent) == needed and alarm.rings(recent, start)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -304,7 +309,7 @@ class Watch:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of ``state_dict``."""
-        self.readings = deque(Reading(**values) for values in state["readings"])
+        self.readings = deque((Reading(**values) for values in state["readings"]), maxlen=WINDOW)
         self.ringing = set(state["ringing"])
         start = state["start"]
         if start is not None:

@@ -29,7 +29,7 @@ from retrieval.training.caching import cached_backward, refuse_mixing, refuse_un
 from retrieval.training.config import LoopConfig
 from retrieval.training.hooks import Progress, TrainHooks, Validated
 from retrieval.training.log import RunLog
-from retrieval.training.meter import RANK_EVERY, Meter, Shown, shown
+from retrieval.training.meter import Meter, Shown, shown
 from retrieval.training.optim import make_optimiser, set_rates, warmup_steps
 from retrieval.training.place import Fitted, Place
 from retrieval.training.policies import apply_policies
@@ -330,7 +330,6 @@ class _Run:
         self.total, self.backbone_begins = sum(steps), sum(steps[: self.config.head_first_epochs])
         if steps:
             self.watch.window = window_of(steps[0])
-            self.meter.rank_every = min(RANK_EVERY, self.watch.window // 2)
         batches = [self.source.steps(e) for e in range(self.config.epochs)]
         self.method.begin(sum(batches), batches[0] if batches else 0)
         if stored is not None:

@@ -14,7 +14,7 @@ from retrieval.methods.method import Method, StepOutput
 from retrieval.training.alarms import Reading
 
 RANK_EVERY = 10
-"""Steps between two measurements of the rank for the alarms, or fewer: two of them lie in every window of theirs."""
+"""Steps between two measurements of the rank for the alarms: two of them lie in every window of theirs."""
 
 RANK_ROWS = 256
 """Embeddings that such a measurement takes, the latest ones: half of a report's, so that the singular values cost some
@@ -60,7 +60,6 @@ class Meter:
         self.labels = torch.empty(0, dtype=torch.int64)
         self.started = self.reported = time.monotonic()
         self.examples = 0
-        self.rank_every = RANK_EVERY
 
     def read(self, step: int, group: Sequence[Shown], settled: bool = True) -> Reading:
         """The reading of a step (from 1) from its batches; the latest ``SAMPLE`` embeddings are kept. ``settled``: see
@@ -82,7 +81,7 @@ class Meter:
             spread=math.fsum(spreads) / len(spreads) if spreads else None,
             constants=_means([one.constants for one in group]),
             chance=_means([one.chance for one in group]),
-            rank_share=self.rank_share() if step % self.rank_every == 0 else None,
+            rank_share=self.rank_share() if step % RANK_EVERY == 0 else None,
             settled=settled,
         )
 

@@ -30,8 +30,10 @@ from retrieval.losses.soft_cross_entropy import soft_cross_entropy
 from retrieval.losses.vicreg import vicreg
 from retrieval.losses.w_mse import w_mse
 from retrieval.methods.barlow_twins import BarlowTwins
+from retrieval.methods.byol import BYOL
 from retrieval.methods.crops import encoded
 from retrieval.methods.dino import DINO
+from retrieval.methods.moco import MoCo
 from retrieval.methods.self_supervised import SelfSupervised
 from retrieval.methods.simclr import SimCLR
 from retrieval.methods.simsiam import SimSiam
@@ -115,6 +117,36 @@ class PeerSimSiam(SimSiam):
         return loss, {"negative_cosine": loss.detach()}, seen
 
 
+class PeerBYOL(BYOL):
+    """NegativeCosineSimilarity, both ways, against our twin."""
+
+    def loss_of_views(self, views: Sequence[Tensor], batch: Batch) -> Given:
+        """The mean of both ways."""
+        seen = [self.encoder(view) for view in views[:2]]
+        first, second = (self.predictor(self.projector(one.raw)) for one in seen)
+        criterion = theirs.NegativeCosineSimilarity()
+        loss = (criterion(first, self._target(views[1])) + criterion(second, self._target(views[0]))) / 2
+        return loss, {"negative_cosine": loss.detach()}, seen
+
+
+class PeerMoCo(MoCo):
+    """NTXentLoss with its memory bank, against our twin; one way, since their bank takes keys in within the loss."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.criterion = theirs.NTXentLoss(self.temperature, memory_bank_size=tuple(self.queue.rows.shape))
+
+    def loss_of_views(self, views: Sequence[Tensor], batch: Batch) -> Given:
+        """Queries of the first view, keys of the second."""
+        seen, keys = self._encoded(views[0]), self._keyed(views[1], self.draws())
+        loss = self.criterion(self.projector(seen.raw), keys)
+        return loss, {"moco": loss.detach()}, [seen]
+
+    def chance_constants(self) -> dict[str, float]:
+        """It says nothing of its queue."""
+        return {}
+
+
 class PeerSwAV(SwAV):
     """SwaVLoss, without a queue."""
 
@@ -160,8 +192,11 @@ class PeerDINO(DINO):
 
 PEERS: dict[str, Callable[..., SelfSupervised]] = {
     "simclr": PeerSimCLR, "barlow_twins": PeerBarlow, "vicreg": PeerVICReg, "w_mse": PeerWMSE, "simsiam": PeerSimSiam,
-    "swav": PeerSwAV, "dino": PeerDINO,
+    "swav": PeerSwAV, "dino": PeerDINO, "byol": PeerBYOL, "moco": PeerMoCo,
 }  # fmt: skip
+
+ALIKE: dict[str, dict[str, Any]] = {"moco": {"symmetric": False}}
+"""Options in which ours is as theirs, beside those of ``ssl_table``."""
 
 
 def run(quick: bool = False) -> None:
@@ -171,7 +206,8 @@ def run(quick: bool = False) -> None:
     for method in PEERS:
         means = []
         for by in ("lightly", "ours"):
-            wanted = [Run(protocol.name, method, WIDTHS[method], RATE, seed=seed, by=by) for seed in protocol.seeds]
+            options = {**WIDTHS[method], **ALIKE.get(method, {})}
+            wanted = [Run(protocol.name, method, options, RATE, seed=seed, by=by) for seed in protocol.seeds]
             made = [result(one) for one in wanted]
             means.append(np.mean([one["knn"] for one in made if one is not None], axis=0))
         gap = bootstrap_difference(means[0], means[1], numbers, seed=0)

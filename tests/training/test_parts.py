@@ -88,6 +88,10 @@ def test_short_epochs_have_a_shorter_window(steps: int, window: int) -> None:
     watch = Watch(window)
     rung = [bool(watch.read(reading(step, spread=0.001))) for step in range(40)]
     assert rung.index(True) == window - 1
+    # Dimensions are measured every ten steps, and must not become more from one time to the next.
+    few = Watch(window)
+    rung = [bool(few.read(rank(step, 0.09))) for step in range(1, 40)]
+    assert rung.index(True) == WINDOW - 1
 
 
 def test_one_point_rings_and_survives_a_checkpoint() -> None:
