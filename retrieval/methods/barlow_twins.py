@@ -19,8 +19,9 @@ from retrieval.models.projector import mlp
 class BarlowTwins(SelfSupervised):
     """Barlow Twins on the raw output of the projector, over all processes together.
 
-    In the log, beside the loss: ``diagonal``, the mean of C_ii (1 is the aim, 0 is collapse), and ``off_diagonal``,
-    the root of the mean of C_ij² (0 is the aim; near 1 all dimensions have become one).
+    In the log, beside the loss: ``diagonal``, the mean of C_ii (1 is the aim, 0 is collapse), ``disagreement``, the
+    mean of (1 - C_ii)² (0 is the aim), and ``off_diagonal``, the root of the mean of C_ij² (0 is the aim; near 1 all
+    dimensions have become one).
 
     Args:
         encoder: see ``SelfSupervised``.
@@ -46,11 +47,13 @@ class BarlowTwins(SelfSupervised):
         first, second = (gather_with_gradient(self.projector(one.raw)) for one in seen)
         diagonal, beside = correlation_parts(first, second)
         loss = of_parts(diagonal, beside, self.redundancy)
-        self._chance = (loss + 2 * diagonal.sum()).detach()
+        still = diagonal.detach()
+        self._chance = 1 + still.square().mean()
         pairs = max(1, self.dimension * (self.dimension - 1))
         logs = {
             "barlow_twins": loss.detach(),
-            "diagonal": diagonal.detach().mean(),
+            "diagonal": still.mean(),
+            "disagreement": (1 - still).square().mean(),
             "off_diagonal": (beside.detach() / pairs).clamp_min(0).sqrt(),
         }
         return loss, logs, seen
@@ -60,7 +63,8 @@ class BarlowTwins(SelfSupervised):
         yield self.projector, 1.0
 
     def chance_constants(self) -> dict[str, float]:
-        """The loss of the same correlations if those of the diagonal came to nothing in the sum: D where all rows are
-        alike, and more where the views have nothing in common, since N rows correlate by chance, with variance 1 / N.
+        """The disagreement if the C_ii came to nothing in their mean: 1 where all rows are alike, and 1 + 1 / N or so
+        where the views have nothing in common, since N rows correlate by chance. Of the loss it is only a part, which
+        a large lambda would drown.
         """
-        return {} if self._chance is None else {"barlow_twins": float(self._chance)}
+        return {} if self._chance is None else {"disagreement": float(self._chance)}

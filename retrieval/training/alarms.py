@@ -16,19 +16,21 @@ from typing import Any
 from retrieval.methods.method import QUEUE_SPREAD, RAW_NORM, TEACHER_UNCERTAINTY, TEACHER_VARIETY
 
 WINDOW = 20
-"""Steps in a row that a sign has to last; those of an epoch where it has fewer, so that it rings within the first."""
+"""Steps in a row that a sign has to last before it rings, and be gone before it can ring again. Signs that need no
+mean over many steps last only as long as an epoch that has fewer; see ``window_of``."""
 
 LEAST_WINDOW = 10
-"""Steps that a sign has to last however short the epochs are."""
+"""Steps that every sign has to last however short the epochs are."""
 
 NEAR = 0.005
-"""A loss whose mean is within this share of a constant stands at it, in the first half of the window and in the second.
-Single steps may lie further off: of pairs that have nothing in common, few at a time, the loss is a constant with noise
-(a cosine of N pairs in d dimensions has a standard deviation of 1 / √(N d))."""
+"""A loss whose mean is within this share of a constant stands at it, in the first half of the window and in the second,
+if the two are no further apart than this either: the loss falls by less than 0.05 % a step. Single steps may lie
+further off: of pairs that have nothing in common the loss is a constant with noise (the mean cosine of N pairs in d
+dimensions has a standard deviation of 1 / √(N d))."""
 
 APART = 0.1
-"""Share of a constant by which a term that began lower was clearly below it; no single step of a loss that stands at a
-constant is so far from it."""
+"""Share of a constant by which a term that began lower was clearly below it, and by which a step is too far from it to
+be noise."""
 
 COLLAPSED = 0.01
 """Standard deviation of the dimensions, relative to 1 / √D, below which all embeddings are one point."""
@@ -137,7 +139,7 @@ class Alarm:
         name: as people know it.
         advice: what it means and what to try.
         rings: see ``Rule``.
-        lasting: it needs ``WINDOW`` readings also where epochs are shorter.
+        lasting: it needs ``WINDOW`` readings also where epochs are shorter: a mean over noise, or a trend.
     """
 
     name: str
@@ -171,7 +173,8 @@ def _stand_at_one(shares: Sequence[float]) -> bool:
     if any(not abs(share - 1) <= APART for share in shares):
         return False
     half = len(shares) // 2
-    return all(abs(math.fsum(part) / len(part) - 1) <= NEAR for part in (shares[:half], shares[half:]))
+    first, second = (math.fsum(part) / len(part) for part in (shares[:half], shares[half:]))
+    return max(abs(first - 1), abs(second - 1), abs(second - first)) <= NEAR
 
 
 def _counts(recent: Sequence[Reading], start: Start, sign: str) -> bool:
@@ -219,6 +222,7 @@ ALARMS: tuple[Alarm, ...] = (
         "The loss stands at the value it has when all embeddings are alike (the margin; ln 2 in the soft form). "
         "Use an easier miner (semihard), a lower learning rate, or a longer warm-up.",
         _stands_at("constants"),
+        lasting=True,
     ),
     Alarm(
         "loss = chance",
@@ -226,6 +230,7 @@ ALARMS: tuple[Alarm, ...] = (
         "in NT-Xent, -1 in BYOL). Use a lower temperature, another learning rate, or look whether the two of a pair "
         "have anything in common.",
         _stands_at("chance"),
+        lasting=True,
     ),
     Alarm(
         "complete collapse",
@@ -237,8 +242,7 @@ ALARMS: tuple[Alarm, ...] = (
         "The embeddings lie in a small part of their dimensions: much that could be told apart is not. Use a lower "
         "learning rate or less weight decay, larger batches, or a smaller dimension.",
         _few_dimensions,
-        # Two measurements a few steps apart do not tell whether the dimensions become more.
-        lasting=True,
+        lasting=True,  # fewer readings hold a single measurement, which does not tell whether they become more
     ),
     Alarm(
         "uniform teacher",
@@ -270,18 +274,18 @@ ALARMS: tuple[Alarm, ...] = (
 
 @dataclass
 class Watch:
-    """Reads every step and says when an alarm begins; each alarm is raised once until its sign has gone.
+    """Reads every step and says when an alarm begins; each is raised once until its sign has been gone for a while.
 
     Attributes:
         window: steps that a sign has to last, ``WINDOW`` or fewer; see ``window_of``.
         readings: the last ``WINDOW``, oldest first.
-        ringing: names of the alarms whose signs are there now.
+        ringing: by the name of each alarm that was raised, how many readings ago its sign was there last.
         start: how the run began.
     """
 
     window: int = WINDOW
     readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    ringing: set[str] = field(default_factory=set)
+    ringing: dict[str, int] = field(default_factory=dict)
     start: Start | None = None
 
     def read(self, reading: Reading) -> list[Alarm]:
@@ -289,9 +293,11 @@ class Watch:
         self.start = self.start or Start(reading)
         self.start.see(reading)
         self.readings.append(reading)
-        now = {alarm.name: alarm for alarm in ALARMS if self._rings(alarm, self.start)}
-        new = [alarm for name, alarm in now.items() if name not in self.ringing]
-        self.ringing = set(now)
+        now = [alarm for alarm in ALARMS if self._rings(alarm, self.start)]
+        new = [alarm for alarm in now if alarm.name not in self.ringing]
+        # A sign with noise in it comes and goes: it is the same alarm.
+        since = {name: past + 1 for name, past in self.ringing.items() if past + 1 < WINDOW}
+        self.ringing = since | {alarm.name: 0 for alarm in now}
         return new
 
     def _rings(self, alarm: Alarm, start: Start) -> bool:
@@ -303,14 +309,16 @@ class Watch:
         """What a checkpoint keeps."""
         return {
             "readings": [asdict(reading) for reading in self.readings],
-            "ringing": sorted(self.ringing),
+            "ringing": dict(sorted(self.ringing.items())),
             "start": _plain(self.start) if self.start is not None else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of ``state_dict``."""
         self.readings = deque((Reading(**values) for values in state["readings"]), maxlen=WINDOW)
-        self.ringing = set(state["ringing"])
+        ringing = state["ringing"]
+        # A checkpoint of an earlier version holds the names alone.
+        self.ringing = dict(ringing) if isinstance(ringing, dict) else dict.fromkeys(ringing, 0)
         start = state["start"]
         if start is not None:
             # A checkpoint of an earlier version holds the reading alone.

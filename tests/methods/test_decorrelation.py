@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 import torch
 
+from retrieval.functional.batch import Batch
+from retrieval.losses.barlow_twins import cross_correlation
 from retrieval.methods.barlow_twins import BarlowTwins
 from retrieval.methods.vicreg import VICReg
+from retrieval.models.encoder import EncoderOutput
 from tests.methods.collapse import run
 from tests.methods.views import TinyViews, tiny_encoder, tiny_method
 
@@ -24,6 +27,33 @@ def test_vicreg_without_its_variance_term_collapses() -> None:
     assert collapsed["invariance"] < 1e-4 < healthy["invariance"]
     assert alarms == {"loss = chance"}
     assert not silence
+
+
+@pytest.mark.parametrize("redundancy", [0.005, 2.0])
+def test_views_without_anything_in_common_disagree_as_chance_says(redundancy: float) -> None:
+    """Whatever lambda is, and with few rows, whose correlations are far from 0: the mean of C_ii is what is left."""
+    method = tiny_method("barlow_twins", dimension=512, redundancy=redundancy)
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(2, 64, 512, generator=generator)
+    method.projector = torch.nn.Identity()
+    method.encoder = _Given()  # type: ignore[assignment]
+    images = torch.zeros(64)
+    for other, stands in ((rows[1], True), (rows[0] + 0.5 * rows[1], False)):
+        _, logs, _ = method.loss_of_views([rows[0], other], Batch(images, images.long(), images.long()))
+        chance = method.chance_constants()["disagreement"]
+        diagonal = cross_correlation(rows[0], other).diagonal()
+        assert chance == pytest.approx(float(1 + diagonal.square().mean()), rel=1e-5)
+        assert float(logs["disagreement"]) == pytest.approx(chance - 2 * float(diagonal.mean()), rel=1e-4)
+        assert (abs(float(logs["disagreement"]) / chance - 1) < 0.03) is stands
+    # The paper's own constant would be apart by 1 / N.
+    assert chance > 1.01
+
+
+class _Given(torch.nn.Module):
+    """Gives its input as the embedding."""
+
+    def forward(self, rows: torch.Tensor) -> EncoderOutput:
+        return EncoderOutput(rows, rows)
 
 
 def test_barlow_twins_without_redundancy_reduction_becomes_one_dimension() -> None:
