@@ -20,7 +20,8 @@ from retrieval.images.pool import DecodePool
 Item = TypeVar("Item")
 
 SPARE = 4
-"""Batches that are ready beside those being encoded: the threads work through them while the caller writes to disk."""
+"""Batches that are ready beside those being encoded: the threads work through them while the caller writes to disk.
+Together with those they are all that is held: 384 pictures of a GPU's batches of 64."""
 
 
 class Embedder(Protocol):

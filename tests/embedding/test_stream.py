@@ -271,9 +271,22 @@ def test_an_error_reaches_the_caller_and_ends_everything(where: str) -> None:
         assert list(flow) == []
 
 
+def test_encoding_goes_on_while_the_caller_does_something_else() -> None:
+    """Five batches without the caller, who may be writing to a slow disk: the one under way and four that wait."""
+    encoder = Encoder(4, 1, seconds=0.05)
+    with Pool(2, odd=False) as pool:
+        flow = run(range(100), pool, encoder)
+        next(flow)
+        deadline = time.monotonic() + 5
+        while len(encoder.sizes) < 6 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(encoder.sizes) >= 6
+        assert len(list(flow)) == 99
+
+
 @pytest.mark.timeout(20)
 def test_closing_early_leaves_no_thread_and_begins_no_further_batch() -> None:
-    """One batch is done, one is being embedded, one waits for a thread: that one is dropped."""
+    """One batch is done, one is being embedded, others wait for a thread: they are dropped."""
     gate = threading.Event()
 
     @dataclass
