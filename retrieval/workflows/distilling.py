@@ -53,7 +53,7 @@ from retrieval.workflows.recipes import ViewRecipe
 from retrieval.workflows.run_folder import METHOD, RunFolder
 from retrieval.workflows.run_time import RunTime
 from retrieval.workflows.saving import save_result
-from retrieval.workflows.seen_contents import count_seen
+from retrieval.workflows.seen_contents import contents, count_seen
 from retrieval.workflows.train_request import TrainingHooks, TrainReport
 from retrieval.workflows.view_run import ViewRun
 
@@ -212,7 +212,7 @@ class _Distilling:
                 "classification": own,
                 "teacher_classification": theirs,
                 "teacher": taught,
-                "seen_without_labels": count_seen(labelled, test, _contents(prepared)),
+                "seen_without_labels": count_seen(labelled, test, contents(prepared.labelled)),
             },
             facts={"Classification": in_words(own), "The teacher's": in_words(theirs)},
         )
@@ -305,7 +305,3 @@ def _numbers(labelled: Labelled, classes: list[str]) -> Ids:
     """[N] the teacher's class number of each image; -1 without a label."""
     number = {label: i for i, label in enumerate(classes)}
     return np.array([number.get(image.label, -1) for image in labelled.images], np.int64)
-
-
-def _contents(prepared: Prepared) -> frozenset[bytes]:
-    return frozenset(image.digest for image in prepared.labelled.images if image.digest)

@@ -43,7 +43,8 @@ from retrieval.workflows.seen_contents import contents_of, count_seen
 from retrieval.workflows.train_request import TrainingHooks, TrainReport
 from retrieval.workflows.words import count
 
-_SEEN = "{} of the {:,} that prove had been learned from without labels: of photos never seen expect a little less"
+_SEEN = "{} of the {:,} that prove had been learned from without labels, and are not photos never seen"
+"""Said with the numbers of the images."""
 
 TITLE = "The whole encoder, with a classifier"
 
@@ -132,8 +133,8 @@ class _Finetuning:
         saved = save_result(self.run, longer, card, start_card, recipe.name, words, again=self.request.resume)
         after = self.around.after(longer, saved, labelled)
         numbers, test = labelled.numbers, split.test
-        contents = contents_of(RunFolder(request.run))
-        seen = None if contents is None else count_seen(labelled, test, contents)
+        learned = contents_of(RunFolder(request.run))
+        seen = None if learned is None else count_seen(labelled, test, learned)
         if seen:
             self.hooks.say(f"{_SEEN.format(count(seen, 'image'), len(test))}.")
         found = {"labels": len(chosen), "fraction": request.fraction} | accuracy_of(

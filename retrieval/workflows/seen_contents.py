@@ -8,13 +8,19 @@ _BYTES = 32
 """Of a content's SHA-256."""
 
 
+def contents(labelled: Labelled) -> frozenset[bytes]:
+    """Of some images, as far as they are known."""
+    return frozenset(image.digest for image in labelled.images if image.digest)
+
+
 def keep_contents(run: RunFolder, labelled: Labelled) -> None:
-    """Write the contents of the images that a run learns from; those that are not known are left out."""
-    run.write_bytes(CONTENTS, b"".join(sorted({image.digest for image in labelled.images if image.digest})))
+    """Write the contents of the images that a run learns from."""
+    run.write_bytes(CONTENTS, b"".join(sorted(contents(labelled))))
 
 
 def contents_of(run: RunFolder) -> frozenset[bytes] | None:
-    """The contents that a run has learned from; None where it does not say, as one of an earlier version."""
+    """What a run itself has learned from, not what the encoder that it began with had; None where it does not say, as
+    one of an earlier version."""
     try:
         kept = (run.folder / CONTENTS).read_bytes()
     except OSError:
@@ -22,6 +28,6 @@ def contents_of(run: RunFolder) -> frozenset[bytes] | None:
     return frozenset(kept[at : at + _BYTES] for at in range(0, len(kept), _BYTES))
 
 
-def count_seen(labelled: Labelled, part: Ids, contents: frozenset[bytes]) -> int:
-    """How many images of a part are among ``contents``."""
-    return sum(labelled.images[i].digest in contents for i in part.tolist())
+def count_seen(labelled: Labelled, part: Ids, learned: frozenset[bytes]) -> int:
+    """How many images of a part are among the contents that were learned from."""
+    return sum(labelled.images[i].digest in learned for i in part.tolist())
