@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -146,6 +147,8 @@ def browser() -> Iterator[Any]:
 
 
 _CUT = ("AbortError", "Unexpected error Connection errored out")
+_TOLD_FIRST = 2.0
+"""Seconds by which the browser may tell of a cut connection before it tells of the page that cuts it."""
 
 
 class Visit:
@@ -160,6 +163,7 @@ class Visit:
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.leaving = False
+        self._cut_at: dict[str, float] = {}
         self.page.on("request", self._turn)
         self.page.on("pageerror", lambda error: self._complain(str(error)))
         self.page.on("response", lambda got: self._complain(f"{got.status} {got.url}") if got.status > 399 else None)
@@ -169,11 +173,16 @@ class Visit:
         # Another page, or the same anew: the one that is shown is left.
         if request.is_navigation_request() and self.page.url != "about:blank":
             self.leaving = True
+            # What the page said of it may have been told first.
+            recent = time.monotonic() - _TOLD_FIRST
+            self.complaints[:] = [said for said in self.complaints if self._cut_at.get(said, 0.0) < recent]
 
     def _complain(self, said: str) -> None:
         # Gradio's client holds a connection open, and says so when a page that is left cuts it.
         if not (self.leaving and said.startswith(_CUT)):
             self.complaints.append(said)
+            if said.startswith(_CUT):
+                self._cut_at[said] = time.monotonic()
 
     def open(self) -> "Visit":
         self.page.goto(self.address)
