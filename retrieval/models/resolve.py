@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 UNTRAINED = "untrained"
 
+IN_A_RUN = "encoder"
+"""Folder of the encoder within a run's: who names the run means that."""
+
 UNTRAINED_BACKBONE = "resnet10t"
 """Of the small backbones the one whose random features retrieve best.
 
@@ -36,9 +39,10 @@ def resolve_model(
     """The encoder that a user named.
 
     Args:
-        name: an encoder folder; ``"starter"`` (comes with the package); ``"auto"`` (a stronger one where the hub gives
-            it, else the starter); ``"untrained"`` (a seeded encoder without any weights from elsewhere);
-            ``"untrained:BACKBONE"``; or a backbone of timm's, whose pretrained weights come from the model hub.
+        name: an encoder folder, or one that holds one as ``encoder``, as a run's does; ``"starter"`` (comes with the
+            package); ``"auto"`` (a stronger one where the hub gives it, else the starter); ``"untrained"`` (a seeded
+            encoder without any weights from elsewhere); ``"untrained:BACKBONE"``; or a backbone of timm's, whose
+            pretrained weights come from the model hub.
         announce: called with one line before a download.
         like: how pictures are made for an encoder that is built anew; None: as timm says. An encoder folder keeps its
             own way, as do ``"starter"`` and ``"auto"``.
@@ -95,4 +99,5 @@ def _load(path: Path) -> "tuple[Encoder, ModelCard]":
             f"{path} is a file, not an encoder folder.",
             "Make one with `retrieval model create --backbone NAME --weights FILE.safetensors --out DIR`.",
         )
-    return load_encoder(path)
+    inner = path / IN_A_RUN
+    return load_encoder(inner if is_encoder_folder(inner) and not is_encoder_folder(path) else path)

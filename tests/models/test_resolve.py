@@ -1,5 +1,6 @@
 """What ``--model`` takes."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ def test_a_folder(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(saved.parent)
     assert resolve_model(saved.name)[1] == read_card(saved)
     assert resolve_model(f"./{saved.name}")[1] == read_card(saved)
+
+
+def test_a_run_means_its_encoder(saved: Path, tmp_path: Path) -> None:
+    """Whatever else lies in it, checkpoints of the training too."""
+    shutil.copytree(saved, tmp_path / "run" / "encoder")
+    (tmp_path / "run" / "last.ckpt").write_bytes(b"PK")
+    assert resolve_model(str(tmp_path / "run"))[1] == read_card(saved)
 
 
 def test_untrained_is_always_the_same_one() -> None:
