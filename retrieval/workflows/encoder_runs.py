@@ -9,12 +9,15 @@ from retrieval.workflows.run_folder import RunFolder
 
 
 def run_around(path: Path, fingerprint: str) -> RunFolder | None:
-    """The run in whose folder an encoder lies that it made; None where there is none, or it made another one."""
-    run = RunFolder(path.absolute().parent)
-    if not path.is_dir() or not run.metrics.exists():
+    """The run that made an encoder and is named by its folder, or by the encoder's in it; None where there is none, or
+    it made another one."""
+    if not path.is_dir():
         return None
-    with suppress(BadValue, AttributeError):
-        return run if run.read(run.metrics.name).get("result", {}).get("fingerprint") == fingerprint else None
+    for folder in (path.absolute(), path.absolute().parent):
+        run = RunFolder(folder)
+        with suppress(BadValue, AttributeError):
+            if run.metrics.exists() and run.read(run.metrics.name).get("result", {}).get("fingerprint") == fingerprint:
+                return run
     return None
 
 

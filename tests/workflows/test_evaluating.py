@@ -66,6 +66,7 @@ def test_an_encoder_that_learned_from_the_images_is_named_with_its_run(
     (line,) = said_of_training(dataset, run / "encoder", against=str(tiny_model))
     assert line.startswith(f"6 of 18 images have trained other, in the run {run};")
     assert "--split test" not in line
+    assert said_of_training(dataset, run) == [line]
     draw_split(dataset)
     (line,) = said_of_training(dataset, tiny_model, against=str(run / "encoder"))
     assert "trained other" in line
