@@ -19,6 +19,7 @@ from retrieval.workflows.alarm_notes import alarm_notes, alarms_of
 from retrieval.workflows.proof import Proof
 from retrieval.workflows.recipes import Recipe, ViewRecipe
 from retrieval.workflows.run_folder import RunFolder
+from retrieval.workflows.words import count, verb
 
 ROWS = 6
 SIDE = 112
@@ -121,11 +122,13 @@ def _notes(said: Mapping[str, Any]) -> list[str]:
     notes = []
     leaking = said["metrics"]["split"]["leaks"]
     if leaking:
-        notes.append(f"{leaking} groups of equal or nearly equal images stand on two sides of the split.")
+        stand = verb(leaking, "stands", "stand")
+        notes.append(f"{count(leaking, 'group')} of equal or nearly equal images {stand} on two sides of the split.")
     if said["left_out"]:
-        notes.append(f"{said['left_out']} images are in no part, because a near-duplicate stands on another side.")
+        left, are = count(said["left_out"], "image"), verb(said["left_out"])
+        notes.append(f"{left} {are} in no part, because a near-duplicate stands on another side.")
     if said["unreadable"]:
-        notes.append(f"{said['unreadable']} images could not be read.")
+        notes.append(f"{count(said['unreadable'], 'image')} could not be read.")
     return notes
 
 
