@@ -24,7 +24,7 @@ def diagnose(
         typer.Argument(metavar="FOLDER", help="Images, with class folders or without; a CSV; or the word gallery."),
     ],
     model: Annotated[
-        str, typer.Option("--model", metavar="M", help="An encoder folder, a run's encoder, or a timm name.")
+        str, typer.Option("--model", metavar="M", help="An encoder folder, a run's folder, or a timm name.")
     ],
     against: Annotated[
         str | None, typer.Option("--against", metavar="M2", help="Put this encoder beside it, with differences.")

@@ -15,9 +15,7 @@ from retrieval.core.text import shown
 if TYPE_CHECKING:
     from retrieval.workflows.evaluating import EvaluateReport
 
-_Model = Annotated[
-    str, typer.Option("--model", metavar="M", help="An encoder folder, a run's encoder, or a timm name.")
-]
+_Model = Annotated[str, typer.Option("--model", metavar="M", help="An encoder folder, a run's folder, or a timm name.")]
 
 
 def evaluate(

@@ -25,7 +25,7 @@ ModelOption = Annotated[
         "--model",
         metavar="M",
         help="'starter' (the default of a new gallery), 'auto' (a stronger one from the hub, where it can be had), "
-        "an encoder folder, or a timm name (pretrained weights from the hub).",
+        "an encoder folder, a run's, or a timm name (pretrained weights from the hub).",
     ),
 ]
 WorkersOption = Annotated[

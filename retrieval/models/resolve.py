@@ -20,6 +20,9 @@ UNTRAINED = "untrained"
 IN_A_RUN = "encoder"
 """Folder of the encoder within a run's: who names the run means that."""
 
+_BEGUN = "recipe.json"
+"""A file that every run's folder has from the beginning."""
+
 UNTRAINED_BACKBONE = "resnet10t"
 """Of the small backbones the one whose random features retrieve best.
 
@@ -81,7 +84,7 @@ def _is_path(name: str, path: Path) -> bool:
         return True
     if path.suffix.lower() in (*PICKLE_SUFFIXES, ".safetensors") or path.is_file():
         return True
-    return path.is_dir() and (is_encoder_folder(path) or not _is_backbone(name))
+    return path.is_dir() and (is_encoder_folder(path) or is_encoder_folder(path / IN_A_RUN) or not _is_backbone(name))
 
 
 def _is_backbone(name: str) -> bool:
@@ -100,4 +103,13 @@ def _load(path: Path) -> "tuple[Encoder, ModelCard]":
             "Make one with `retrieval model create --backbone NAME --weights FILE.safetensors --out DIR`.",
         )
     inner = path / IN_A_RUN
-    return load_encoder(inner if is_encoder_folder(inner) and not is_encoder_folder(path) else path)
+    if is_encoder_folder(path):
+        return load_encoder(path)
+    if is_encoder_folder(inner):
+        return load_encoder(inner)
+    if (path / _BEGUN).is_file():
+        raise ModelDamaged(
+            f"The run {path} has no encoder yet: it has not ended.",
+            "To go on with it, run the same command with --resume.",
+        )
+    return load_encoder(path)

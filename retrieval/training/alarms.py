@@ -16,8 +16,12 @@ from typing import Any
 from retrieval.methods.method import QUEUE_SPREAD, RAW_NORM, TEACHER_UNCERTAINTY, TEACHER_VARIETY
 
 WINDOW = 20
-"""Steps in a row that a sign has to last before it rings, and be gone before it can ring again. Signs that need no
-mean over many steps last only as long as an epoch that has fewer; see ``window_of``."""
+"""Steps in a row that a sign has to last before it rings. Signs that need no mean over many steps last only as long as
+an epoch that has fewer; see ``window_of``."""
+
+QUIET = 100
+"""Readings without a sign after which it is a new one: with noise in it a sign comes and goes, and one odd step hides
+it from every window that holds that step."""
 
 LEAST_WINDOW = 10
 """Steps that every sign has to last however short the epochs are."""
@@ -295,8 +299,7 @@ class Watch:
         self.readings.append(reading)
         now = [alarm for alarm in ALARMS if self._rings(alarm, self.start)]
         new = [alarm for alarm in now if alarm.name not in self.ringing]
-        # A sign with noise in it comes and goes: it is the same alarm.
-        since = {name: past + 1 for name, past in self.ringing.items() if past + 1 < WINDOW}
+        since = {name: past + 1 for name, past in self.ringing.items() if past < QUIET}
         self.ringing = since | {alarm.name: 0 for alarm in now}
         return new
 

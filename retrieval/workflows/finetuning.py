@@ -43,7 +43,7 @@ from retrieval.workflows.seen_contents import contents_of, count_seen
 from retrieval.workflows.train_request import TrainingHooks, TrainReport
 from retrieval.workflows.words import count
 
-_SEEN = "{} of the {:,} that prove had been learned from without labels, and are not photos never seen"
+_SEEN = "Of {} that prove {:,} had been learned from without labels: not photos never seen"
 """Said with the numbers of the images."""
 
 TITLE = "The whole encoder, with a classifier"
@@ -136,7 +136,7 @@ class _Finetuning:
         learned = contents_of(RunFolder(request.run))
         seen = None if learned is None else count_seen(labelled, test, learned)
         if seen:
-            self.hooks.say(f"{_SEEN.format(count(seen, 'image'), len(test))}.")
+            self.hooks.say(f"{_SEEN.format(count(len(test), 'image'), seen)}.")
         found = {"labels": len(chosen), "fraction": request.fraction} | accuracy_of(
             method.teacher(), saved, labelled.subset(test), numbers[test], numbers[chosen], self.around, seed=split.seed
         )
@@ -193,7 +193,7 @@ class _Finetuning:
 
 def _told(seen: int | None, proving: int) -> dict[str, str]:
     """A line for the report, where images that prove were seen."""
-    return {"Seen before": _SEEN.format(count(seen, "image"), proving)} if seen else {}
+    return {"Seen before": _SEEN.format(count(proving, "image"), seen)} if seen else {}
 
 
 def chosen_labels(labelled: Labelled, split: Split, fraction: float, seed: int) -> Ids:

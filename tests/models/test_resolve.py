@@ -20,11 +20,24 @@ def test_a_folder(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_model(f"./{saved.name}")[1] == read_card(saved)
 
 
-def test_a_run_means_its_encoder(saved: Path, tmp_path: Path) -> None:
+def test_a_run_means_its_encoder(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever else lies in it, checkpoints of the training too."""
     shutil.copytree(saved, tmp_path / "run" / "encoder")
     (tmp_path / "run" / "last.ckpt").write_bytes(b"PK")
     assert resolve_model(str(tmp_path / "run"))[1] == read_card(saved)
+    # Also where it is called as a backbone of timm's.
+    (tmp_path / "run").rename(tmp_path / "resnet18")
+    monkeypatch.chdir(tmp_path)
+    assert resolve_model("resnet18")[1] == read_card(saved)
+
+
+def test_a_run_that_has_not_ended_is_named_as_one(tmp_path: Path) -> None:
+    """What lies in it is needed to go on."""
+    (tmp_path / "recipe.json").write_text("{}")
+    (tmp_path / "last.ckpt").write_bytes(b"PK")
+    with pytest.raises(ModelDamaged, match="has not ended") as caught:
+        resolve_model(str(tmp_path))
+    assert "--resume" in caught.value.hint
 
 
 def test_untrained_is_always_the_same_one() -> None:

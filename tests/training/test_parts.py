@@ -13,7 +13,7 @@ from torch import nn
 from retrieval.core.errors import BadValue
 from retrieval.functional.diagnostics import effective_rank
 from retrieval.training import devices
-from retrieval.training.alarms import WINDOW, Reading, Watch, window_of
+from retrieval.training.alarms import QUIET, WINDOW, Reading, Watch, window_of
 from retrieval.training.averaging import Average
 from retrieval.training.config import LoopConfig
 from retrieval.training.log import RunLog
@@ -63,6 +63,9 @@ def test_loss_at_its_margin_rings_once() -> None:
     assert [len(alarms) for alarms in rung] == [0] * (WINDOW - 1) + [1] + [0] * 2 * WINDOW
     assert rung[WINDOW - 1][0].name == "loss = margin"
     assert watch.read(reading(0, 0.1)) == []
+    assert not any(watch.read(reading(step, 0.2)) for step in range(2 * WINDOW))
+    # A run that has been well for a while rings anew.
+    assert not any(watch.read(reading(step, 0.1)) for step in range(QUIET + 1))
     rung = [watch.read(reading(step, 0.2)) for step in range(WINDOW)]
     assert [len(alarms) for alarms in rung] == [0] * (WINDOW - 1) + [1]
 
@@ -74,13 +77,13 @@ def test_a_loss_that_passes_its_margin_does_not_ring() -> None:
 
 def test_a_loss_that_stands_in_the_mean_rings_and_one_that_falls_through_does_not() -> None:
     """Noise around the margin rings once, though its mean leaves the margin now and then; a slow fall does not ring."""
-    noise = np.random.default_rng(0).normal(0, 0.01, 500)
-    for window in (10, 20):
-        noisy, falling, wild = Watch(window), Watch(window), Watch(window)
+    for seed, sigma in ((0, 0.01), (1, 0.01), (2, 0.02), (3, 0.02), (4, 0.02)):
+        noise, noisy = np.random.default_rng(seed).normal(0, sigma, 500), Watch()
         rung = [a.name for step in range(500) for a in noisy.read(reading(step, 0.2 * (1 + noise[step])))]
-        assert rung == ["loss = margin"]
-        assert not any(falling.read(reading(step, 0.2 * (1.03 - 0.0006 * step))) for step in range(100))
-        assert not any(wild.read(reading(step, 0.2 * (1 + 0.12 * (-1) ** step))) for step in range(60))
+        assert rung == ["loss = margin"], (seed, sigma)
+    falling, wild = Watch(), Watch()
+    assert not any(falling.read(reading(step, 0.2 * (1.03 - 0.0006 * step))) for step in range(100))
+    assert not any(wild.read(reading(step, 0.2 * (1 + 0.12 * (-1) ** step))) for step in range(60))
 
 
 @pytest.mark.parametrize(("steps", "window"), [(1, 10), (12, 12), (20, 20), (500, 20)])

@@ -163,7 +163,7 @@ class Visit:
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.leaving = False
-        self._cut_at: dict[str, float] = {}
+        self._cut: list[tuple[float, str]] = []
         self.page.on("request", self._turn)
         self.page.on("pageerror", lambda error: self._complain(str(error)))
         self.page.on("response", lambda got: self._complain(f"{got.status} {got.url}") if got.status > 399 else None)
@@ -171,18 +171,21 @@ class Visit:
 
     def _turn(self, request: Any) -> None:
         # Another page, or the same anew: the one that is shown is left.
-        if request.is_navigation_request() and self.page.url != "about:blank":
+        turns = request.is_navigation_request() and request.frame == self.page.main_frame
+        if turns and self.page.url != "about:blank":
             self.leaving = True
             # What the page said of it may have been told first.
-            recent = time.monotonic() - _TOLD_FIRST
-            self.complaints[:] = [said for said in self.complaints if self._cut_at.get(said, 0.0) < recent]
+            for at, said in self._cut:
+                if time.monotonic() - at < _TOLD_FIRST and said in self.complaints:
+                    self.complaints.remove(said)
+            self._cut.clear()
 
     def _complain(self, said: str) -> None:
         # Gradio's client holds a connection open, and says so when a page that is left cuts it.
         if not (self.leaving and said.startswith(_CUT)):
             self.complaints.append(said)
             if said.startswith(_CUT):
-                self._cut_at[said] = time.monotonic()
+                self._cut.append((time.monotonic(), said))
 
     def open(self) -> "Visit":
         self.page.goto(self.address)
