@@ -90,7 +90,7 @@ _ALL = (
         "multi-similarity",
         "Pairs weighted by how they compare with the other pairs of their image, the informative ones only.",
         Term("multi_similarity", 1.0, "multi_similarity", {}),
-        expected=_as_head(0.43, 0.25),
+        expected="recall@1 from 0.83 to 0.87 on flowers of kinds never seen; other pictures are not measured",
     ),
     # With one mean over all pairs the few positives of a batch drown among its negatives, and squares leave little
     # gradient where a pair is nearly right. A head on the frozen features of flowers90, three seeds: MAP@R 0.398 so,
