@@ -1,7 +1,7 @@
 """Filling a space that is not live: read, decode and embed the images that it lacks, and commit a batch at a time."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -98,12 +98,17 @@ class Filler:
 
             return measured_rate(read, sample)
 
-    def todos(self, space_id: int) -> Iterator[Todo]:
+    def todos(self, space_id: int, only: Container[int] | None = None) -> Iterator[Todo]:
         """The images that the space lacks and that can be read, by id; notes the others as skipped. New ones that are
-        indexed meanwhile come in the end."""
+        indexed meanwhile come in the end.
+
+        Args:
+            space_id: of the space.
+            only: these images alone; None for all.
+        """
         self._roots = {}
         for lacking in self._catalog.coverage.lacking(space_id):
-            if lacking.image_id in self.skipped:
+            if lacking.image_id in self.skipped or (only is not None and lacking.image_id not in only):
                 continue
             paths = tuple(place.path for place in lacking.places if self._is_online(place.root_id))
             if any(os.path.lexists(path) for path in paths):
@@ -128,12 +133,13 @@ class Filler:
     def _skip(self, image_id: int, path: str, reason: str, message: str) -> None:
         self.skipped[image_id] = Skipped(image_id, path, reason, message)
 
-    def fill(self, space: EmbeddingSpace, total: int) -> None:
+    def fill(self, space: EmbeddingSpace, total: int, only: Container[int] | None = None) -> None:
         """Embed what the space lacks, batch by batch.
 
         Args:
             space: to be filled.
-            total: how many images that will be, for the progress.
+            total: how many images that will be with all calls, for the progress.
+            only: these images alone; None for all.
 
         Raises:
             Interrupted: stopped; what was committed stays.
@@ -142,7 +148,7 @@ class Filler:
         self._space, start = space, monotonic()
         self._store = self._gallery.store(space)
         settings = self._gallery.settings
-        todos: Iterable[Todo] = self.todos(space.id)
+        todos: Iterable[Todo] = self.todos(space.id, only)
         with DecodePool(self._workers, settings.limits, settings.plugins, nice=_NICE) as pool:
             # A file that cannot be used any more: the next round tries another one of the same image.
             while todos := self._round(pool, todos, start, total):
@@ -211,6 +217,6 @@ class Filler:
 
     def _say_progress(self, start: float, total: int) -> None:
         done = self.embedded + len(self.skipped)
-        rate = done / max(1e-6, monotonic() - start)
+        rate = done / max(1e-6, self.busy_seconds + monotonic() - start)
         left = max(0, total - done) / rate if rate else None
         self._progress(Progress(done, max(done, total), len(self.skipped), rate, left))

@@ -102,22 +102,42 @@ def _beside_another(run: RunFolder, start: object, live: str | None) -> list[Ref
     return [Refusal(why, hint)]
 
 
+def gallery_against(comparison: Mapping[str, Any], images: int) -> list[Refusal]:
+    """What the labels of a gallery have to say against an encoder that brings no proof on labels.
+
+    Args:
+        comparison: of the live space and of the new one, as ``evaluation.Comparison.to_dict`` gives it.
+        images: it was measured on so many.
+    """
+    labels = f"the labels of {count(images, 'image')} of this gallery"
+    if all(_is_perfect(comparison.get(name)) for name in _METRICS):
+        why = f"Both recall@1 and MAP@R are perfect with both encoders on {labels}: they prove nothing."
+        return [Refusal(why, f"Label more or harder images; {_FORCE}")]
+    return _doubts(comparison, labels, "Label more images if it should be better; ")
+
+
 def _unproven(run: RunFolder, comparison: object) -> list[Refusal]:
     """A refusal for each metric that was not measured or does not show what it has to; see ``doubtful``."""
     gains = comparison if isinstance(comparison, Mapping) else {}
+    unsaid = [
+        Refusal(f"The run {run.folder} does not say what {word} has gained.", f"Train again to the end; {_FORCE}")
+        for name, word in _METRICS.items()
+        if _bounds(gains.get(name)) is None
+    ]
+    advice = "Label more images or train longer (`retrieval recipes` lists the ways); "
+    return unsaid + _doubts(gains, "held-out labels", advice)
+
+
+def _doubts(gains: Mapping[str, Any], labels: str, advice: str) -> list[Refusal]:
+    """A refusal for each metric whose gain was measured and does not show what it has to; see ``doubtful``."""
     refusals = []
     for name, word in _METRICS.items():
         gain = _bounds(gains.get(name))
-        if gain is None:
-            why = f"The run {run.folder} does not say what {word} has gained."
-            refusals.append(Refusal(why, f"Train again to the end; {_FORCE}"))
-            continue
-        doubt = doubtful(name, *gain[1:])
-        if doubt:
+        doubt = "" if gain is None else doubtful(name, *gain[1:])
+        if gain is not None and doubt:
             mean, low, high = gain
-            why = f"The gain in {word} is {mean:+.3f} on held-out labels, and its interval {low:+.3f} to {high:+.3f} "
-            hint = "Label more images or train longer (`retrieval recipes` lists the ways); "
-            refusals.append(Refusal(f"{why}{doubt}.", hint + _FORCE))
+            why = f"The gain in {word} is {mean:+.3f} on {labels}, and its interval {low:+.3f} to {high:+.3f} {doubt}."
+            refusals.append(Refusal(why, advice + _FORCE))
     return refusals
 
 

@@ -7,9 +7,9 @@ search uses the old space, after it the new one.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,7 +19,6 @@ from retrieval.core.errors import (
     GalleryDamaged,
     Interrupted,
     ModelMismatch,
-    NotProven,
     RetrievalError,
     disk_full_is_said,
 )
@@ -30,91 +29,25 @@ from retrieval.workflows import encoders
 from retrieval.workflows.calibrating import brought_calibration
 from retrieval.workflows.filling import Filler
 from retrieval.workflows.gallery import Gallery
+from retrieval.workflows.gallery_proof import GalleryProof, HeldOut, held_out, may_be_asked, measure
 from retrieval.workflows.gate import (
     Refusal,
-    Skipped,
     evidence_against,
     holes,
-    refused,
 )
-from retrieval.workflows.index_report import LEAST_FOR_A_RATE, Progress
-from retrieval.workflows.live_index import LiveIndex, Say
+from retrieval.workflows.index_report import LEAST_FOR_A_RATE
+from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.patience import alone, patiently_writing
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.switch_estimate import SwitchEstimate, estimate, refuse_full_disk
+from retrieval.workflows.switch_report import SwitchHooks, SwitchRefused, SwitchReport
 from retrieval.workflows.switch_target import SwitchTarget, find_target
+from retrieval.workflows.words import count
+
+__all__ = ["SwitchHooks", "SwitchRefused", "SwitchReport", "Switching", "switch"]
 
 _NO_SPACE = 0
 """The number of no space: it lacks every image."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchReport:
-    """What a switch did.
-
-    Attributes:
-        fingerprint, model: of the new space.
-        previous: fingerprint of the space that was live when it began; a rollback leads there.
-        run: folder of the training run; empty for a model from elsewhere.
-        switched: the new space is live.
-        embedded: images that this run embedded; those of an earlier run that was stopped are not counted again.
-        covered, total: the new space has an embedding of so many images, of so many that files hold.
-        skipped: the images that could not be embedded.
-        refusals: what the gate has to say against the switch.
-        forced: it was overruled.
-        interrupted: the run was stopped; the same command goes on.
-        costs: as estimated before.
-        seconds: the whole run.
-    """
-
-    fingerprint: str
-    model: str
-    previous: str
-    run: str
-    switched: bool
-    embedded: int
-    covered: int
-    total: int
-    skipped: tuple[Skipped, ...]
-    refusals: tuple[str, ...]
-    forced: bool
-    interrupted: bool
-    costs: SwitchEstimate | None
-    seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        return asdict(self)
-
-
-class SwitchRefused(NotProven):
-    """The gate refuses. What was embedded is kept.
-
-    Attributes:
-        report: as it would have been returned.
-    """
-
-    def __init__(self, report: SwitchReport, refusals: Sequence[Refusal]) -> None:
-        said = refused(refusals)
-        super().__init__(said.message, said.hint)
-        self.report = report
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchHooks:
-    """How a switch talks to whoever started it.
-
-    Attributes:
-        say: one line about anything unusual.
-        estimated: the costs, before anything is embedded.
-        progress: now and then.
-        stop: asked often; True ends the run cleanly after the batch at hand.
-    """
-
-    say: Say = lambda _: None
-    estimated: Callable[[SwitchEstimate], None] = lambda _: None
-    progress: Callable[[Progress], None] = lambda _: None
-    stop: Callable[[], bool] = lambda: False
 
 
 def switch(
@@ -130,9 +63,10 @@ def switch(
     """Make another encoder's space the live one, once it holds every image and nothing speaks against it.
 
     The gate refuses where a run's gain is not proven, or not beside the live encoder, or its split leaks (all of it
-    before anything is embedded), and where
-    an image could not be embedded (before, if it can be known by then). A model that comes without a run has no proof
-    to be looked at; that is said.
+    before anything is embedded), and where an image could not be embedded (before, if it can be known by then). A model
+    that brings no proof on labels, having no run or one without labels, is measured on the gallery's labels beside the
+    live one, by the same rule: their images are embedded first. Where these cannot tell, one without a run passes, and
+    that is said.
 
     Args:
         folder: the gallery's.
@@ -181,6 +115,8 @@ class Switching:
         self._generation = self._catalog.generation
         self._evidence: list[Refusal] = []
         self._holes: list[Refusal] = []
+        self._held_out: HeldOut | None = None
+        self._proof: GalleryProof | None = None
         self._costs: SwitchEstimate | None = None
         self._opened: Filler | None = None
 
@@ -191,6 +127,12 @@ class Switching:
         self._look_at_evidence()
         self._open_encoder(remember=False)
         self._estimate()
+        known = self._known_space()
+        if self._held_out is not None and known is not None:
+            proof = measure(self._gallery, self._held_out, self._live, known)
+            # An earlier switch may have been stopped before it had embedded all of them.
+            if proof is not None and proof.images == len(self._held_out):
+                self._take(proof)
         return self._report()
 
     def done(self) -> SwitchReport:
@@ -206,6 +148,7 @@ class Switching:
             space = self._prepare()
             # A drive may have come back: what could not be reached is looked at again.
             self._filler.skipped.clear()
+            self._measure(space, costs.to_embed)
             self._filler.fill(space, costs.to_embed)
             while not self._changed_over(space):
                 self._filler.fill(space, costs.to_embed)
@@ -214,13 +157,37 @@ class Switching:
         return self._report(switched=True)
 
     def _look_at_evidence(self) -> None:
-        if self._target.run is not None:
-            self._evidence = evidence_against(self._target.run, self._live.fingerprint)
+        run = self._target.run
+        if may_be_asked(self._gallery, run):
+            self._held_out = held_out(self._gallery, self._live, run, self._hooks.say)
+        without = "comes without a training run" if run is None else "was trained without labels"
+        if self._held_out is not None:
+            images = count(len(self._held_out), "labelled image")
+            self._hooks.say(f"{self._card.name} {without}: {images} of the gallery measure first whether it is better.")
+        elif run is not None:
+            self._evidence = evidence_against(run, self._live.fingerprint)
+        else:
+            self._hooks.say(
+                f"{self._card.name} {without}, and the gallery has too few labels to prove that it is better: "
+                "`retrieval evaluate` measures that on others, and `retrieval rollback` goes back."
+            )
+
+    def _measure(self, space: EmbeddingSpace, to_embed: int) -> None:
+        """The new space beside the live one on labelled images. Raises SwitchRefused where it is not better."""
+        if self._held_out is None:
             return
-        self._hooks.say(
-            f"{self._card.name} comes without a training run, so nothing proves that it is better: "
-            "`retrieval evaluate` measures that, and `retrieval rollback` goes back."
-        )
+        self._filler.fill(space, to_embed, only=set(self._held_out.ids.tolist()))
+        proof = measure(self._gallery, self._held_out, self._live, self._known_space() or space)
+        if proof is not None:
+            self._take(proof)
+        else:
+            self._hooks.say(f"Too few labelled images can be read to prove that {self._card.name} is better.")
+            self._evidence = [] if self._target.run is None else evidence_against(self._target.run)
+        self._refuse()
+
+    def _take(self, proof: GalleryProof) -> None:
+        self._hooks.say(f"{self._card.name} {proof}")
+        self._proof, self._evidence = proof, proof.against
 
     def _open_encoder(self, *, remember: bool) -> None:
         self._runtime = encoders.open_runtime(self._gallery, self._target.encoder, self._card, remember=remember)
@@ -381,6 +348,7 @@ class Switching:
             forced=switched and bool(refusals),
             interrupted=interrupted,
             costs=self._costs,
+            proof=None if self._proof is None else self._proof.to_dict(),
             seconds=round(monotonic() - self._started, 3),
         )
 

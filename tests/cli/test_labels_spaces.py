@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.workflows.gallery import Gallery
+from tests.workflows.support import without_labels
 
 from .conftest import Command
 
@@ -121,6 +122,10 @@ def test_switch_spaces_rollback_and_drop(retrieval: Command, g: Path, other_mode
     assert dry.json["switched"] is False
     assert dry.json["costs"]["to_embed"] == 6
     assert "6 images, 6 to embed" in dry.err
+    refused = retrieval("switch", other_model, "--json")
+    assert (refused.code, refused.json["proof"]["images"], refused.json["embedded"]) == (16, 6, 6)
+    assert "labelled images of the gallery: recall@1" in refused.err
+    without_labels(g)
     done = retrieval("switch", other_model)
     assert done.code == 0
     assert "is live; it covers 6 of 6 images" in done.out

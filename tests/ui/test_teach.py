@@ -52,7 +52,7 @@ OTHER = SpaceCard(
     replace(SPACE, fingerprint="d" * 64, live=False, trained=False, forced=("x",)), "9", "", before=0.5, after=0.6
 )
 ESTIMATE = SwitchEstimate(64, 60, 2, 90.0, 2_000_000, 500)
-REPORT = SwitchReport("b" * 64, "7", "c" * 64, "", False, 0, 0, 64, (), (), False, False, ESTIMATE, 0.1)
+REPORT = SwitchReport("b" * 64, "7", "c" * 64, "", False, 0, 0, 64, (), (), False, False, ESTIMATE, None, 0.1)
 JOB = Job(
     7, "train", {"dataset": "gallery"}, State.RUNNING,
     JobProgress("Training", 5, 40, epoch=2, epochs=8, seconds_left=70),
