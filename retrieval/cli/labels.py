@@ -136,8 +136,10 @@ def undo_labels(
     from retrieval.workflows.labels import undo
 
     undone, report = undo(gallery_folder(gallery), operation)
-    if not as_json:
-        results.print(f"Operation {undone.id} ({undone.kind}) was taken back.")
+    if as_json:
+        print_json({**report.to_dict(), "undone": undone.id})
+        return
+    results.print(f"Operation {undone.id} ({undone.kind}) was taken back.")
     _show(report, as_json)
 
 

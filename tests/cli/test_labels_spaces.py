@@ -59,7 +59,8 @@ def test_labels_are_set_listed_and_undone(retrieval: Command, six: tuple[Path, P
     history = retrieval("labels", "list", "--history", "--json").json
     assert [entry["kind"] for entry in history] == ["unset", "set", "set", "index"]
     assert "(unset) was taken back" in retrieval("labels", "undo").out
-    assert retrieval("labels", "undo", history[-2]["id"], "--json").json["removed"] == 2
+    undone = retrieval("labels", "undo", history[-2]["id"], "--json").json
+    assert (undone["removed"], undone["undone"]) == (2, history[-2]["id"])
     assert "set" in retrieval("labels", "list", "--history").out
 
 
