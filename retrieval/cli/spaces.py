@@ -153,7 +153,11 @@ def _print_report(report: "SwitchReport") -> None:
     for why in report.refusals:
         warn(f"{'Forced' if report.forced else 'The gate would refuse'}: {why}")
     if not report.switched:
-        outcome = "would be refused" if report.refusals and not report.forced else "would be switched to"
+        outcome = "would be switched to"
+        if report.refusals and not report.forced:
+            outcome = "would be refused"
+        elif report.to_measure:
+            outcome += f" if it is better on {count(report.to_measure, 'labelled image')}"
         results.print(f"{name} {outcome}; {covers} are embedded by now.")
         return
     results.print(f"{name} is live; it covers {covers}, {report.embedded:,} of them embedded in this run.")

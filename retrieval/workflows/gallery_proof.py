@@ -10,29 +10,31 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.core.errors import BadValue, EmptyGallery, RetrievalError
-from retrieval.core.types import EmbeddingSpace, Ids
+from retrieval.core.errors import RetrievalError
+from retrieval.core.types import EmbeddingSpace, Filters, Ids, Vectors
 from retrieval.evaluation.comparison import Comparison, compare
 from retrieval.evaluation.retrieval import RetrievalResult, retrieve
 from retrieval.functional.metrics import Ints
+from retrieval.models.card import ModelCard
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.gate import Refusal, gallery_against
-from retrieval.workflows.labelled_sets import gallery_set, stored_vectors
+from retrieval.workflows.labelled_sets import stored_vectors
 from retrieval.workflows.live_index import Say
-from retrieval.workflows.run_folder import WITHOUT_LABELS, RunFolder
-from retrieval.workflows.run_parts import learned_from
+from retrieval.workflows.run_folder import RECIPE, RunFolder
+from retrieval.workflows.run_parts import learned_from, learns_labels, taught_by
 
-MOST_IMAGES = 5_000
-"""More labels make the interval hardly smaller, and would have to be embedded before anything is known."""
+LEAST_IMAGES, LEAST_CLASSES = 20, 4
+"""With fewer, equal encoders are told apart by chance, and much better ones are refused."""
 
-_MOST_OF_A_CLASS = MOST_IMAGES // 4
+MOST_IMAGES, MOST_OF_A_CLASS = 5_000, 250
+"""More make the interval hardly smaller, and would have to be embedded before anything is known."""
 
 _SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Labelled images of a gallery that have trained neither of two encoders, of two classes or more.
+    """Labelled images of a gallery that have trained neither of two encoders.
 
     Attributes:
         ids: [N] of the images.
@@ -82,68 +84,91 @@ class GalleryProof:
         return f"on {self.images:,} labelled images of the gallery: {', '.join(gains)}"
 
 
-def may_be_asked(gallery: Gallery, run: RunFolder | None) -> bool:
-    """Whether the gallery's labels are held out from an encoder, as far as can be known.
+def held_out(
+    gallery: Gallery, live: EmbeddingSpace, card: ModelCard, run: RunFolder | None, say: Say
+) -> HeldOut | None:
+    """The labelled images that can tell an encoder from the live one; None where there are none, which is said.
 
-    They are from one that comes without a run, unless it was trained on them elsewhere, and from one that has trained
-    without labels; not where that began with an encoder that this gallery does not know, or learned from a teacher:
-    what these have learned from is not known.
-
-    Args:
-        gallery: opened.
-        run: the training run that made the encoder; None for one from elsewhere.
-    """
-    if run is None:
-        return True
-    metrics = _metrics(run)
-    known = {space.fingerprint for space in gallery.catalog.spaces.all()}
-    return metrics.get("kind") == WITHOUT_LABELS and "teacher" not in metrics and _start(metrics) in known
-
-
-def held_out(gallery: Gallery, live: EmbeddingSpace, run: RunFolder | None, say: Say) -> HeldOut | None:
-    """The labelled images that can tell two encoders apart; None where there are not enough.
+    A person's labels, a table's and those from folder names are asked, of images that have trained neither of the two.
 
     Args:
         gallery: opened.
-        live: the space in use: what has trained its encoder would flatter it.
-        run: that made the other encoder; None for one from elsewhere.
-        say: told where it is not known what has trained one of them.
+        live: the space in use.
+        card: of the other encoder.
+        run: that made it; None for one from elsewhere.
+        say: told why nothing can be asked.
     """
-    try:
-        found = gallery_set(gallery)
-    except (BadValue, EmptyGallery):
+    if not _may_be_asked(gallery, card, run):
+        if run is None:
+            say(f"It is not known which labels of this gallery have trained {card.name}: they can prove nothing of it.")
         return None
-    fingerprints = dict.fromkeys([live.fingerprint, *([] if run is None else [str(_start(_metrics(run)))])])
-    learned = np.concatenate([learned_from(gallery, fingerprint, say) for fingerprint in fingerprints])
-    chosen = _chosen(found.labelled.numbers, np.flatnonzero(~np.isin(found.ids, learned)))
-    return None if len(chosen) == 0 else HeldOut(found.ids[chosen], found.labelled.numbers[chosen])
+    before = [live.fingerprint, *([] if run is None else taught_by(_read(run, RECIPE), _read(run, run.metrics.name)))]
+    unknown: list[str] = []
+    learned = np.concatenate([learned_from(gallery, one, unknown.append) for one in dict.fromkeys(before)])
+    for line in dict.fromkeys(unknown):
+        say(line)
+    if unknown:
+        return None
+    label_of = gallery.catalog.labels.chosen()
+    labelled = np.intersect1d(
+        gallery.catalog.images.passing(live.id, Filters()), np.fromiter(label_of, np.int64, len(label_of))
+    )
+    ids = np.setdiff1d(labelled, learned)
+    _, numbers = np.unique([label_of[int(i)] for i in ids], return_inverse=True)
+    chosen = _chosen(numbers.astype(np.int64))
+    if len(chosen) < LEAST_IMAGES or len(np.unique(numbers[chosen])) < LEAST_CLASSES:
+        say(
+            f"The gallery has too few labels to compare encoders: it takes {LEAST_IMAGES} images of {LEAST_CLASSES} "
+            "labels, two or more of each, that have trained neither."
+        )
+        return None
+    return HeldOut(ids[chosen], numbers[chosen].astype(np.int64))
 
 
-def _chosen(numbers: Ints, places: Ids) -> Ids:
-    """Of some images those that are asked, ascending: of classes with two images or more, at most ``MOST_IMAGES``; none
-    where there are not two such classes."""
+def _may_be_asked(gallery: Gallery, card: ModelCard, run: RunFolder | None) -> bool:
+    """Whether what has trained an encoder is known, or can be none of this gallery's labels.
+
+    One from elsewhere is taken for such as has never seen them, unless it came from this gallery once: by a run whose
+    folder is gone, or as a copy of a result, whose card names the encoder that it began with.
+    """
+    known = {space.fingerprint for space in gallery.catalog.spaces.all()}
+    if run is None:
+        return not gallery.catalog.runs.all(card.fingerprint) and not any(one[:12] in card.origin for one in known)
+    recipe, metrics = _read(run, RECIPE), _read(run, run.metrics.name)
+    before = set(taught_by(recipe, metrics))
+    return not learns_labels(recipe, metrics) and bool(before) and before <= known
+
+
+def _chosen(numbers: Ints) -> Ids:
+    """Places of the images that are asked, ascending: of every class with two images or more as many as fit, the same
+    number of each; where not even two do, of some of the classes.
+
+    Args:
+        numbers: [n] class number of each image.
+    """
     random = np.random.default_rng(_SEED)
-    shuffled = random.permutation(places)
+    shuffled = random.permutation(len(numbers)).astype(np.int64)
     by_class = shuffled[np.argsort(numbers[shuffled], kind="stable")]
     ends = np.flatnonzero(np.diff(numbers[by_class])) + 1
-    of_class = [members[:_MOST_OF_A_CLASS] for members in np.split(by_class, ends)]
-    # Whole classes: a part of each would leave images without another one of their class.
-    several = [members for members in of_class if len(members) > 1]
-    if len(several) < 2:
+    several = [members for members in np.split(by_class, ends) if len(members) > 1]
+    if not several:
         return np.empty(0, np.int64)
-    order = random.permutation(len(several))
-    fitting = np.cumsum([len(several[i]) for i in order]) <= MOST_IMAGES
-    return np.sort(np.concatenate([several[i] for i in order[fitting]]))
+    sizes = np.array([len(members) for members in several])
+    fitting = (most for most in range(MOST_OF_A_CLASS, 2, -1) if np.minimum(sizes, most).sum() <= MOST_IMAGES)
+    most = next(fitting, 2)
+    order = random.permutation(len(several))[: MOST_IMAGES // 2] if most == 2 else range(len(several))
+    return np.sort(np.concatenate([several[i][:most] for i in order]))
 
 
 def measure(gallery: Gallery, images: HeldOut, live: EmbeddingSpace, new: EmbeddingSpace) -> GalleryProof | None:
     """Two spaces on the images that both hold; None where these are not enough."""
-    old_vectors, old_there = stored_vectors(gallery, live, images.ids)
-    new_vectors, new_there = stored_vectors(gallery, new, images.ids)
+    (old_there, old_vectors), (new_there, new_vectors) = (_sound(gallery, space, images.ids) for space in (live, new))
     both, of_old, of_new = np.intersect1d(old_there, new_there, assume_unique=True, return_indices=True)
     ids, numbers = images.ids[both], images.numbers[both]
+    if len(ids) < LEAST_IMAGES:
+        return None
 
-    def result(vectors: Any) -> RetrievalResult:
+    def result(vectors: Vectors) -> RetrievalResult:
         return retrieve(vectors, numbers, ids, seed=_SEED)
 
     try:
@@ -153,14 +178,16 @@ def measure(gallery: Gallery, images: HeldOut, live: EmbeddingSpace, new: Embedd
     return GalleryProof(len(both), comparison)
 
 
-def _metrics(run: RunFolder) -> Mapping[str, Any]:
+def _sound(gallery: Gallery, space: EmbeddingSpace, ids: Ids) -> tuple[Ids, Vectors]:
+    """(places of images in ``ids``, their vectors) that a space holds. One without a direction is like nothing."""
+    vectors, there = stored_vectors(gallery, space, ids)
+    pointing = np.flatnonzero(np.any(vectors != 0, axis=1))
+    return there[pointing], vectors[pointing]
+
+
+def _read(run: RunFolder, name: str) -> Mapping[str, Any]:
     try:
-        found = run.read(run.metrics.name)
+        found = run.read(name)
     except RetrievalError:
         return {}
     return found if isinstance(found, Mapping) else {}
-
-
-def _start(metrics: Mapping[str, Any]) -> str | None:
-    start = metrics.get("start")
-    return str(start.get("fingerprint")) if isinstance(start, Mapping) else None

@@ -102,6 +102,22 @@ def _beside_another(run: RunFolder, start: object, live: str | None) -> list[Ref
     return [Refusal(why, hint)]
 
 
+def brings_no_proof(run: RunFolder | None) -> bool:
+    """Whether an encoder comes without a run, or with one that has measured nothing on labels that were held out."""
+    if run is None:
+        return True
+    try:
+        metrics = run.read(run.metrics.name)
+    except RetrievalError:
+        return False
+    return isinstance(metrics, Mapping) and metrics.get("kind") == WITHOUT_LABELS
+
+
+def another_live() -> Refusal:
+    """The refusal of an encoder that was compared with one that is not in use any more."""
+    return Refusal("The model in use changed meanwhile, and nothing was compared with it.", f"Switch again; {_FORCE}")
+
+
 def gallery_against(comparison: Mapping[str, Any], images: int) -> list[Refusal]:
     """What the labels of a gallery have to say against an encoder that brings no proof on labels.
 
@@ -113,7 +129,8 @@ def gallery_against(comparison: Mapping[str, Any], images: int) -> list[Refusal]
     if all(_is_perfect(comparison.get(name)) for name in _METRICS):
         why = f"Both recall@1 and MAP@R are perfect with both encoders on {labels}: they prove nothing."
         return [Refusal(why, f"Label more or harder images; {_FORCE}")]
-    return _doubts(comparison, labels, "Label more images if it should be better; ")
+    advice = "Folder names count as labels (`retrieval labels undo` takes them back). Label more images to be surer; "
+    return _doubts(comparison, labels, advice)
 
 
 def _unproven(run: RunFolder, comparison: object) -> list[Refusal]:

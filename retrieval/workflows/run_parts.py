@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from retrieval.catalog import TrainedRun
 from retrieval.core.errors import RetrievalError
 from retrieval.core.labelled import Labelled, Split
 from retrieval.core.text import path_text, shown
@@ -19,6 +20,7 @@ from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.labels import image_ids
 from retrieval.workflows.live_index import Say
 from retrieval.workflows.run_folder import WITHOUT_LABELS, RunFolder
+from retrieval.workflows.seen_contents import contents_of
 
 FILE = "split.json"
 PARTS = ("train", "val", "test")
@@ -61,10 +63,10 @@ def _digests(said: object, part: str, number: int) -> Sequence[bytes | None]:
 
 
 def learned_from(gallery: Gallery, fingerprint: str, say: Say = lambda _: None) -> Ids:
-    """[n] ids, ascending, of the images of a gallery that have trained an encoder.
+    """[n] ids, ascending, of the images of a gallery whose labels have trained an encoder.
 
-    Those of the run that made it, of the run that made the encoder which that one began with, and so on. Runs without
-    labels do not count: they have not learned which images belong together by label.
+    Those of the run that made it, of the runs that made the encoder which that one began with and the one that taught
+    it, and so on. Runs without labels do not count: they have not learned which images belong together by label.
 
     Args:
         gallery: opened; it knows the runs whose encoders it has switched to.
@@ -73,16 +75,44 @@ def learned_from(gallery: Gallery, fingerprint: str, say: Say = lambda _: None) 
     """
     found = [np.empty(0, np.int64)]
     seen: set[str] = set()
-    while fingerprint not in seen:
-        seen.add(fingerprint)
-        known = gallery.catalog.runs.all(fingerprint)
-        run = recorded_run(gallery, fingerprint)
-        labelled = bool(known) and known[-1].metrics.get("kind") != WITHOUT_LABELS
-        if labelled and (run is None or not (run.folder / FILE).exists()):
-            folder = shown(os.fsdecode(known[-1].folder)) if run is None else shown(str(run.folder))
-            say(f"Which images have trained the encoder is not known: the run {folder} does not say it any more.")
-        if run is not None:
-            found.append(part_ids(gallery, run, "train"))
-        start = known[-1].metrics.get("start") if known else None
-        fingerprint = str(start.get("fingerprint")) if isinstance(start, Mapping) else fingerprint
+    pending = [fingerprint]
+    while pending:
+        one = pending.pop()
+        known = [] if one in seen else gallery.catalog.runs.all(one)
+        seen.add(one)
+        if known:
+            found.append(_own_lessons(gallery, known[-1], recorded_run(gallery, one), say))
+            pending += taught_by(known[-1].recipe, known[-1].metrics)
     return np.unique(np.concatenate(found))
+
+
+def taught_by(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    """Fingerprints of the encoders that a run began with and learned from, as its documents say."""
+    said = [document.get(role) for role in ("start", "teacher") for document in (recipe, metrics)]
+    return list(
+        dict.fromkeys(str(one["fingerprint"]) for one in said if isinstance(one, Mapping) and "fingerprint" in one)
+    )
+
+
+def learns_labels(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:
+    """Whether a run has learned from labels, as its documents say: one "without labels" may have a term that does."""
+    if metrics.get("kind") != WITHOUT_LABELS:
+        return True
+    measured, values = metrics.get("labelled"), recipe.get("recipe")
+    options = values.get("options") if isinstance(values, Mapping) else None
+    supervised = isinstance(options, Mapping) and bool(options.get("supervised"))
+    return supervised or (isinstance(measured, Mapping) and bool(measured.get("learned")))
+
+
+def _own_lessons(gallery: Gallery, known: TrainedRun, run: RunFolder | None, say: Say) -> Ids:
+    """The images whose labels a run itself has learned from."""
+    if not learns_labels(known.recipe, known.metrics):
+        return np.empty(0, np.int64)
+    if run is not None and (run.folder / FILE).exists():
+        return part_ids(gallery, run, "train")
+    contents = contents_of(run) if run is not None and known.metrics.get("kind") == WITHOUT_LABELS else None
+    if contents is None:
+        folder = shown(os.fsdecode(known.folder)) if run is None else shown(str(run.folder))
+        say(f"Which images have trained the encoder is not known: the run {folder} does not say it any more.")
+        return np.empty(0, np.int64)
+    return np.array(sorted(gallery.catalog.images.by_digests(sorted(contents)).values()), np.int64)

@@ -28,7 +28,8 @@ class SwitchReport:
         interrupted: the run was stopped; the same command goes on.
         costs: as estimated before.
         proof: what the gallery's labels say of a model that brings no proof on labels, as ``GalleryProof.to_dict``
-            gives it; None where a run proves it, or no label can.
+            gives it; None where a run proves it, no label can, or they were not asked yet.
+        to_measure: so many labelled images will be asked first.
         seconds: the whole run.
     """
 
@@ -46,6 +47,7 @@ class SwitchReport:
     interrupted: bool
     costs: SwitchEstimate | None
     proof: dict[str, Any] | None
+    to_measure: int
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:

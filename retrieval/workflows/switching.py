@@ -29,12 +29,8 @@ from retrieval.workflows import encoders
 from retrieval.workflows.calibrating import brought_calibration
 from retrieval.workflows.filling import Filler
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.gallery_proof import GalleryProof, HeldOut, held_out, may_be_asked, measure
-from retrieval.workflows.gate import (
-    Refusal,
-    evidence_against,
-    holes,
-)
+from retrieval.workflows.gallery_proof import GalleryProof, HeldOut, held_out, measure
+from retrieval.workflows.gate import Refusal, another_live, brings_no_proof, evidence_against, holes
 from retrieval.workflows.index_report import LEAST_FOR_A_RATE
 from retrieval.workflows.live_index import LiveIndex
 from retrieval.workflows.patience import alone, patiently_writing
@@ -65,8 +61,8 @@ def switch(
     The gate refuses where a run's gain is not proven, or not beside the live encoder, or its split leaks (all of it
     before anything is embedded), and where an image could not be embedded (before, if it can be known by then). A model
     that brings no proof on labels, having no run or one without labels, is measured on the gallery's labels beside the
-    live one, by the same rule: their images are embedded first. Where these cannot tell, one without a run passes, and
-    that is said.
+    live one, by the same rule: their images are embedded first. Where these cannot tell (see ``gallery_proof``), one
+    without a run passes, and that is said; one with a run is refused.
 
     Args:
         folder: the gallery's.
@@ -157,19 +153,19 @@ class Switching:
         return self._report(switched=True)
 
     def _look_at_evidence(self) -> None:
-        run = self._target.run
-        if may_be_asked(self._gallery, run):
-            self._held_out = held_out(self._gallery, self._live, run, self._hooks.say)
+        run, name = self._target.run, self._card.name
+        if brings_no_proof(run):
+            self._held_out = held_out(self._gallery, self._live, self._card, run, self._hooks.say)
         without = "comes without a training run" if run is None else "was trained without labels"
         if self._held_out is not None:
             images = count(len(self._held_out), "labelled image")
-            self._hooks.say(f"{self._card.name} {without}: {images} of the gallery measure first whether it is better.")
+            self._hooks.say(f"{name} {without}: {images} of the gallery tell first whether it is better.")
         elif run is not None:
             self._evidence = evidence_against(run, self._live.fingerprint)
         else:
             self._hooks.say(
-                f"{self._card.name} {without}, and the gallery has too few labels to prove that it is better: "
-                "`retrieval evaluate` measures that on others, and `retrieval rollback` goes back."
+                f"{name} {without}, so nothing proves that it is better: `retrieval evaluate` measures that, and "
+                "`retrieval rollback` goes back."
             )
 
     def _measure(self, space: EmbeddingSpace, to_embed: int) -> None:
@@ -308,8 +304,11 @@ class Switching:
             index.publish()
             if self._filler.embedded >= LEAST_FOR_A_RATE:
                 self._catalog.put(self._rate_key, self._filler.embedded / self._filler.busy_seconds)
-            # A rollback may have led to it meanwhile.
-            if self._gallery.live_space().id != space.id:
+            # A rollback may have led to it meanwhile, or to one that nothing was compared with.
+            live = self._gallery.live_space().id
+            if live != space.id:
+                self._evidence += [] if live == self._live.id else [another_live()]
+                self._refuse()
                 reasons = [refusal.why for refusal in (*self._evidence, *self._holes)]
                 self._catalog.switches.make_live(space.id, forced=reasons, calibration=calibration)
         return True
@@ -349,6 +348,7 @@ class Switching:
             interrupted=interrupted,
             costs=self._costs,
             proof=None if self._proof is None else self._proof.to_dict(),
+            to_measure=0 if self._held_out is None or self._proof is not None else len(self._held_out),
             seconds=round(monotonic() - self._started, 3),
         )
 

@@ -52,7 +52,7 @@ OTHER = SpaceCard(
     replace(SPACE, fingerprint="d" * 64, live=False, trained=False, forced=("x",)), "9", "", before=0.5, after=0.6
 )
 ESTIMATE = SwitchEstimate(64, 60, 2, 90.0, 2_000_000, 500)
-REPORT = SwitchReport("b" * 64, "7", "c" * 64, "", False, 0, 0, 64, (), (), False, False, ESTIMATE, None, 0.1)
+REPORT = SwitchReport("b" * 64, "7", "c" * 64, "", False, 0, 0, 64, (), (), False, False, ESTIMATE, None, 0, 0.1)
 JOB = Job(
     7, "train", {"dataset": "gallery"}, State.RUNNING,
     JobProgress("Training", 5, 40, epoch=2, epochs=8, seconds_left=70),
@@ -192,6 +192,24 @@ def test_the_gate_says_what_is_not_proven_and_force_takes_two_steps() -> None:
     assert re.findall(r'data-do="([a-z-]+)"', proven) == ["switch-now", "leave"]
     for text in ("60 photos are read once", "2 min", "2.0 MB", "2 photos cannot be reached"):
         assert text in proven
+
+
+def test_a_model_that_brings_no_proof_is_asked_about_with_what_the_labels_say() -> None:
+    elsewhere = replace(REPORT, fingerprint="d" * 64, to_measure=1200)
+    asked = models.render_switch(LESSON, "switch", elsewhere, False, False, ENGLISH)
+    assert "First 1,200 labelled photos are searched for with both" in asked
+    # What was proven of the lesson says nothing of it.
+    assert ENGLISH.teach.gate_yes not in asked
+    gains = {
+        "recall_at_1": {"mean": 0.0, "low": -0.05, "high": 0.07},
+        "map_at_r": {"mean": 0.1, "low": 0.05, "high": 0.2},
+    }
+    refused = replace(elsewhere, to_measure=0, proof={"images": 1200, "comparison": gains}, refusals=("no",))
+    forced = models.render_switch(LESSON, "force", refused, False, False, ENGLISH)
+    assert "1,200 labelled photos were searched for with both" in forced
+    assert "between −5 and +7" in forced
+    assert forced.count("<li>") == 1
+    assert "labelled photo" not in models.render_switch(LESSON, "force", REPORT, False, False, ENGLISH)
 
 
 def test_where_a_model_is_from_is_told_without_checksums() -> None:

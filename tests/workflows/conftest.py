@@ -22,7 +22,7 @@ from retrieval.workflows.models import create_model
 from retrieval.workflows.training import TrainReport, train
 from retrieval.workflows.upkeep import remove_root
 
-from .support import BETTER, DIMENSION, PLATT, copy_gallery, fill, index, without_labels
+from .support import BETTER, DIMENSION, PLATT, copy_gallery, fill, index
 from .training_support import request
 
 
@@ -129,12 +129,6 @@ def _six_once(tmp_path_factory: pytest.TempPathFactory, _blank_once: Path) -> tu
 def six(_six_once: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
     """(gallery, photos): an own copy of a gallery of six pictures; the pictures must not be changed."""
     return copy_gallery(_six_once[0], tmp_path / "gallery"), _six_once[1]
-
-
-@pytest.fixture
-def unlabelled(six: tuple[Path, Path]) -> tuple[Path, Path]:
-    """(gallery, photos): ``six``, with nothing in it that tells two encoders apart."""
-    return without_labels(six[0]), six[1]
 
 
 @pytest.fixture

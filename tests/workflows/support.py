@@ -172,13 +172,6 @@ def switch_to(gallery: Path, model: Path | str, **options: Any) -> SwitchReport:
     return report
 
 
-def without_labels(gallery: Path) -> Path:
-    """A gallery whose labels, those from folder names too, were taken back: nothing in it tells two encoders apart."""
-    for operation in workflow.history(gallery):
-        workflow.undo(gallery, operation.id)
-    return gallery
-
-
 def live_fingerprint(gallery: Path) -> str:
     with Gallery(gallery) as opened:
         return opened.live_space().fingerprint

@@ -1,8 +1,11 @@
 """A model that brings no proof on labels: the gallery's own measure it, and refuse it where they do not show a gain."""
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.catalog import AUTOMATIC, Entry
-from retrieval.workflows import labels
+from retrieval.models.folder import load_encoder, save_encoder
+from retrieval.workflows import gallery_proof, labels
+from retrieval.workflows.distilling import DistilRequest, distil
 from retrieval.workflows.gallery import Gallery
-from retrieval.workflows.gallery_proof import MOST_IMAGES, _chosen, held_out
+from retrieval.workflows.gallery_proof import MOST_IMAGES, MOST_OF_A_CLASS, _chosen, held_out
+from retrieval.workflows.models import create_model
+from retrieval.workflows.recipes import load_distil_recipes
 from retrieval.workflows.run_folder import WITHOUT_LABELS, RunFolder
-from retrieval.workflows.spaces import spaces
-from retrieval.workflows.switching import SwitchHooks
+from retrieval.workflows.spaces import rollback, spaces
+from retrieval.workflows.switching import SwitchHooks, SwitchRefused
 
 from .support import StopAfter, copy_gallery, fill, index, live_fingerprint, refusal, switch_to, table, vectors_by_name
 
@@ -49,7 +56,7 @@ def by_neighbours(vectors: Mapping[str, np.ndarray]) -> dict[str, str]:
     return label_of
 
 
-Labelled = Callable[[str], Path]
+Labelled = Callable[..., Path]
 
 
 @pytest.fixture
@@ -57,8 +64,8 @@ def labelled(drawn: tuple[Path, dict[str, dict[str, str]]], tmp_path: Path) -> L
     """Makes an own copy of the gallery, with the labels under which the live or the new encoder is good."""
     base, found = drawn
 
-    def make(good: str) -> Path:
-        gallery = copy_gallery(base / "gallery", tmp_path / "labelled")
+    def make(good: str, name: str = "labelled") -> Path:
+        gallery = copy_gallery(base / "gallery", tmp_path / name)
         rows = [(str(base / "photos" / name), label) for name, label in found[good].items()]
         labels.import_csv(gallery, table(tmp_path / "labels.csv", *rows))
         return gallery
@@ -91,7 +98,7 @@ def test_a_model_that_the_labels_prove_to_be_better_is_switched_to(
         for metric, value in (("recall_at_1", recall), ("map_at_r", precision)):
             # How images share a batch changes the last digits of their embeddings.
             assert report.proof["comparison"][metric][side]["mean"] == pytest.approx(value, abs=0.03)
-    assert any(f"{LABELLED} labelled images of the gallery measure first" in line for line in said)
+    assert any(f"{LABELLED} labelled images of the gallery tell first" in line for line in said)
     assert any("recall@1" in line and "MAP@R" in line for line in said)
 
 
@@ -100,7 +107,7 @@ def test_a_model_that_they_do_not_is_refused_before_the_others_are_embedded(
 ) -> None:
     gallery = labelled("live")
     looked = switch_to(gallery, other_model, estimate_only=True)
-    assert (looked.proof, looked.refusals) == (None, ())
+    assert (looked.proof, looked.refusals, looked.to_measure) == (None, (), LABELLED)
     error = refusal(gallery, other_model)
     assert f"the labels of {LABELLED} images" in error.message
     assert "is below zero" in error.message
@@ -116,17 +123,25 @@ def test_a_model_that_they_do_not_is_refused_before_the_others_are_embedded(
     assert report.refusals == error.report.refusals == spaces(gallery)[1].forced
 
 
+def kinds(photos: Path, number: int, size: int) -> Path:
+    """A folder of ``number`` folders of ``size`` pictures."""
+    for kind in range(number):
+        fill(photos / f"kind {kind}", range(size * kind, size * kind + size))
+    return photos
+
+
+def spoil(photos: Path, *names: str) -> None:
+    """What cannot be read any more."""
+    for path in photos.rglob("*.png"):
+        if not names or any(name in str(path) for name in names):
+            path.write_bytes(b"no picture")
+
+
 def test_perfect_labels_prove_nothing(gallery: Path, tmp_path: Path, other_model: Path) -> None:
     # Two pictures of each class that differ in nothing but their file.
-    photos = tmp_path / "photos"
-    for seed in range(4):
-        for twin in ("a", "b"):
-            (photos / f"kind {seed}").mkdir(parents=True, exist_ok=True)
-            fill(photos / f"kind {seed}", range(seed, seed + 1))
-            source = photos / f"kind {seed}" / f"{seed:04d}.png"
-            (photos / f"kind {seed}" / f"{twin}.png").write_bytes(source.read_bytes() + twin.encode())
-            source.unlink()
-    index(gallery, photos)
+    for path in kinds(tmp_path / "photos", 10, 1).rglob("*.png"):
+        path.with_name("twin.png").write_bytes(path.read_bytes() + b"twin")
+    index(gallery, tmp_path / "photos")
     assert "prove nothing" in refusal(gallery, other_model).message
 
 
@@ -141,35 +156,90 @@ def test_automatic_labels_are_not_asked(
         opened.catalog.labels.change("automatic", entries)
         opened.catalog.seal()
     report = switch_to(gallery, other_model, hooks=SwitchHooks(say=said.append))
-    assert (report.switched, report.proof) == (True, None)
-    assert any("too few labels" in line and "rollback" in line for line in said)
+    assert (report.switched, report.proof, report.to_measure) == (True, None, 0)
+    assert any("too few labels" in line for line in said)
+    assert any("nothing proves" in line and "rollback" in line for line in said)
 
 
-def test_what_has_trained_the_live_encoder_is_not_asked(labelled: Labelled, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "size", "asked"), [(5, 3, 0), (3, 10, 0), (4, 5, 20), (7, 3, 21)])
+def test_a_few_labels_tell_by_chance_and_are_not_asked(
+    gallery: Path, tmp_path: Path, other_model: Path, number: int, size: int, asked: int
+) -> None:
+    index(gallery, kinds(tmp_path / "photos", number, size))
+    assert switch_to(gallery, other_model, estimate_only=True).to_measure == asked
+
+
+# --- what has trained one of them ---------------------------------------------------------------------------------
+
+
+def record(gallery: Gallery, folder: Path, fingerprint: str, images: list[int]) -> None:
+    """A run that the gallery knows, and the images that it has learned from."""
+    records = gallery.catalog.images.records(images)
+    run = RunFolder(folder)
+    run.folder.mkdir()
+    run.write("metrics.json", {})
+    paths, digests = [records[i].paths[0] for i in images], [records[i].digest for i in images]
+    run.write("split.json", {"train": paths, "digests": {"train": digests}})
+    with gallery.writing():
+        gallery.catalog.runs.record(os.fsencode(folder), fingerprint, data="", recipe={}, metrics={})
+        gallery.catalog.seal()
+
+
+@pytest.mark.parametrize("who", ["live", "start", "teacher"])
+def test_what_has_trained_one_of_them_is_not_asked(
+    labelled: Labelled, run_folder: Callable[..., Path], other_model: Path, tmp_path: Path, who: str
+) -> None:
     gallery = labelled("live")
+    card = load_encoder(other_model)[1]
+    switch_to(gallery, other_model, force=True)
+    rollback(gallery)
+    run = None
+    if who != "live":
+        start = {"name": "tiny", "fingerprint": live_fingerprint(gallery)}
+        other = {"name": card.name, "fingerprint": card.fingerprint}
+        run = RunFolder(run_folder(kind=WITHOUT_LABELS, start=other if who == "start" else start))
+        run.write("recipe.json", {"teacher": other} if who == "teacher" else {})
     with Gallery(gallery) as opened:
         live = opened.live_space()
-        everything = held_out(opened, live, None, lambda _: None)
+        # From elsewhere: the gallery has a space of the other one, but knows no run that made it.
+        everything = held_out(opened, live, card, run, lambda _: None)
         assert everything is not None
+        assert len(everything) == LABELLED
         records = opened.catalog.images.records(everything.ids.tolist())
-        # Half of the classes, and one image of another class but one.
-        names = sorted({records[i].labels[0] for i in everything.ids.tolist()})
-        taught = [i for i in everything.ids.tolist() if records[i].labels[0] in names[:6]]
-        alone = [i for i in everything.ids.tolist() if records[i].labels[0] == names[6]]
-        run = RunFolder(tmp_path / "run")
-        run.folder.mkdir()
-        trained = [records[i] for i in [*taught, *alone[1:]]]
-        digests = [record.digest for record in trained]
-        run.write("metrics.json", {"start": {"fingerprint": "0" * 64}})
-        paths = [record.paths[0] for record in trained]
-        run.write("split.json", {"train": paths, "digests": {"train": digests}})
-        with opened.writing():
-            opened.catalog.runs.record(os.fsencode(run.folder), live.fingerprint, data="", recipe={}, metrics={})
-            opened.catalog.seal()
-        left = held_out(opened, live, None, lambda _: None)
+        label_of = {image_id: records[image_id].labels[0] for image_id in everything.ids.tolist()}
+        names = sorted(set(label_of.values()))
+        taught = [image_id for image_id, label in label_of.items() if label in names[:6]]
+        alone = [image_id for image_id, label in label_of.items() if label == names[6]]
+        trained = live.fingerprint if who == "live" else card.fingerprint
+        record(opened, tmp_path / "lesson", trained, [*taught, *alone[1:]])
+        left = held_out(opened, live, card, run, lambda _: None)
         assert left is not None
         # Nor is the one that is left of its class: nothing is like it.
         assert set(left.ids.tolist()) == set(everything.ids.tolist()) - {*taught, *alone}
+        # Where it is not known any more what that was, none is asked.
+        said: list[str] = []
+        (tmp_path / "lesson" / "split.json").unlink()
+        assert held_out(opened, live, card, run, said.append) is None
+        assert any("not known" in line for line in said)
+
+
+def test_what_came_from_this_gallery_once_is_not_taken_for_a_model_from_elsewhere(
+    labelled: Labelled, run_folder: Callable[..., Path], tmp_path: Path, other_model: Path
+) -> None:
+    gallery, said = labelled("new"), list[str]()
+    run = run_folder(comparison={}, result={"fingerprint": load_encoder(other_model)[1].fingerprint})
+    new = switch_to(gallery, run, force=True).fingerprint
+    rollback(gallery)
+    shutil.rmtree(run)
+    report = switch_to(gallery, new, hooks=SwitchHooks(say=said.append))
+    assert (report.switched, report.proof) == (True, None)
+    assert any("not known which labels" in line for line in said)
+    # A copy of a result says in its card what it began with.
+    other = labelled("new", "another")
+    encoder, card = load_encoder(other_model)
+    origin = f"trained with quick-head from tiny {live_fingerprint(other)[:12]} (untrained)"
+    save_encoder(encoder, replace(card, origin=origin), tmp_path / "copy")
+    assert switch_to(other, tmp_path / "copy").proof is None
 
 
 @pytest.mark.parametrize("good", ["new", "live"])
@@ -186,21 +256,40 @@ def test_a_run_without_labels_is_measured_by_them(
         assert "is below zero" in refusal(gallery, run).message
 
 
-@pytest.mark.parametrize("change", ["unknown start", "teacher", "no start", "no labels"])
+@pytest.mark.parametrize("change", ["unknown start", "teacher", "no start", "no labels", "learned", "supervised"])
 def test_a_run_without_labels_whose_lessons_are_not_known_proves_nothing(
-    labelled: Labelled, unlabelled: tuple[Path, Path], run_folder: Callable[..., Path], change: str
+    labelled: Labelled, six: tuple[Path, Path], run_folder: Callable[..., Path], change: str
 ) -> None:
-    gallery = unlabelled[0] if change == "no labels" else labelled("new")
-    metrics = {"kind": WITHOUT_LABELS, "start": {"name": "live", "fingerprint": live_fingerprint(gallery)}}
-    if change == "unknown start":
-        metrics["start"] = {"name": "another", "fingerprint": "0" * 64}
-    elif change == "teacher":
-        metrics["teacher"] = {"name": "taught", "fingerprint": "0" * 64}
-    elif change == "no start":
+    gallery = six[0] if change == "no labels" else labelled("new")
+    start = {"name": "live", "fingerprint": live_fingerprint(gallery)}
+    unknown = {"name": "another", "fingerprint": "0" * 64}
+    metrics: dict[str, Any] = {"kind": WITHOUT_LABELS, "start": unknown if change == "unknown start" else start}
+    metrics["labelled"] = {"learned": change == "learned"}
+    if change == "no start":
         del metrics["start"]
-    error = refusal(gallery, run_folder(**metrics))
+    run = run_folder(**metrics)
+    recipe = {"recipe": {"options": {"supervised": 20.0 if change == "supervised" else 0.0}}}
+    RunFolder(run).write("recipe.json", recipe | ({"teacher": unknown} if change == "teacher" else {}))
+    error = refusal(gallery, run)
     assert "trained without labels" in error.message
     assert error.report.embedded == 0
+
+
+def test_a_real_distillation_says_what_has_taught_it(
+    labelled: Labelled, tmp_path: Path, tiny_model: Path, other_model: Path
+) -> None:
+    # A student that is an encoder of the gallery, taught by one that the gallery does not know.
+    gallery = labelled("new")
+    features, _ = load_distil_recipes({"epochs": "1", "batch_size": "8"})
+    pictures = fill(tmp_path / "unlabelled", range(300, 316))
+    request = DistilRequest(
+        str(other_model), str(tiny_model), str(pictures), features, tmp_path / "distilled", workers=1
+    )
+    distil(request)
+    assert "trained without labels" in refusal(gallery, tmp_path / "distilled").message
+
+
+# --- while it goes on ---------------------------------------------------------------------------------------------
 
 
 def test_a_switch_that_is_stopped_while_it_measures_goes_on(
@@ -209,7 +298,7 @@ def test_a_switch_that_is_stopped_while_it_measures_goes_on(
     gallery = labelled("new")
     stop = StopAfter(10)
     report = switch_to(gallery, other_model, hooks=SwitchHooks(progress=stop.progress, stop=stop.stop))
-    assert (report.interrupted, report.switched, report.proof) == (True, False, None)
+    assert (report.interrupted, report.switched, report.proof, report.to_measure) == (True, False, None, LABELLED)
     assert 10 <= report.covered < LABELLED
     assert switch_to(gallery, other_model, estimate_only=True).proof is None
     went_on = switch_to(gallery, other_model)
@@ -217,51 +306,93 @@ def test_a_switch_that_is_stopped_while_it_measures_goes_on(
     assert went_on.proof is not None
 
 
-def test_images_that_cannot_be_read_any_more_are_left_out_of_the_proof(
-    gallery: Path, tmp_path: Path, other_model: Path
+def test_another_model_that_comes_into_use_meanwhile_was_compared_with_nothing(
+    six: tuple[Path, Path], tmp_path: Path, tiny_model: Path, other_model: Path
 ) -> None:
-    photos = tmp_path / "photos"
-    for number in range(4):
-        fill(photos / f"kind {number}", range(4 * number, 4 * number + 4))
-    index(gallery, photos)
-    for number in range(4):
-        (photos / "kind 0" / f"{number:04d}.png").write_bytes(b"no picture")
-    (photos / "kind 1" / "0004.png").write_bytes(b"no picture")
+    gallery, _ = six
+    create_model(tmp_path / "third", backbone="test_efficientnet", untrained=True, input_size=32, seed=2)
+    switch_to(gallery, other_model)
+
+    def went_back(_: object) -> None:
+        if live_fingerprint(gallery) == load_encoder(other_model)[1].fingerprint:
+            rollback(gallery)
+
+    with pytest.raises(SwitchRefused, match="changed meanwhile"):
+        switch_to(gallery, tmp_path / "third", hooks=SwitchHooks(progress=went_back))
+    assert live_fingerprint(gallery) == load_encoder(tiny_model)[1].fingerprint
+    assert switch_to(gallery, tmp_path / "third").switched
+
+
+def test_images_that_one_space_lacks_are_left_out_of_the_proof(
+    gallery: Path, tmp_path: Path, other_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(gallery, kinds(tmp_path / "photos", 6, 5))
+    spoil(tmp_path / "photos", "kind 0", "0006.png")
     report = switch_to(gallery, other_model, force=True)
     assert report.proof is not None
-    assert (report.proof["images"], len(report.skipped)) == (11, 5)
+    assert (report.proof["images"], len(report.skipped)) == (24, 6)
+    # An image without any direction is like nothing, and no fault of the program.
+    rollback(gallery)
+    stored = gallery_proof.stored_vectors
+
+    def some_zero(*arguments: Any) -> tuple[Any, Any]:
+        vectors, there = stored(*arguments)
+        vectors[:2] = 0
+        return vectors, there
+
+    monkeypatch.setattr(gallery_proof, "stored_vectors", some_zero)
+    again = switch_to(gallery, report.fingerprint, force=True)
+    assert again.proof is not None
+    assert again.proof["images"] == 22
 
 
-@pytest.mark.usefixtures("small_batches")
 def test_a_gallery_none_of_whose_labelled_images_can_be_read_cannot_tell(
     gallery: Path, tmp_path: Path, other_model: Path
 ) -> None:
-    photos, said = tmp_path / "photos", list[str]()
-    for number in range(2):
-        fill(photos / f"kind {number}", range(2 * number, 2 * number + 2))
-    index(gallery, photos)
-    for number in range(4):
-        (photos / f"kind {number // 2}" / f"{number:04d}.png").write_bytes(b"no picture")
+    said: list[str] = []
+    index(gallery, kinds(tmp_path / "photos", 4, 5))
+    spoil(tmp_path / "photos")
     report = switch_to(gallery, other_model, force=True, hooks=SwitchHooks(say=said.append))
     assert report.proof is None
     assert any("Too few labelled images can be read" in line for line in said)
 
 
-@given(sizes=st.lists(st.integers(0, 2600), max_size=30), seed=st.integers(0, 9))
-def test_whole_classes_are_asked_and_no_more_images_than_the_interval_needs(sizes: list[int], seed: int) -> None:
-    random = np.random.default_rng(seed)
-    numbers = random.permutation(np.repeat(np.arange(len(sizes)), sizes)).astype(np.int64)
-    places = np.flatnonzero(random.random(len(numbers)) < 0.9)
-    chosen = _chosen(numbers, places)
-    left = np.bincount(numbers[places], minlength=1)
-    assert np.isin(chosen, places).all()
+def test_labels_of_images_that_the_live_space_lacks_do_not_keep_an_estimate_silent(
+    gallery: Path, tmp_path: Path, other_model: Path
+) -> None:
+    photos = kinds(tmp_path / "photos", 5, 5)
+    index(gallery, photos)
+    switch_to(gallery, other_model, force=True)
+    kinds(photos, 7, 5)
+    index(gallery, photos)
+    rollback(gallery)
+    looked = switch_to(gallery, other_model, estimate_only=True)
+    assert looked.proof is not None
+    assert (looked.proof["images"], looked.to_measure) == (25, 0)
+
+
+@given(
+    sizes=st.lists(st.one_of(st.integers(0, 4), st.integers(0, 700)), max_size=40),
+    many=st.integers(0, 4000),
+    seed=st.integers(0, 9),
+)
+def test_as_many_images_of_each_class_are_asked_as_fit(sizes: list[int], many: int, seed: int) -> None:
+    sizes = sizes + [2] * many
+    numbers = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes)).astype(np.int64)
+    chosen = _chosen(numbers)
     assert (np.diff(chosen) > 0).all()
-    assert len(chosen) <= MOST_IMAGES
-    asked = np.bincount(numbers[chosen], minlength=len(left))
-    most = MOST_IMAGES // 4
-    assert ((asked == 0) | (asked == np.minimum(left, most))).all()
-    several = int((left > 1).sum())
-    assert (asked > 0).sum() >= (min(several, 4) if several > 1 else 0)
-    if np.minimum(left[left > 1], most).sum() <= MOST_IMAGES and several > 1:
-        assert (asked > 0).sum() == several
-    np.testing.assert_array_equal(chosen, _chosen(numbers, places))
+    there = np.array([*sizes, 0])
+    asked = np.bincount(numbers[chosen], minlength=len(there)) if len(chosen) else np.zeros_like(there)
+    several = there > 1
+    assert (asked[~several] == 0).all()
+    assert asked.sum() <= MOST_IMAGES
+    most = asked.max(initial=0)
+    assert most <= MOST_OF_A_CLASS
+    if 2 * several.sum() <= MOST_IMAGES:
+        # The same number of each, and one more of each would be too many.
+        assert (asked[several] == np.minimum(there[several], max(2, most))).all()
+        more = np.minimum(there[several], most + 1).sum()
+        assert more > MOST_IMAGES or most == MOST_OF_A_CLASS or (asked[several] == there[several]).all()
+    else:
+        assert (asked > 0).sum() == MOST_IMAGES // 2
+    np.testing.assert_array_equal(chosen, _chosen(numbers))

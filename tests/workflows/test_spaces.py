@@ -12,13 +12,13 @@ from retrieval.workflows.spaces import drop_space, rollback, spaces
 from retrieval.workflows.status import status
 from retrieval.workflows.upkeep import prune
 
-from .support import fill, index, live_fingerprint, names, searchable, switch_to, without_labels
+from .support import fill, index, live_fingerprint, names, searchable, switch_to
 
 
 def test_spaces_say_what_is_live_where_a_rollback_leads_and_what_they_cost(
-    unlabelled: tuple[Path, Path], other_model: Path
+    six: tuple[Path, Path], other_model: Path
 ) -> None:
-    gallery, _ = unlabelled
+    gallery, _ = six
     (only,) = spaces(gallery)
     assert (only.live, only.back, only.covered, only.total, only.calibrated, only.run) == (True, False, 6, 6, False, "")
     switch_to(gallery, other_model)
@@ -39,7 +39,6 @@ def test_going_back_and_forth_leaves_no_more_files_and_no_index_that_missed_what
         return {re.sub(r"snapshot-\d+", "snapshot", str(path)) for path in kinds}
 
     index(gallery, folder)
-    without_labels(gallery)
     new = switch_to(gallery, other_model).fingerprint
     rollback(gallery)
     before = files()
@@ -58,10 +57,8 @@ def test_going_back_and_forth_leaves_no_more_files_and_no_index_that_missed_what
     assert status(gallery, check=True).agree
 
 
-def test_a_space_that_is_not_live_can_be_dropped_with_all_its_files(
-    unlabelled: tuple[Path, Path], other_model: Path
-) -> None:
-    gallery, _ = unlabelled
+def test_a_space_that_is_not_live_can_be_dropped_with_all_its_files(six: tuple[Path, Path], other_model: Path) -> None:
+    gallery, _ = six
     old = live_fingerprint(gallery)
     new = switch_to(gallery, other_model).fingerprint
     with pytest.raises(BadValue, match="is live"):
@@ -80,9 +77,9 @@ def test_a_space_that_is_not_live_can_be_dropped_with_all_its_files(
 
 
 def test_a_dropped_space_can_be_made_again_though_a_crash_left_its_files(
-    unlabelled: tuple[Path, Path], other_model: Path, tmp_path: Path
+    six: tuple[Path, Path], other_model: Path, tmp_path: Path
 ) -> None:
-    gallery, _ = unlabelled
+    gallery, _ = six
     new = switch_to(gallery, other_model).fingerprint
     rollback(gallery)
     parts = [gallery / part / new[:16] for part in ("spaces", "index", "models")]

@@ -209,9 +209,9 @@ def test_an_index_older_or_newer_than_the_catalog_is_told_apart(gallery: Path, f
 
 
 @pytest.fixture
-def switched(unlabelled: tuple[Path, Path], other_model: Path) -> tuple[Path, Path, str]:
+def switched(six: tuple[Path, Path], other_model: Path) -> tuple[Path, Path, str]:
     """(gallery, photos, fingerprint of the space that was live before the gallery was switched)."""
-    gallery, photos = unlabelled
+    gallery, photos = six
     report = switch(gallery, str(other_model), workers=1)
     assert report.switched
     return gallery, photos, report.previous

@@ -9,14 +9,13 @@ from retrieval.workflows.spaces import spaces
 from retrieval.workflows.status import status
 from retrieval.workflows.upkeep import prune
 
-from .support import an_image, counts, index, refusal, save, searchable, switch_to, without_labels
+from .support import an_image, counts, index, refusal, save, searchable, switch_to
 
 
 def test_files_that_are_gone_are_named_before_anything_is_embedded(
     gallery: Path, folder: Path, other_model: Path
 ) -> None:
     index(gallery, folder)
-    without_labels(gallery)
     (folder / "red" / "0001.png").unlink()
     error = refusal(gallery, other_model)
     assert "5 of 6 images" in error.message
@@ -58,7 +57,6 @@ def test_an_image_is_read_from_another_file_where_the_first_one_is_gone_or_chang
     shutil.copy(folder / "red" / "0000.png", folder / "blue" / "copy.png")
     shutil.copy(folder / "red" / "0001.png", folder / "blue" / "copy 1.png")
     index(gallery, folder)
-    without_labels(gallery)
     (folder / "blue" / "copy.png").unlink()
     save(folder / "blue" / "copy 1.png", 99)
     report = switch_to(gallery, other_model)
@@ -69,7 +67,6 @@ def test_a_file_that_changed_since_it_was_indexed_is_no_embedding_of_what_it_was
     gallery: Path, folder: Path, other_model: Path
 ) -> None:
     index(gallery, folder)
-    without_labels(gallery)
     save(folder / "red" / "0000.png", 99)
     (folder / "red" / "0001.png").write_bytes(b"no picture")
     error = refusal(gallery, other_model)
@@ -86,7 +83,6 @@ def test_what_has_no_file_any_more_but_a_persons_label_does_not_count(
     gallery: Path, folder: Path, other_model: Path
 ) -> None:
     index(gallery, folder)
-    without_labels(gallery)
     with Gallery(gallery) as opened:
         opened.catalog.labels.change("set", [Entry(an_image(gallery), "mine", PERSON)])
     (folder / "red" / "0000.png").unlink()

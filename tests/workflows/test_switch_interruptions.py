@@ -125,8 +125,8 @@ def test_a_disk_that_cannot_hold_it_is_said_before(
     assert len(spaces(gallery)) == 1
 
 
-def test_a_damaged_copy_of_the_encoder_is_made_anew(unlabelled: tuple[Path, Path], other_model: Path) -> None:
-    gallery, _ = unlabelled
+def test_a_damaged_copy_of_the_encoder_is_made_anew(six: tuple[Path, Path], other_model: Path) -> None:
+    gallery, _ = six
     fingerprint = switch_to(gallery, other_model).fingerprint
     rollback(gallery)
     flip(gallery / "models" / fingerprint[:16] / "model.safetensors", -500)
@@ -136,8 +136,8 @@ def test_a_damaged_copy_of_the_encoder_is_made_anew(unlabelled: tuple[Path, Path
     assert status(gallery, check=True).agree
 
 
-def test_a_rollback_to_what_is_damaged_is_refused(unlabelled: tuple[Path, Path], other_model: Path) -> None:
-    gallery, _ = unlabelled
+def test_a_rollback_to_what_is_damaged_is_refused(six: tuple[Path, Path], other_model: Path) -> None:
+    gallery, _ = six
     old = live_fingerprint(gallery)
     new = switch_to(gallery, other_model).fingerprint
     store = gallery / "spaces" / old[:16] / "vectors.f16"

@@ -11,24 +11,13 @@ from retrieval.workflows.status import status
 from retrieval.workflows.switching import SwitchHooks
 from retrieval.workflows.upkeep import prune
 
-from .support import (
-    contents,
-    counts,
-    fill,
-    index,
-    live_fingerprint,
-    names,
-    searchable,
-    switch_to,
-    vectors_by_name,
-    without_labels,
-)
+from .support import contents, counts, fill, index, live_fingerprint, names, searchable, switch_to, vectors_by_name
 
 
 def test_a_switched_gallery_is_what_indexing_with_the_new_encoder_makes(
-    unlabelled: tuple[Path, Path], other_model: Path, tmp_path: Path
+    six: tuple[Path, Path], other_model: Path, tmp_path: Path
 ) -> None:
-    gallery, photos = unlabelled
+    gallery, photos = six
     said: list[str] = []
     estimates = []
     report = switch_to(gallery, other_model, hooks=SwitchHooks(said.append, estimates.append))
@@ -50,8 +39,8 @@ def test_a_switched_gallery_is_what_indexing_with_the_new_encoder_makes(
     assert found.agree, found.problems
 
 
-def test_rollback_embeds_nothing_and_switching_again_neither(unlabelled: tuple[Path, Path], other_model: Path) -> None:
-    gallery, _ = unlabelled
+def test_rollback_embeds_nothing_and_switching_again_neither(six: tuple[Path, Path], other_model: Path) -> None:
+    gallery, _ = six
     before = live_fingerprint(gallery)
     new = switch_to(gallery, other_model).fingerprint
     done = rollback(gallery)
@@ -67,9 +56,9 @@ def test_rollback_embeds_nothing_and_switching_again_neither(unlabelled: tuple[P
 
 
 def test_indexing_goes_on_in_the_new_space_and_a_rollback_asks_for_what_came_since(
-    unlabelled: tuple[Path, Path], other_model: Path, tmp_path: Path
+    six: tuple[Path, Path], other_model: Path, tmp_path: Path
 ) -> None:
-    gallery, _ = unlabelled
+    gallery, _ = six
     new = switch_to(gallery, other_model).fingerprint
     assert index(gallery, fill(tmp_path / "more", range(20, 23))).space == new
     assert len(searchable(gallery)) == 9
@@ -86,7 +75,6 @@ def test_what_was_forgotten_and_gone_meanwhile_is_so_in_both_spaces(
     tmp_path: Path, gallery: Path, folder: Path, other_model: Path
 ) -> None:
     index(gallery, folder)
-    without_labels(gallery)
     switch_to(gallery, other_model)
     (folder / "red" / "0000.png").unlink()
     (folder / "red" / "0001.png").rename(folder / "blue" / "moved.png")

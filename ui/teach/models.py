@@ -1,8 +1,9 @@
 """Switching, going back, and the models of a gallery."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from retrieval.workflows.gate import doubtful
 from retrieval.workflows.lessons import Lesson
@@ -44,7 +45,9 @@ def render_switch(
     if busy:
         return panel(5, said.switch_title, body + lines(said.switching))
     if ask in ("switch", "force"):
-        return panel(5, said.switch_title, body + _question(ask, costs, words))
+        # The lesson's verdict says nothing of another model.
+        about = body if lesson is None or costs is None or costs.fingerprint == lesson.result else ""
+        return panel(5, said.switch_title, about + _question(ask, costs, words))
     if ask == "back":
         yes, no = button("back-now", said.back_now, "primary", focus=True), button("leave", said.not_now)
         return panel(5, said.switch_title, body + _ask(lines(said.back_means), yes, no))
@@ -82,13 +85,32 @@ def _reasons(lesson: Lesson, words: Words) -> list[str]:
     said = words.teach
     found = [said.outdated] if lesson.outdated else []
     found += [said.gate_perfect] if lesson.perfect else []
-    both = (("recall_at_1", lesson.recall, said.gate_first), ("map_at_r", lesson.map_at_r, said.gate_all))
-    for name, gain, sentence in both:
+    for name, gain in (("recall_at_1", lesson.recall), ("map_at_r", lesson.map_at_r)):
         change = gain.difference
-        if not lesson.perfect and doubtful(name, change.low, change.high):
-            values = {"mean": signed(change.mean), "low": signed(change.low), "high": signed(change.high)}
-            found.append(sentence.format(**values))
+        found += [] if lesson.perfect else _doubt(name, change.mean, change.low, change.high, words)
     return [*found, said.gate_leaks.of(lesson.leaks)] if lesson.leaks else found
+
+
+def _doubt(metric: str, mean: float, low: float, high: float, words: Words) -> list[str]:
+    """What the gate has against a metric's gain; nothing where it has none."""
+    if not doubtful(metric, low, high):
+        return []
+    sentence = words.teach.gate_first if metric == "recall_at_1" else words.teach.gate_all
+    return [sentence.format(mean=signed(mean), low=signed(low), high=signed(high))]
+
+
+def _measured(proof: Mapping[str, Any], words: Words) -> str:
+    """What the gallery's labels have said of a model that brings no proof; empty where they are for it."""
+    gains = proof["comparison"]
+    reasons = [
+        reason
+        for name in ("recall_at_1", "map_at_r")
+        for reason in _doubt(name, gains[name]["mean"], gains[name]["low"], gains[name]["high"], words)
+    ]
+    if not reasons:
+        return ""
+    listed = "".join(f"<li>{escape(reason)}</li>" for reason in reasons)
+    return lines(words.teach.proof_measured.of(proof["images"])) + f'<ul class="teach-reasons">{listed}</ul>'
 
 
 def _question(ask: str, costs: SwitchReport | None, words: Words) -> str:
@@ -106,11 +128,14 @@ def _question(ask: str, costs: SwitchReport | None, words: Words) -> str:
         time,
         disk,
         said.switch_away.of(found.unreachable) if found.unreachable else "",
+        said.switch_measures.of(costs.to_measure) if costs.to_measure and ask == "switch" else "",
         said.switch_meanwhile,
     )
     if ask == "switch":
         return _ask(facts, button("switch-now", said.switch_now, "primary", costs.fingerprint, focus=True), no)
     warning = render_notice("warning", said.force_warning)
+    if costs.proof is not None:
+        warning += _measured(costs.proof, words)
     return _ask(warning + facts, no, button("force-now", said.force_now, "danger", costs.fingerprint, focus=True))
 
 

@@ -138,6 +138,8 @@ class TeachWords:
     switch_disk: str
     switch_cover: str
     switch_away: Counted
+    switch_measures: Counted
+    proof_measured: Counted
     switch_meanwhile: str
     switch_now: str
     force_warning: str

@@ -147,6 +147,14 @@ ENGLISH = TeachWords(
     switch_disk="It takes about {size} of disk; {free} are free.",
     switch_cover="The gallery has {n} photos.",
     switch_away=Counted("{n} photo cannot be reached now.", "{n} photos cannot be reached now."),
+    switch_measures=Counted(
+        "First {n} labelled photo is searched for with both: only if it does better is it switched to.",
+        "First {n} labelled photos are searched for with both: only if it does better is it switched to.",
+    ),
+    proof_measured=Counted(
+        "{n} labelled photo was searched for with both:",
+        "{n} labelled photos were searched for with both:",
+    ),
     switch_meanwhile="The present search answers all the while, and is kept: you can go back.",
     switch_now="Switch now",
     force_warning=(
@@ -323,6 +331,10 @@ CHINESE = TeachWords(
     switch_disk="约占磁盘 {size}；可用 {free}。",
     switch_cover="图库有 {n} 张照片。",
     switch_away=Counted("{n} 张照片现在无法访问。", "{n} 张照片现在无法访问。"),
+    switch_measures=Counted(
+        "先用两个模型搜索 {n} 张有标签的照片：更好才会切换。", "先用两个模型搜索 {n} 张有标签的照片：更好才会切换。"
+    ),
+    proof_measured=Counted("用两个模型搜索了 {n} 张有标签的照片：", "用两个模型搜索了 {n} 张有标签的照片："),
     switch_meanwhile="期间现在的搜索照常回答，并会保留：可以退回。",
     switch_now="现在切换",
     force_warning="搜索可能变差：没有证明这个模型更好。现在无法读取的照片会缺失。",
