@@ -4,7 +4,7 @@ Only the labels that have trained neither of the two are asked, and their images
 costs little however large the gallery is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from retrieval.evaluation.comparison import Comparison, compare
 from retrieval.evaluation.retrieval import RetrievalResult, retrieve
 from retrieval.functional.metrics import Ints
 from retrieval.models.card import ModelCard
+from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.gate import Refusal, gallery_against
 from retrieval.workflows.labelled_sets import stored_vectors
@@ -29,6 +30,9 @@ LEAST_IMAGES, LEAST_CLASSES = 20, 4
 MOST_IMAGES, MOST_OF_A_CLASS = 5_000, 250
 """More make the interval hardly smaller, and would have to be embedded before anything is known."""
 
+_NAMED = 12
+"""Digits of a fingerprint in an origin."""
+
 _SEED = 0
 
 
@@ -39,10 +43,13 @@ class HeldOut:
     Attributes:
         ids: [N] of the images.
         numbers: [N] class number of each.
+        certain: it is known that they have not trained the one that would come. They would flatter it otherwise: what
+            they say against it holds, what they say for it does not.
     """
 
     ids: Ids
     numbers: Ints
+    certain: bool
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -55,10 +62,12 @@ class GalleryProof:
     Attributes:
         images: how many.
         comparison: the live space before, the new one after.
+        certain: see ``HeldOut``.
     """
 
     images: int
     comparison: Comparison
+    certain: bool
 
     @property
     def against(self) -> list[Refusal]:
@@ -69,6 +78,7 @@ class GalleryProof:
         """JSON-ready."""
         return {
             "images": self.images,
+            "certain": self.certain,
             "comparison": self.comparison.to_dict(),
             "verdict": self.comparison.verdict,
         }
@@ -95,48 +105,81 @@ def held_out(
         gallery: opened.
         live: the space in use.
         card: of the other encoder.
-        run: that made it; None for one from elsewhere.
+        run: that made it, without labels; None for one from elsewhere.
         say: told why nothing can be asked.
     """
-    if not _may_be_asked(gallery, card, run):
-        if run is None:
-            say(f"It is not known which labels of this gallery have trained {card.name}: they can prove nothing of it.")
+    taught = _learned(gallery, [live.fingerprint], card, say)
+    if taught is None:
+        say("What has trained the model in use is not known: labels that may flatter it are not asked.")
         return None
-    before = [live.fingerprint, *([] if run is None else taught_by(_read(run, RECIPE), _read(run, run.metrics.name)))]
-    unknown: list[str] = []
-    learned = np.concatenate([learned_from(gallery, one, unknown.append) for one in dict.fromkeys(before)])
-    for line in dict.fromkeys(unknown):
-        say(line)
-    if unknown:
+    before = [card.fingerprint] if run is None else _before(run)
+    learned = _learned(gallery, before, card, say) if before else None
+    if run is not None and learned is None:
         return None
     label_of = gallery.catalog.labels.chosen()
     labelled = np.intersect1d(
         gallery.catalog.images.passing(live.id, Filters()), np.fromiter(label_of, np.int64, len(label_of))
     )
-    ids = np.setdiff1d(labelled, learned)
-    _, numbers = np.unique([label_of[int(i)] for i in ids], return_inverse=True)
-    chosen = _chosen(numbers.astype(np.int64))
+    ids = np.setdiff1d(labelled, taught if learned is None else np.concatenate([taught, learned]))
+    number_of = {label: number for number, label in enumerate(sorted(set(label_of.values())))}
+    numbers = np.fromiter((number_of[label_of[i]] for i in ids.tolist()), np.int64, len(ids))
+    chosen = _chosen(numbers)
     if len(chosen) < LEAST_IMAGES or len(np.unique(numbers[chosen])) < LEAST_CLASSES:
         say(
             f"The gallery has too few labels to compare encoders: it takes {LEAST_IMAGES} images of {LEAST_CLASSES} "
             "labels, two or more of each, that have trained neither."
         )
         return None
-    return HeldOut(ids[chosen], numbers[chosen].astype(np.int64))
+    return HeldOut(ids[chosen], numbers[chosen], learned is not None)
 
 
-def _may_be_asked(gallery: Gallery, card: ModelCard, run: RunFolder | None) -> bool:
-    """Whether what has trained an encoder is known, or can be none of this gallery's labels.
-
-    One from elsewhere is taken for such as has never seen them, unless it came from this gallery once: by a run whose
-    folder is gone, or as a copy of a result, whose card names the encoder that it began with.
-    """
-    known = {space.fingerprint for space in gallery.catalog.spaces.all()}
-    if run is None:
-        return not gallery.catalog.runs.all(card.fingerprint) and not any(one[:12] in card.origin for one in known)
+def _before(run: RunFolder) -> list[str]:
+    """The encoders that taught one of a run without labels; none where it has learned labels itself."""
     recipe, metrics = _read(run, RECIPE), _read(run, run.metrics.name)
-    before = set(taught_by(recipe, metrics))
-    return not learns_labels(recipe, metrics) and bool(before) and before <= known
+    return [] if learns_labels(recipe, metrics) else taught_by(recipe, metrics)
+
+
+def _learned(gallery: Gallery, fingerprints: Sequence[str], card: ModelCard, say: Say) -> Ids | None:
+    """[n] images of a gallery whose labels have trained any of some encoders; None where that is not known.
+
+    An encoder that no run of the gallery made has learned none, unless its card names one of the gallery's among those
+    that it came from: then it may be a copy of a result.
+
+    Args:
+        gallery: opened.
+        fingerprints: of the encoders.
+        card: of one that the gallery may have no space of.
+        say: told which run does not say any more what it has learned from.
+    """
+    unknown: list[str] = []
+    found = [learned_from(gallery, one, unknown.append) for one in fingerprints]
+    for line in dict.fromkeys(unknown):
+        say(line)
+    spaces = {space.fingerprint: space for space in gallery.catalog.spaces.all()}
+    pending, seen = list(fingerprints), set[str]()
+    while pending:
+        one = pending.pop()
+        known = gallery.catalog.runs.all(one)
+        if known:
+            pending += set(taught_by(known[-1].recipe, known[-1].metrics)) - seen
+        elif one == card.fingerprint:
+            unknown += [one] if _names_any(card.origin, spaces, one) else []
+        elif one not in spaces or _names_any(_origin(gallery, spaces[one]), spaces, one):
+            unknown.append(one)
+        seen.add(one)
+    return None if unknown else np.unique(np.concatenate(found))
+
+
+def _names_any(origin: str | None, fingerprints: Iterable[str], but: str) -> bool:
+    """Whether an origin names any encoder but one, or cannot be read."""
+    return origin is None or any(one[:_NAMED] in origin for one in fingerprints if one != but)
+
+
+def _origin(gallery: Gallery, space: EmbeddingSpace) -> str | None:
+    try:
+        return GalleryEncoder.card_of(gallery, space).origin
+    except RetrievalError:
+        return None
 
 
 def _chosen(numbers: Ints) -> Ids:
@@ -175,7 +218,7 @@ def measure(gallery: Gallery, images: HeldOut, live: EmbeddingSpace, new: Embedd
         comparison = compare(result(old_vectors[of_old]), result(new_vectors[of_new]), seed=_SEED)
     except RetrievalError:
         return None
-    return GalleryProof(len(both), comparison)
+    return GalleryProof(len(both), comparison, images.certain)
 
 
 def _sound(gallery: Gallery, space: EmbeddingSpace, ids: Ids) -> tuple[Ids, Vectors]:

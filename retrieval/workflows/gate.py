@@ -129,7 +129,10 @@ def gallery_against(comparison: Mapping[str, Any], images: int) -> list[Refusal]
     if all(_is_perfect(comparison.get(name)) for name in _METRICS):
         why = f"Both recall@1 and MAP@R are perfect with both encoders on {labels}: they prove nothing."
         return [Refusal(why, f"Label more or harder images; {_FORCE}")]
-    advice = "Folder names count as labels (`retrieval labels undo` takes them back). Label more images to be surer; "
+    advice = (
+        "Folder names count as labels: `retrieval labels list --history` numbers what indexing gave, and `retrieval "
+        "labels undo NUMBER` takes it back. Label more images to be surer; "
+    )
     return _doubts(comparison, labels, advice)
 
 

@@ -19,6 +19,7 @@ METHOD = "method.safetensors"
 """What a method has learned beside the encoder, in the folder of a run without labels."""
 
 CONTENTS = "contents.bin"
+LABELLED = "labelled.bin"
 """Contents (SHA-256, 32 bytes each, ascending) of the images of such a run, in its folder."""
 
 WITHOUT_LABELS = "pretraining"
@@ -46,6 +47,7 @@ class RunFolder:
     ``queries.json``        what the queries that changed most found before and after
     ``method.safetensors``  without labels: what the method has learned beside the encoder
     ``contents.bin``        without labels: which images it has learned from
+    ``labelled.bin``        and of which it has learned the labels all the same, where a term of the method does
     ``time.json``           how long it has taken so far
     ``log.jsonl``           a line every few steps
     ``last.ckpt``           to go on from

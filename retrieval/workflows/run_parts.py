@@ -110,7 +110,7 @@ def _own_lessons(gallery: Gallery, known: TrainedRun, run: RunFolder | None, say
         return np.empty(0, np.int64)
     if run is not None and (run.folder / FILE).exists():
         return part_ids(gallery, run, "train")
-    contents = contents_of(run) if run is not None and known.metrics.get("kind") == WITHOUT_LABELS else None
+    contents = None if run is None else contents_of(run, labels=True)
     if contents is None:
         folder = shown(os.fsdecode(known.folder)) if run is None else shown(str(run.folder))
         say(f"Which images have trained the encoder is not known: the run {folder} does not say it any more.")

@@ -153,20 +153,32 @@ class Switching:
         return self._report(switched=True)
 
     def _look_at_evidence(self) -> None:
-        run, name = self._target.run, self._card.name
+        run = self._target.run
         if brings_no_proof(run):
             self._held_out = held_out(self._gallery, self._live, self._card, run, self._hooks.say)
-        without = "comes without a training run" if run is None else "was trained without labels"
         if self._held_out is not None:
             images = count(len(self._held_out), "labelled image")
-            self._hooks.say(f"{name} {without}: {images} of the gallery tell first whether it is better.")
+            tell = f"tell first whether it is better than {self._live.model}"
+            if not self._held_out.certain:
+                tell = "may have trained it: they can only speak against it, and do so first"
+            self._hooks.say(f"{self._whence}: {images} of the gallery {tell}.")
         elif run is not None:
             self._evidence = evidence_against(run, self._live.fingerprint)
         else:
-            self._hooks.say(
-                f"{name} {without}, so nothing proves that it is better: `retrieval evaluate` measures that, and "
-                "`retrieval rollback` goes back."
-            )
+            self._say_unproven()
+
+    @property
+    def _whence(self) -> str:
+        if self._target.run is not None:
+            return f"{self._card.name} was trained without labels"
+        article = "its" if self._catalog.runs.all(self._card.fingerprint) else "a"
+        return f"{self._card.name} comes without {article} training run"
+
+    def _say_unproven(self) -> None:
+        self._hooks.say(
+            f"{self._whence}, and nothing proves that it is better: `retrieval evaluate` measures that, and `retrieval "
+            "rollback` goes back."
+        )
 
     def _measure(self, space: EmbeddingSpace, to_embed: int) -> None:
         """The new space beside the live one on labelled images. Raises SwitchRefused where it is not better."""
@@ -184,6 +196,8 @@ class Switching:
     def _take(self, proof: GalleryProof) -> None:
         self._hooks.say(f"{self._card.name} {proof}")
         self._proof, self._evidence = proof, proof.against
+        if not proof.certain and not self._evidence:
+            self._say_unproven()
 
     def _open_encoder(self, *, remember: bool) -> None:
         self._runtime = encoders.open_runtime(self._gallery, self._target.encoder, self._card, remember=remember)

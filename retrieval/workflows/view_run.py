@@ -165,7 +165,7 @@ class ViewRun:
             "data": hashlib.sha256(digests).hexdigest(),
         }
         self.run.remember(said | dict(self.more), self.resume)
-        keep_contents(self.run, prepared.labelled)
+        keep_contents(self.run, prepared.labelled, labels=self.recipe.learns_labels)
 
     # -- training -------------------------------------------------------------------------------------------------
 

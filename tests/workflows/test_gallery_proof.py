@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -172,7 +173,13 @@ def test_a_few_labels_tell_by_chance_and_are_not_asked(
 # --- what has trained one of them ---------------------------------------------------------------------------------
 
 
-def record(gallery: Gallery, folder: Path, fingerprint: str, images: list[int]) -> None:
+def record(
+    gallery: Gallery,
+    folder: Path,
+    fingerprint: str,
+    images: list[int],
+    metrics: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """A run that the gallery knows, and the images that it has learned from."""
     records = gallery.catalog.images.records(images)
     run = RunFolder(folder)
@@ -181,7 +188,7 @@ def record(gallery: Gallery, folder: Path, fingerprint: str, images: list[int]) 
     paths, digests = [records[i].paths[0] for i in images], [records[i].digest for i in images]
     run.write("split.json", {"train": paths, "digests": {"train": digests}})
     with gallery.writing():
-        gallery.catalog.runs.record(os.fsencode(folder), fingerprint, data="", recipe={}, metrics={})
+        gallery.catalog.runs.record(os.fsencode(folder), fingerprint, data="", recipe={}, metrics=metrics)
         gallery.catalog.seal()
 
 
@@ -223,23 +230,66 @@ def test_what_has_trained_one_of_them_is_not_asked(
         assert any("not known" in line for line in said)
 
 
-def test_what_came_from_this_gallery_once_is_not_taken_for_a_model_from_elsewhere(
+@pytest.mark.parametrize("good", ["new", "live"])
+def test_labels_that_may_have_trained_a_model_can_only_speak_against_it(
+    labelled: Labelled, run_folder: Callable[..., Path], tmp_path: Path, other_model: Path, good: str
+) -> None:
+    # One whose run with labels is gone, and a copy of a result, whose card says what that began with.
+    first, second, said = labelled(good), labelled(good, "another"), list[str]()
+    run = run_folder(comparison={}, result={"fingerprint": load_encoder(other_model)[1].fingerprint})
+    new = switch_to(first, run, force=True).fingerprint
+    rollback(first)
+    shutil.rmtree(run)
+    encoder, card = load_encoder(other_model)
+    origin = f"trained with quick-head from tiny {live_fingerprint(second)[:12]} (untrained)"
+    save_encoder(encoder, replace(card, origin=origin), tmp_path / "copy")
+    for gallery, model, word in ((first, new, "its training run"), (second, tmp_path / "copy", "a training run")):
+        if good == "live":
+            assert "is below zero" in refusal(gallery, model).message
+            continue
+        said.clear()
+        report = switch_to(gallery, model, hooks=SwitchHooks(say=said.append))
+        assert report.switched
+        assert report.proof is not None
+        assert (report.proof["certain"], report.proof["verdict"]) == (False, "better")
+        assert any("may have trained it" in line and word in line for line in said)
+        assert any("nothing proves" in line for line in said)
+
+
+def test_a_refused_run_without_labels_is_refused_without_its_folder(
+    labelled: Labelled, run_folder: Callable[..., Path]
+) -> None:
+    gallery = labelled("live")
+    run = run_folder(kind=WITHOUT_LABELS, start={"name": "live", "fingerprint": live_fingerprint(gallery)})
+    error = refusal(gallery, run)
+    shutil.rmtree(run)
+    again = refusal(gallery, error.report.fingerprint)
+    assert again.message == error.message
+    assert again.report.proof is not None
+    assert again.report.proof["certain"] is True
+
+
+def test_ancestors_that_are_not_known_leave_it_open_what_was_learned(
     labelled: Labelled, run_folder: Callable[..., Path], tmp_path: Path, other_model: Path
 ) -> None:
-    gallery, said = labelled("new"), list[str]()
-    run = run_folder(comparison={}, result={"fingerprint": load_encoder(other_model)[1].fingerprint})
-    new = switch_to(gallery, run, force=True).fingerprint
-    rollback(gallery)
-    shutil.rmtree(run)
-    report = switch_to(gallery, new, hooks=SwitchHooks(say=said.append))
-    assert (report.switched, report.proof) == (True, None)
-    assert any("not known which labels" in line for line in said)
-    # A copy of a result says in its card what it began with.
-    other = labelled("new", "another")
+    # A run without labels that began with a copy of a result; the gallery has a space of that copy.
+    gallery = labelled("new")
     encoder, card = load_encoder(other_model)
-    origin = f"trained with quick-head from tiny {live_fingerprint(other)[:12]} (untrained)"
+    origin = f"trained with quick-head from tiny {live_fingerprint(gallery)[:12]} (untrained)"
     save_encoder(encoder, replace(card, origin=origin), tmp_path / "copy")
-    assert switch_to(other, tmp_path / "copy").proof is None
+    switch_to(gallery, tmp_path / "copy", force=True)
+    rollback(gallery)
+    run = RunFolder(run_folder(kind=WITHOUT_LABELS, start={"name": "copy", "fingerprint": card.fingerprint}))
+    with Gallery(gallery) as opened:
+        result = replace(card, fingerprint="1" * 64)
+        assert held_out(opened, opened.live_space(), result, run, lambda _: None) is None
+    # The live encoder's run began with one that no run of this gallery made.
+    with Gallery(gallery) as opened:
+        live, said = opened.live_space(), list[str]()
+        ids, _ = opened.catalog.spaces.findable(live.id)
+        record(opened, tmp_path / "lesson", live.fingerprint, ids.tolist()[:3], {"start": {"fingerprint": "0" * 64}})
+        assert held_out(opened, live, result, None, said.append) is None
+    assert any("model in use is not known" in line for line in said)
 
 
 @pytest.mark.parametrize("good", ["new", "live"])

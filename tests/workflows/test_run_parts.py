@@ -13,6 +13,7 @@ from retrieval.core.labelled import Labelled, LabelledImage, Split
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.run_folder import RunFolder
 from retrieval.workflows.run_parts import learned_from, part_ids, split_document
+from retrieval.workflows.seen_contents import contents_of, keep_contents
 
 from .support import id_of
 
@@ -99,3 +100,35 @@ def test_a_run_without_labels_has_learned_none(six: tuple[Path, Path], record: C
     with Gallery(six[0]) as opened:
         assert learned_from(opened, "one", said.append).tolist() == []
     assert said == []
+
+
+def test_a_run_without_labels_that_learns_them_all_the_same_has_learned_those_of_the_labelled(
+    six: tuple[Path, Path], record: Callable[..., Path]
+) -> None:
+    gallery, photos = six
+    run = record("one", "bare", "red/0000.png", kind="pretraining", labelled={"learned": True})
+    (run / "split.json").unlink()
+    said: list[str] = []
+    with Gallery(gallery) as opened:
+        assert learned_from(opened, "one", said.append).tolist() == []
+        # A run of an earlier version does not say.
+        assert len(said) == 1
+        paths = [photos / "red" / "0001.png", photos / "blue" / "0003.png"]
+        ids = [id_of(gallery, path) for path in paths]
+        digests = [bytes.fromhex(opened.catalog.images.records([i])[i].digest) for i in ids]
+        names = zip(paths, ("", "blue"), digests, strict=True)
+        images = [LabelledImage(os.fsencode(path), label, digest=digest) for path, label, digest in names]
+        keep_contents(RunFolder(run), Labelled(images, "a test"), labels=True)
+        said.clear()
+        assert learned_from(opened, "one", said.append).tolist() == [ids[1]]
+        assert contents_of(RunFolder(run)) == frozenset(digests)
+    assert said == []
+
+
+def test_what_taught_an_encoder_counts_too(six: tuple[Path, Path], record: Callable[..., Path]) -> None:
+    gallery, photos = six
+    record("teacher", "bare", "red/0000.png")
+    teacher = {"name": "teacher", "fingerprint": "teacher"}
+    (record("student", "small", "red/0000.png", kind="pretraining", teacher=teacher) / "split.json").unlink()
+    with Gallery(gallery) as opened:
+        assert learned_from(opened, "student").tolist() == [id_of(gallery, photos / "red" / "0000.png")]
