@@ -209,6 +209,10 @@ def test_a_model_that_brings_no_proof_is_asked_about_with_what_the_labels_say() 
     assert "1,200 labelled photos were searched for with both" in forced
     assert "between −5 and +7" in forced
     assert forced.count("<li>") == 1
+    gains["map_at_r"] = {"mean": -0.14, "low": -0.21, "high": -0.08}
+    worse = models.render_switch(LESSON, "force", refused, False, False, ENGLISH)
+    assert "they rank lower, −14 of 100; it lies between −21 and −8" in worse
+    assert "chance" not in worse
     assert "labelled photo" not in models.render_switch(LESSON, "force", REPORT, False, False, ENGLISH)
 
 

@@ -95,7 +95,9 @@ def _doubt(metric: str, mean: float, low: float, high: float, words: Words) -> l
     """What the gate has against a metric's gain; nothing where it has none."""
     if not doubtful(metric, low, high):
         return []
-    sentence = words.teach.gate_first if metric == "recall_at_1" else words.teach.gate_all
+    said = words.teach
+    first, ranking = (said.gate_first_worse, said.gate_all_worse) if high < 0 else (said.gate_first, said.gate_all)
+    sentence = first if metric == "recall_at_1" else ranking
     return [sentence.format(mean=signed(mean), low=signed(low), high=signed(high))]
 
 

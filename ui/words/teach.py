@@ -126,6 +126,8 @@ class TeachWords:
     gate_no: str
     gate_first: str
     gate_all: str
+    gate_first_worse: str
+    gate_all_worse: str
     gate_perfect: str
     gate_leaks: Counted
     gate_other: str

@@ -132,6 +132,8 @@ ENGLISH = TeachWords(
     gate_no="Not proven, so the present search stays.",
     gate_first="First places: a loss is not ruled out; the change of {mean} of 100 lies between {low} and {high}.",
     gate_all="All matches: the change of {mean} of 100 may be chance; it lies between {low} and {high}.",
+    gate_first_worse="First places: fewer are right, {mean} of 100; it lies between {low} and {high}.",
+    gate_all_worse="All matches: they rank lower, {mean} of 100; it lies between {low} and {high}.",
     gate_perfect="Everything was right before already: there was nothing left to prove.",
     gate_leaks=Counted(
         "{n} nearly equal photo stands in the lesson and in the test.",
@@ -319,6 +321,8 @@ CHINESE = TeachWords(
     gate_no="没有得到证明，因此保留现在的搜索。",
     gate_first="第一位：不能排除变差；每 100 张变化 {mean} 张，范围在 {low} 与 {high} 之间。",
     gate_all="全部同类：每 100 张变化 {mean} 张可能是偶然；范围在 {low} 与 {high} 之间。",
+    gate_first_worse="第一位：正确的变少，每 100 张 {mean} 张；范围在 {low} 与 {high} 之间。",
+    gate_all_worse="全部同类：排得更靠后，每 100 张 {mean} 张；范围在 {low} 与 {high} 之间。",
     gate_perfect="之前就已全部正确：没有什么可证明的了。",
     gate_leaks=Counted("{n} 张几乎相同的照片既在训练中又在检验中。", "{n} 组几乎相同的照片既在训练中又在检验中。"),
     gate_other="训练文件中没有完整的证明。",
