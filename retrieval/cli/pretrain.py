@@ -112,5 +112,6 @@ def print_pretraining(report: "PretrainReport") -> None:
         searched = f"{queries['queries']:,} labelled queries of {queries['classes']:,} classes"
         results.print(f"{searched}, {labelled['way']}. No label was used to choose anything.")
     results.print(f"Report: {escape(shown(report.out))}/report.html")
+    note(f"Switch a gallery to it, where its labels prove it to be better: retrieval switch {report.out}")
     note(f"Index with it, in a new gallery: retrieval index --model {report.out}/encoder --gallery DIR PATH")
     note(f"Measure it on labels: retrieval evaluate DATASET --model {report.out}/encoder --against START")

@@ -16,6 +16,7 @@ from retrieval.evaluation.comparison import Comparison, compare
 from retrieval.evaluation.retrieval import RetrievalResult, retrieve
 from retrieval.functional.metrics import Ints
 from retrieval.models.card import ModelCard
+from retrieval.models.starter import starter_card
 from retrieval.workflows.encoders import GalleryEncoder
 from retrieval.workflows.gallery import Gallery
 from retrieval.workflows.gate import Refusal, gallery_against
@@ -156,12 +157,15 @@ def _learned(gallery: Gallery, fingerprints: Sequence[str], card: ModelCard, say
     for line in dict.fromkeys(unknown):
         say(line)
     spaces = {space.fingerprint: space for space in gallery.catalog.spaces.all()}
-    pending, seen = list(fingerprints), set[str]()
+    # The program brings the starter; what its card names, as its teacher, has not come from any gallery.
+    pending, seen = list(fingerprints), {starter_card().fingerprint}
     while pending:
         one = pending.pop()
+        if one in seen:
+            continue
         known = gallery.catalog.runs.all(one)
         if known:
-            pending += set(taught_by(known[-1].recipe, known[-1].metrics)) - seen
+            pending += taught_by(known[-1].recipe, known[-1].metrics)
         elif one == card.fingerprint:
             unknown += [one] if _names_any(card.origin, spaces, one) else []
         elif one not in spaces or _names_any(_origin(gallery, spaces[one]), spaces, one):

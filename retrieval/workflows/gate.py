@@ -129,10 +129,12 @@ def gallery_against(comparison: Mapping[str, Any], images: int) -> list[Refusal]
     if all(_is_perfect(comparison.get(name)) for name in _METRICS):
         why = f"Both recall@1 and MAP@R are perfect with both encoders on {labels}: they prove nothing."
         return [Refusal(why, f"Label more or harder images; {_FORCE}")]
+    worse = any(bounds is not None and bounds[2] < 0 for bounds in (_bounds(comparison.get(name)) for name in _METRICS))
     advice = (
-        "Folder names count as labels: `retrieval labels list --history` numbers what indexing gave, and `retrieval "
-        "labels undo NUMBER` takes it back. Label more images to be surer; "
+        "Folder names count as labels; where they do not say what the pictures show, `retrieval labels list --history` "
+        "numbers what indexing gave, and `retrieval labels undo NUMBER` takes it back. "
     )
+    advice += "" if worse else "Label more images to be surer. "
     return _doubts(comparison, labels, advice)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.catalog import AUTOMATIC, Entry
-from retrieval.models.folder import load_encoder, save_encoder
+from retrieval.models.folder import load_encoder, read_card, save_encoder
 from retrieval.workflows import gallery_proof, labels
 from retrieval.workflows.distilling import DistilRequest, distil
 from retrieval.workflows.gallery import Gallery
@@ -290,6 +290,26 @@ def test_ancestors_that_are_not_known_leave_it_open_what_was_learned(
         record(opened, tmp_path / "lesson", live.fingerprint, ids.tolist()[:3], {"start": {"fingerprint": "0" * 64}})
         assert held_out(opened, live, result, None, said.append) is None
     assert any("model in use is not known" in line for line in said)
+
+
+def test_the_starter_was_never_taught_by_a_gallery_that_holds_its_teacher(
+    labelled: Labelled, other_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery, card = labelled("new"), load_encoder(other_model)[1]
+    switch_to(gallery, other_model)
+    rollback(gallery)
+    with Gallery(gallery) as opened:
+        live = opened.live_space()
+        folder = opened.layout.model(live.fingerprint)
+        starter = replace(read_card(folder), origin=f"distilled from mobilenet {card.fingerprint[:12]} (file)")
+        (folder / "card.json").write_bytes(starter.to_bytes())
+        result = replace(card, fingerprint="1" * 64)
+        assert held_out(opened, live, result, None, lambda _: None) is None
+        monkeypatch.setattr(gallery_proof, "starter_card", lambda: starter)
+        for other in (result, card):
+            asked = held_out(opened, live, other, None, lambda _: None)
+            assert asked is not None
+            assert asked.certain
 
 
 @pytest.mark.parametrize("good", ["new", "live"])
