@@ -250,8 +250,8 @@ def test_dropping_a_space(sabotage, launcher, switched, new_model, small_model, 
     if len(spaces(gallery)) == 2:
         assert launcher.run("drop", gallery=gallery, fingerprint=old).code == 0
     assert [space.fingerprint for space in spaces(gallery)] == [switched.new[0]]
-    # What was left behind is in nobody's way: the old encoder can be switched to again.
-    assert launcher.run("switch", gallery=gallery, model=small_model).code == 0
+    # What was left behind is in nobody's way: the old encoder can be switched to again. Labels say that it is worse.
+    assert launcher.run("switch", gallery=gallery, model=small_model, force="1").code == 0
     live, held = assert_works(gallery, switched)
     assert live == old
     assert held[old].keys() == switched.old[1][old].keys()
